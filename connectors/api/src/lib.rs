@@ -1,1 +1,5 @@
-//! placeholder
+//! The contract between Weft and its connectors, and the event that travels between them.
+
+#![forbid(unsafe_code)]
+
+pub mod event;
