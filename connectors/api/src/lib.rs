@@ -3,3 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+pub mod mapping;
+pub mod template;

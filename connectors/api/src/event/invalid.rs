@@ -46,6 +46,13 @@ pub enum Rule {
     TooLarge,
 }
 
+impl Rule {
+    /// Whether the attribute's name is at fault, whatever its value.
+    pub fn is_about_names(self) -> bool {
+        matches!(self, Rule::Name | Rule::NameLength | Rule::Reserved)
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

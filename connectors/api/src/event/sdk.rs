@@ -209,7 +209,12 @@ mod tests {
             let Ok(sdk) = cloudevents::Event::try_from(&event) else { return Ok(()) };
             let mut ours = Vec::new();
             json::encode(&event, &mut ours);
-            let read: cloudevents::Event = serde_json::from_slice(&ours).unwrap();
+            // NOTE: the SDK 0.9 does not see that `x+json` with a parameter declares JSON, and then wants a string.
+            let blind = event.datacontenttype().is_some_and(|text| text.contains("+json;"));
+            let Ok(read) = serde_json::from_slice::<cloudevents::Event>(&ours) else {
+                prop_assert!(blind);
+                return Ok(());
+            };
             prop_assert_eq!(read.id(), event.id());
             prop_assert_eq!(read.source(), event.source());
             prop_assert_eq!(read.subject(), event.subject());
