@@ -67,6 +67,23 @@ impl EventBuilder {
         self.key = None;
     }
 
+    /// Forgets what it holds and takes over the event's attributes, data and key: [`Event::edit`] without new scratch.
+    pub fn load(&mut self, event: &Event) -> &mut Self {
+        self.clear();
+        self.text.reserve(event.block.len());
+        for (name, value) in event.attributes() {
+            match Core::by_name(name) {
+                Some(core) => _ = self.set_core(core, value.text),
+                // An event has each name once, so that there is nothing to look for.
+                None => self.add_extension(name, value.kind, value.text),
+            }
+        }
+        self.data.clone_from(&event.data);
+        self.json_data = event.json_data;
+        self.key.clone_from(&event.key);
+        self
+    }
+
     /// Sets any attribute, core or extension, from its canonical text; replaces one of the same name in its place.
     ///
     /// A core attribute has the type that the specification gives it, whatever `kind` says: formats may present a value
@@ -219,20 +236,6 @@ impl EventBuilder {
             data: self.data.take(),
             key: self.key.take(),
         })
-    }
-
-    pub(super) fn fill(&mut self, event: &Event) {
-        self.text.reserve(event.block.len());
-        for (name, value) in event.attributes() {
-            match Core::by_name(name) {
-                Some(core) => _ = self.set_core(core, value.text),
-                // An event has each name once, so that there is nothing to look for.
-                None => self.add_extension(name, value.kind, value.text),
-            }
-        }
-        self.data.clone_from(&event.data);
-        self.json_data = event.json_data;
-        self.key.clone_from(&event.key);
     }
 
     fn set_core(&mut self, core: Core, text: &str) -> &mut Self {

@@ -35,6 +35,7 @@ pub struct Coordinates<'a> {
 /// `weftreason` (why) and `weftheaders` (the headers as JSON, an array of `[name, value]`; a value that is not UTF-8 is
 /// `{"base64": ...}`). Headers that no longer fit 8 KiB are counted in `weftheadersomitted`, an Integer.
 ///
+/// The caller leaves out headers that carry credentials: what is kept here travels on and is shown to operators.
 /// A content type that is no media type is kept as the first of the headers, under `content-type`.
 pub fn malformed<'a>(
     coordinates: &Coordinates<'_>,

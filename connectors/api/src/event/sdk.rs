@@ -209,11 +209,15 @@ mod tests {
             let Ok(sdk) = cloudevents::Event::try_from(&event) else { return Ok(()) };
             let mut ours = Vec::new();
             json::encode(&event, &mut ours);
-            // NOTE: the SDK 0.9 does not see that `x+json` with a parameter declares JSON, and then wants a string.
+            // NOTE: the SDK 0.9 does not see that `x+json` with a parameter declares JSON, and then wants a string; and it
+            // reads numbers as 64 bits, so that one with 65,536 digits, which JSON allows, is out of its range.
             let blind = event.datacontenttype().is_some_and(|text| text.contains("+json;"));
-            let Ok(read) = serde_json::from_slice::<cloudevents::Event>(&ours) else {
-                prop_assert!(blind);
-                return Ok(());
+            let read = match serde_json::from_slice::<cloudevents::Event>(&ours) {
+                Ok(read) => read,
+                Err(error) => {
+                    prop_assert!(blind || error.to_string().contains("number out of range"), "{}", error);
+                    return Ok(());
+                }
             };
             prop_assert_eq!(read.id(), event.id());
             prop_assert_eq!(read.source(), event.source());

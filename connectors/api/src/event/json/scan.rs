@@ -26,10 +26,13 @@ pub(super) struct Quoted<'a> {
 
 impl<'a> Quoted<'a> {
     /// The string's value.
+    #[inline]
     pub(super) fn text(self) -> Result<Cow<'a, str>, Fault> {
-        if !self.escaped {
-            return Ok(Cow::Borrowed(self.raw));
-        }
+        if self.escaped { self.unescaped() } else { Ok(Cow::Borrowed(self.raw)) }
+    }
+
+    #[cold]
+    fn unescaped(self) -> Result<Cow<'a, str>, Fault> {
         let mut out = String::with_capacity(self.raw.len());
         unescape(self.raw, &mut out).ok_or(Fault { at: self.at, what: "a string has an unpaired surrogate" })?;
         Ok(Cow::Owned(out))
@@ -57,6 +60,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips white space and looks at the next byte; 0 at the end, which no grammar rule begins with.
+    #[inline]
     pub(super) fn peek(&mut self) -> u8 {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
@@ -280,7 +284,7 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
     for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let hit = zero(word ^ ONES * u64::from(b'"')) | zero(word ^ ONES * u64::from(b'\\')) | control;
+        let hit = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
         if hit != 0 {
             return at * 8 + (hit.trailing_zeros() / 8) as usize;
         }

@@ -13,6 +13,10 @@ pub(in crate::event) struct Media<'a> {
 impl<'a> Media<'a> {
     /// `None` where the text is no media type.
     pub(in crate::event) fn parse(text: &'a str) -> Option<Media<'a>> {
+        // Nearly all events say this, and each is asked at least twice.
+        if text == "application/json" {
+            return Some(Media { kind: "application", subtype: "json", charset: None });
+        }
         let (kind, rest) = text.split_once('/')?;
         let (subtype, mut rest) = rest.split_at(token_length(rest));
         if token_length(kind) != kind.len() || kind.is_empty() || subtype.is_empty() {
@@ -53,6 +57,11 @@ impl<'a> Media<'a> {
             || self.suffix_is("+yaml")
     }
 
+    /// The type and subtype are these two, without regard to case or parameters.
+    pub(in crate::event) fn is(&self, kind: &str, subtype: &str) -> bool {
+        self.kind.eq_ignore_ascii_case(kind) && self.subtype_is(subtype)
+    }
+
     /// The character set, where it is one whose bytes are not those of UTF-8.
     pub(in crate::event) fn foreign_charset(&self) -> Option<&'a str> {
         self.charset.filter(|name| !["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|own| name.eq_ignore_ascii_case(own)))
@@ -70,9 +79,11 @@ impl<'a> Media<'a> {
 
 /// How many bytes at the start make up a token.
 fn token_length(text: &str) -> usize {
-    let special = |byte: u8| !byte.is_ascii_graphic() || b"()<>@,;:\\\"/[]?=".contains(&byte);
-    text.bytes().position(special).unwrap_or(text.len())
+    text.bytes().position(|byte| !TOKEN[usize::from(byte)]).unwrap_or(text.len())
 }
+
+/// RFC 2045 section 5.1: printable ASCII without the space and the `tspecials`.
+const TOKEN: [bool; 256] = super::allowed(b"!#$%&'*+-.^_`{|}~");
 
 /// How many bytes at the start make up a parameter's value: a token or a quoted string.
 fn value_length(text: &str) -> Option<usize> {

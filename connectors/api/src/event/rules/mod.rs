@@ -60,6 +60,22 @@ pub(super) fn printable(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
+/// A table of bytes: the ASCII letters and digits, and these.
+const fn allowed(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+}
+
 fn string(value: &str) -> Result<(), Rule> {
     for character in value.chars() {
         if character.is_control() {

@@ -94,7 +94,8 @@ fn consists_of(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
 }
 
 fn is_unreserved_or_sub(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    const ALLOWED: [bool; 256] = super::allowed(b"-._~!$&'()*+,;=");
+    ALLOWED[usize::from(byte)]
 }
 
 fn is_pchar(byte: u8) -> bool {
