@@ -6,7 +6,7 @@
 //! but for what fails: that fails in evaluation, where the error belongs. Compiling itself never fails.
 
 use super::ast::{Chain, Expr, Level, Literal, Operator};
-use super::functions::FUNCTIONS;
+use super::functions;
 use super::like::Pattern;
 use super::program::{Any, Bool, Equality, Int, Set, Sets, Str};
 use super::value::Type;
@@ -164,10 +164,7 @@ fn booleans(set: Vec<Any>) -> Set<Bool, bool> {
 }
 
 fn call(name: &str, args: Vec<Any>) -> Any {
-    let known = FUNCTIONS.iter().any(|(known, least, most)| {
-        *known == name && args.len() >= *least && most.is_none_or(|most| args.len() <= most)
-    });
-    if !known {
+    if !functions::exists(name, args.len()) {
         return Any::Bool(Bool::NoSuchFunction(name.into()));
     }
     let mut args = args.into_iter();

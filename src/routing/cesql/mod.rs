@@ -40,6 +40,7 @@ pub use value::{Type, Value};
 
 pub(crate) use compile::{NoAttributes, REQUIRED};
 pub(crate) use error::Fault;
+pub(crate) use functions::{functions_like, missing_function};
 pub(crate) use program::{Any, Bool, Equality, Int, Str};
 pub(crate) use reach::{Names, Reach};
 pub(crate) use value::shorten;
@@ -100,6 +101,11 @@ impl Expression {
     /// The compiled tree.
     pub(crate) fn into_program(self) -> Any {
         self.program
+    }
+
+    /// The compiled tree, cast to Boolean.
+    pub(crate) fn into_condition(self) -> Bool {
+        self.program.into_bool()
     }
 
     /// The functions that name a value of their own for their errors; all else gives its zero value.
