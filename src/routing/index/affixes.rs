@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Affixes {
+    /// With what all entries begin.
+    common: usize,
+    /// For each entry the eight bytes after the common ones, to search without a look at the texts.
+    heads: Box<[u64]>,
     /// Sorted by text.
     entries: Box<[Entry]>,
 }
@@ -34,7 +38,13 @@ impl Affixes {
             }
             entries.push(Entry { text: text.into(), rules: rules.into(), shorter });
         }
-        Self { entries: entries.into() }
+        // Of sorted texts the first and the last differ the most.
+        let common = match (entries.first(), entries.last()) {
+            (Some(first), Some(last)) => first.text.iter().zip(&last.text).take_while(|(a, b)| a == b).count(),
+            _ => 0,
+        };
+        let heads = entries.iter().map(|entry| head(&entry.text[common..])).collect();
+        Self { common, heads, entries: entries.into() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -43,7 +53,7 @@ impl Affixes {
 
     /// Calls `found` with the rules of each entry with which `text` begins.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(&[u32])) {
-        let mut at = self.entries.partition_point(|entry| *entry.text <= *text).checked_sub(1);
+        let mut at = self.nearest(text);
         while let Some(entry) = at.map(|at| &self.entries[at]) {
             if text.starts_with(&entry.text) {
                 found(&entry.rules);
@@ -51,4 +61,25 @@ impl Affixes {
             at = entry.shorter;
         }
     }
+
+    /// The last entry at or before `text`, if any entry can be a prefix of it.
+    fn nearest(&self, text: &[u8]) -> Option<usize> {
+        if !text.starts_with(&self.entries.first()?.text[..self.common]) {
+            return None;
+        }
+        let head = head(&text[self.common..]);
+        let below = self.heads.partition_point(|other| *other < head);
+        let same = self.heads[below..].partition_point(|other| *other == head);
+        // Equal heads may hide a difference further on.
+        let before = self.entries[below..below + same].partition_point(|entry| *entry.text <= *text);
+        (below + before).checked_sub(1)
+    }
+}
+
+/// The first eight bytes as a number that sorts as they do; what is not there counts as zeros.
+fn head(bytes: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    let length = bytes.len().min(8);
+    head[..length].copy_from_slice(&bytes[..length]);
+    u64::from_be_bytes(head)
 }

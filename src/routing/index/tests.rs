@@ -107,16 +107,27 @@ fn rules_that_share_a_type_are_filed_under_what_tells_them_apart() {
     assert!(paths.iter().flatten().flatten().all(|key| key.name == "subject"));
 }
 
-#[test]
-fn all_prefixes_of_a_text_are_found_and_no_others() {
-    let texts = ["", "a", "ab", "abc", "abd", "b", "ba", "žl"];
+fn prefixes_agree_with_a_scan(texts: &[String], text: &str) -> Result<(), TestCaseError> {
+    let unique: std::collections::BTreeSet<_> = texts.iter().collect();
+    let numbered: Vec<_> = (0..).zip(unique).collect();
     let affixes =
-        super::Affixes::new((0..).zip(texts).map(|(i, text)| (text.as_bytes().to_vec(), vec![i])).collect());
-    for text in ["", "a", "abcd", "abd", "abz", "ac", "c", "bab", "žluť", "\u{10ffff}"] {
-        let mut found = Vec::new();
-        affixes.find(text.as_bytes(), |rules| found.extend_from_slice(rules));
-        found.sort_unstable();
-        let want: Vec<u32> = (0..).zip(texts).filter(|(_, prefix)| text.starts_with(prefix)).map(|(i, _)| i).collect();
-        assert_eq!(found, want, "{text}");
+        super::Affixes::new(numbered.iter().map(|(i, text)| (text.as_bytes().to_vec(), vec![*i])).collect());
+    let mut found = Vec::new();
+    affixes.find(text.as_bytes(), |rules| found.extend_from_slice(rules));
+    found.sort_unstable();
+    let want: Vec<u32> = numbered.iter().filter(|(_, prefix)| text.starts_with(*prefix)).map(|(i, _)| *i).collect();
+    prop_assert_eq!(found, want);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn all_prefixes_of_a_text_are_found_and_no_others(texts in prop::collection::vec("[ab\0]{0,12}", 0..30), text in "[ab\0]{0,14}") {
+        prefixes_agree_with_a_scan(&texts, &text)?;
+    }
+
+    #[test]
+    fn a_common_beginning_hides_no_prefix(texts in prop::collection::vec("com\\.(acme\\.)?[ab]{0,3}ž?", 0..30), text in "com\\.(acme\\.)?[ab]{0,4}ž?u?") {
+        prefixes_agree_with_a_scan(&texts, &text)?;
     }
 }
