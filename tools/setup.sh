@@ -51,7 +51,7 @@ missing_packages() {
     echo pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev
   fi
   [ "$goal" = test ] || return 0
-  have java || echo openjdk-17-jre-headless
+  have java || echo default-jre-headless
   have kcat || echo kcat
   # Only needed to fill the cache.
   [ -d "$KAFKA_DIR" ] || have mvn || echo maven
@@ -74,7 +74,7 @@ install_packages() {
 fetch_kafka() {
   local version
   version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
-  [ "${version:-0}" -ge 17 ] || fail "Java ${version:-?} is too old: Kafka needs 17 or newer (openjdk-17-jre-headless)"
+  [ "${version:-0}" -ge 17 ] || fail "Java ${version:-?} is too old: Kafka needs 17 or newer (default-jre-headless)"
   say "fetching Kafka's jars into ${1%.part}"
   mvn -B -q -ntp -Dstyle.color=never -f tests/rig/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
     -DoutputDirectory="$1" </dev/null
