@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::child::Process;
 use crate::dir::Dir;
 use crate::kafka::Kafka;
-use crate::{cache, free_port};
+use crate::{Relay, cache, free_port};
 
 /// A start takes three seconds on an idle machine; forty have been seen on a busy one.
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -31,9 +31,23 @@ impl Broker {
     /// Chooses an address and prepares the storage; nobody listens yet. For tests that start Weft first.
     #[must_use]
     pub fn reserve() -> Self {
-        let (port, controller) = (free_port(), free_port());
+        Self::prepare(free_port(), None)
+    }
+
+    /// The same with a second address that leads through a relay, for the client whose network is to fail. The broker
+    /// names that address to whoever came by it, so that all of that client's connections go there; the clients of
+    /// the test itself keep to the direct one.
+    #[must_use]
+    pub fn reserve_with_relay() -> (Self, Relay) {
+        let far = free_port();
+        let relay = Relay::to(far);
+        (Self::prepare(free_port(), Some((far, relay.port()))), relay)
+    }
+
+    fn prepare(port: u16, far: Option<(u16, u16)>) -> Self {
+        let controller = free_port();
         let dir = Dir::new("kafka");
-        dir.write("server.properties", &properties(port, controller, &dir));
+        dir.write("server.properties", &properties(port, controller, far, &dir));
         let broker = Self {
             kafka: Kafka::at(&format!("127.0.0.1:{port}")),
             port,
@@ -130,8 +144,15 @@ impl Deref for Broker {
     }
 }
 
-fn properties(port: u16, controller: u16, dir: &Dir) -> String {
+/// `far` is the port behind a relay, and the relay's own.
+fn properties(port: u16, controller: u16, far: Option<(u16, u16)>, dir: &Dir) -> String {
     let mut text = String::new();
+    let (behind, before) = far.map_or_else(Default::default, |(behind, before)| {
+        (
+            format!(",FAR://127.0.0.1:{behind}"),
+            format!(",FAR://127.0.0.1:{before}"),
+        )
+    });
     let logs = dir.path().join("data");
     for (name, value) in [
         ("process.roles", "broker,controller"),
@@ -139,10 +160,17 @@ fn properties(port: u16, controller: u16, dir: &Dir) -> String {
         ("controller.quorum.voters", &format!("1@127.0.0.1:{controller}")),
         ("controller.listener.names", "CONTROLLER"),
         (
-            "listeners",
-            &format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"),
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,FAR:PLAINTEXT",
         ),
-        ("advertised.listeners", &format!("PLAINTEXT://127.0.0.1:{port}")),
+        (
+            "listeners",
+            &format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{behind}"),
+        ),
+        (
+            "advertised.listeners",
+            &format!("PLAINTEXT://127.0.0.1:{port}{before}"),
+        ),
         ("log.dirs", &logs.display().to_string()),
         // A typing error in a test must fail, not make a topic.
         ("auto.create.topics.enable", "false"),

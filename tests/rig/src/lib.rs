@@ -1,7 +1,7 @@
 //! Real brokers, real clients and the real binary, for the tests of Weft.
 //!
 //! Owns every process and port that a test needs: [`Kafka`] and [`Broker`] (a real broker), [`Weft`] (the binary under
-//! test), [`Receiver`] (an HTTP server that records and obeys a script), and the foreign clients [`Python`], [`kcat`]
+//! test), [`Receiver`] (an HTTP server that records and obeys a script), [`Relay`] (a network that fails), and the foreign clients [`Python`], [`kcat`]
 //! and [`promtool`].
 //!
 //! Invariants:
@@ -29,6 +29,7 @@ mod port;
 mod python;
 mod receiver;
 mod record;
+mod relay;
 mod reply;
 mod runtime;
 mod tool;
@@ -44,6 +45,7 @@ pub use port::free_port;
 pub use python::{Python, PythonProcess};
 pub use receiver::{Receiver, Request};
 pub use record::Record;
+pub use relay::Relay;
 pub use reply::Reply;
 pub use tool::promtool;
 pub use wait::eventually;
