@@ -20,7 +20,7 @@ ci: ## what the continuous integration runs
 
 bench: ## the micro benchmarks
 	@tools/setup.sh build
-	cargo bench --locked --workspace --benches
+	cargo bench --locked -p weft --bench '*'
 
 setup: ## install and fetch what the tests need
 	@tools/setup.sh test
