@@ -35,8 +35,8 @@ type Filter = fn(usize) -> String;
 
 const KINDS: [(&str, Filter); 7] = [
     ("exact type", |i| format!(r#"{{"exact": {{"type": "com.acme.order.{i}"}}}}"#)),
-    ("prefix type", |i| format!(r#"{{"prefix": {{"type": "com.acme.order.{i}."}}}}"#)),
-    ("suffix source", |i| format!(r#"{{"suffix": {{"source": "/plant/{i}"}}}}"#)),
+    ("prefix source", |i| format!(r#"{{"prefix": {{"source": "/plant/{i}/"}}}}"#)),
+    ("suffix source", |i| format!(r#"{{"suffix": {{"source": "/{i}/line"}}}}"#)),
     ("one type, exact subject", |i| format!(r#"{{"exact": {{"type": "com.acme.order", "subject": "s{i}"}}}}"#)),
     ("sql type = and n >", |i| format!(r#"{{"sql": "type = 'com.acme.order.{i}' AND n > 2"}}"#)),
     ("any of two types", |i| {
@@ -44,9 +44,9 @@ const KINDS: [(&str, Filter); 7] = [
     }),
     ("mixed", |i| match i % 5 {
         0 => format!(r#"{{"exact": {{"type": "com.acme.order.{i}"}}}}"#),
-        1 => format!(r#"{{"prefix": {{"type": "com.acme.order.{i}."}}}}"#),
+        1 => format!(r#"{{"prefix": {{"source": "/plant/{i}/"}}}}"#),
         2 => format!(r#"{{"sql": "type IN ('com.acme.order.{i}', 'c{i}') AND EXISTS subject"}}"#),
-        3 => format!(r#"{{"exact": {{"source": "/plant/{i}"}}}}"#),
+        3 => format!(r#"{{"exact": {{"source": "/plant/{i}/line"}}}}"#),
         _ => format!(r#"{{"all": [{{"exact": {{"subject": "s{i}"}}}}, {{"not": {{"exact": {{"type": "x"}}}}}}]}}"#),
     }),
 ];
@@ -82,7 +82,7 @@ fn events(size: usize) -> Vec<Event> {
         let i = random.usize(..size);
         Event([
             ("id", AttrKind::String, format!("id-{i}")),
-            ("source", AttrKind::UriReference, format!("/plant/{i}")),
+            ("source", AttrKind::UriReference, format!("/plant/{i}/line")),
             ("specversion", AttrKind::String, "1.0".into()),
             ("type", AttrKind::String, format!("com.acme.order.{i}")),
             ("subject", AttrKind::String, format!("s{i}")),

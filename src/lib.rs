@@ -1,2 +1,6 @@
-//! placeholder
+//! Weft, an event mesh router.
+
+#![forbid(unsafe_code)]
+
+pub mod metrics;
 pub mod routing;

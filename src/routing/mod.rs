@@ -12,9 +12,7 @@ pub mod cesql;
 pub mod filter;
 pub mod index;
 
-mod attributes;
-
 #[cfg(test)]
 mod fields;
 
-pub use attributes::{AttrKind, AttrValue, Attributes};
+use weft_api::event::{AttrKind, AttrValue, Attributes};
