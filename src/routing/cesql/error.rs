@@ -83,7 +83,7 @@ impl ParseError {
 
 /// The column of a byte offset, in characters from 1.
 pub(super) fn column(source: &str, offset: usize) -> usize {
-    source.char_indices().take_while(|(at, _)| *at < offset).count() + 1
+    source.get(..offset).unwrap_or(source).chars().count() + 1
 }
 
 impl Display for ParseError {
@@ -103,15 +103,16 @@ impl<'a> Fault<'a> {
         let subject = super::value::shorten(self.subject);
         let (kind, message) = match self.cause {
             Cause::Missing => (ErrorKind::MissingAttribute, format!("the event has no attribute `{subject}`")),
-            Cause::NoSuchFunction => (
-                ErrorKind::MissingFunction,
-                format!("there is no function {subject} with this number of arguments"),
-            ),
+            Cause::NoSuchFunction => {
+                (ErrorKind::MissingFunction, format!("there is no function {subject} with this number of arguments"))
+            }
             Cause::Cast(to) if self.subject.is_empty() => (ErrorKind::Cast, format!("a text is not {to}")),
             Cause::Cast(to) => (ErrorKind::Cast, format!("{subject:?} is not {to}")),
             Cause::DivisionByZero => (ErrorKind::Math, "division by zero".into()),
             Cause::Overflow => (ErrorKind::Math, "the result does not fit into 32 bits".into()),
-            Cause::NegativeLength => (ErrorKind::FunctionEvaluation, format!("the length given to {subject} is negative")),
+            Cause::NegativeLength => {
+                (ErrorKind::FunctionEvaluation, format!("the length given to {subject} is negative"))
+            }
             Cause::OutOfString => {
                 (ErrorKind::FunctionEvaluation, format!("the position given to {subject} lies outside of the string"))
             }

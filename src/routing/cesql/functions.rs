@@ -110,9 +110,9 @@ pub(crate) fn missing_function(expr: &Expr) -> Option<&Expr> {
 
 /// Whether a function can be called with so many arguments.
 pub(super) fn exists(name: &str, arguments: usize) -> bool {
-    FUNCTIONS.iter().any(|(known, least, most)| {
-        *known == name && arguments >= *least && most.is_none_or(|most| arguments <= most)
-    })
+    FUNCTIONS
+        .iter()
+        .any(|(known, least, most)| *known == name && arguments >= *least && most.is_none_or(|most| arguments <= most))
 }
 
 /// How to call the function whose name is nearest to `name`, if one is near.
@@ -121,7 +121,10 @@ pub(crate) fn functions_like(name: &str) -> Option<String> {
         let common = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
         (known == name || common >= 3 || (common > 0 && known.len().abs_diff(name.len()) <= 1)).then_some(common)
     };
-    let best = FUNCTIONS.iter().filter_map(|row| near(row.0).map(|common| (row.0 == name, common, row))).max_by_key(|found| (found.0, found.1))?;
+    let best = FUNCTIONS
+        .iter()
+        .filter_map(|row| near(row.0).map(|common| (row.0 == name, common, row)))
+        .max_by_key(|found| (found.0, found.1))?;
     let (known, least, most) = best.2;
     Some(match most {
         Some(most) if most == least => format!("{known} with {least} argument{}", if *least == 1 { "" } else { "s" }),

@@ -92,15 +92,17 @@ fn symbol(source: &str, start: usize) -> Result<(Kind<'_>, usize), ParseError> {
     let foreign = [("==", "="), ("&&", "AND"), ("||", "OR"), ("=>", ">="), ("=<", "<=")];
     for (theirs, ours) in foreign {
         if rest.starts_with(theirs) {
-            return Err(ParseError::at(source, start, &format!("`{theirs}`"), "an operator")
-                .advice(&format!("write {ours}")));
+            return Err(
+                ParseError::at(source, start, &format!("`{theirs}`"), "an operator").advice(&format!("write {ours}"))
+            );
         }
     }
     if let Some(symbol) = SYMBOLS.iter().find(|s| rest.starts_with(**s)) {
         return Ok((Kind::Symbol(symbol), symbol.len()));
     }
     let found = rest.chars().next().unwrap_or(' ');
-    let error = ParseError::at(source, start, &format!("`{}`", found.escape_debug()), "an attribute, a value or an operator");
+    let error =
+        ParseError::at(source, start, &format!("`{}`", found.escape_debug()), "an attribute, a value or an operator");
     Err(match found {
         '!' => error.advice("write NOT"),
         '&' => error.advice("write AND"),

@@ -28,6 +28,7 @@ mod reach;
 mod value;
 
 #[cfg(test)]
+#[rustfmt::skip]
 mod conformance;
 #[cfg(test)]
 mod properties;
@@ -112,10 +113,12 @@ impl Expression {
     fn value_beside_error<E: Attributes + ?Sized>(&self, event: &E) -> Value {
         let own = match &self.program {
             Any::Int(Int::Absolute(inner)) => inner.number(event).ok().map(|_| Value::Integer(i32::MAX)),
-            Any::Str(Str::Left(inner, count) | Str::Right(inner, count)) => match (inner.text(event), count.number(event)) {
-                (Ok(text), Ok(_)) => Some(Value::String(Text::as_str(&text).to_owned())),
-                _ => None,
-            },
+            Any::Str(Str::Left(inner, count) | Str::Right(inner, count)) => {
+                match (inner.text(event), count.number(event)) {
+                    (Ok(text), Ok(_)) => Some(Value::String(Text::as_str(&text).to_owned())),
+                    _ => None,
+                }
+            }
             _ => None,
         };
         // A bare attribute that is not there has no type, and section 3.2 says to take Boolean then.

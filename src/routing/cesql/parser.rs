@@ -44,8 +44,13 @@ const OPERATORS: [(&str, Operator); 15] = [
 /// A [`ParseError`] with the column of the first thing that cannot be.
 pub fn parse(source: &str) -> Result<Expr, ParseError> {
     if source.len() > LENGTH_MAX {
-        return Err(ParseError::at(source, 0, &format!("{} bytes", source.len()), &format!("at most {LENGTH_MAX} bytes"))
-            .advice("split the filter into several, or compare with a prefix"));
+        return Err(ParseError::at(
+            source,
+            0,
+            &format!("{} bytes", source.len()),
+            &format!("at most {LENGTH_MAX} bytes"),
+        )
+        .advice("split the filter into several, or compare with a prefix"));
     }
     let mut parser = Parser { source, tokens: tokens(source)?, at: 0, depth: 0 };
     let tall = parser.expression()?;
@@ -183,15 +188,12 @@ impl<'s> Parser<'s> {
     }
 
     fn pattern(&mut self) -> Result<String, ParseError> {
-        let error = self.error("a quoted pattern").advice("LIKE takes a string literal, such as 'com.acme.%'");
-        match &mut self.tokens[self.at].kind {
-            Kind::Quoted(text) => {
-                let pattern = std::mem::take(text);
-                self.at += 1;
-                Ok(pattern)
-            }
-            _ => Err(error),
+        if let Kind::Quoted(text) = &mut self.tokens[self.at].kind {
+            let pattern = std::mem::take(text);
+            self.at += 1;
+            return Ok(pattern);
         }
+        Err(self.error("a quoted pattern").advice("LIKE takes a string literal, such as 'com.acme.%'"))
     }
 
     fn unary(&mut self) -> Result<Tall, ParseError> {
@@ -268,7 +270,8 @@ impl<'s> Parser<'s> {
     fn attribute(&mut self, expected: &str) -> Result<String, ParseError> {
         let Kind::Word(word) = self.peek().kind else { return Err(self.error(expected)) };
         if is_keyword(word) {
-            let advice = format!("{} is a word of the language and cannot name an attribute", word.to_ascii_uppercase());
+            let advice =
+                format!("{} is a word of the language and cannot name an attribute", word.to_ascii_uppercase());
             return Err(self.error(expected).advice(&advice));
         }
         if !word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {

@@ -16,6 +16,7 @@ pub(crate) type Name = Box<str>;
 
 /// A node that gives a Boolean.
 #[derive(Debug, Clone)]
+#[expect(clippy::enum_variant_names, reason = "a comparison is named after the type that it compares")]
 pub(crate) enum Bool {
     Const(bool),
     Attr(Name),
@@ -249,7 +250,11 @@ impl Set<Bool, bool> {
     }
 }
 
-fn compare_attribute<'a, E: Attributes + ?Sized>(left: &'a Any, right: &'a str, event: &'a E) -> Result<bool, Fault<'a>> {
+fn compare_attribute<'a, E: Attributes + ?Sized>(
+    left: &'a Any,
+    right: &'a str,
+    event: &'a E,
+) -> Result<bool, Fault<'a>> {
     if let Any::Attr(name) = left {
         // Both attributes must be there before either is cast.
         attribute(name, event)?;

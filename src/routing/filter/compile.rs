@@ -57,7 +57,11 @@ fn node(filter: &FilterExpr, parent: &str, depth: usize) -> Result<Node, FilterE
     let dialect = filter.dialect();
     let at = if parent.is_empty() { dialect.to_owned() } else { format!("{parent}.{dialect}") };
     if depth == 0 {
-        return Err(FilterError::new(&at, format!("filters nest deeper than {DEPTH_MAX}"), "flatten them, or write sql"));
+        return Err(FilterError::new(
+            &at,
+            format!("filters nest deeper than {DEPTH_MAX}"),
+            "flatten them, or write sql",
+        ));
     }
     match filter {
         FilterExpr::Exact(wanted) => texts(Affix::Exact, wanted, &at),
@@ -131,9 +135,19 @@ fn sql(text: &str, at: &str) -> Result<Sql, FilterError> {
         other => match (other.known_type(), other) {
             (None, Any::Attr(name)) => Test::Flag(name),
             (Some(Type::Integer), _) => {
-                return Err(FilterError::new(at, "the expression gives an Integer", "a filter gives a Boolean: compare it, such as `... > 0`"));
+                return Err(FilterError::new(
+                    at,
+                    "the expression gives an Integer",
+                    "a filter gives a Boolean: compare it, such as `... > 0`",
+                ));
             }
-            _ => return Err(FilterError::new(at, "the expression gives a String", "a filter gives a Boolean: compare it, such as `... = 'text'`")),
+            _ => {
+                return Err(FilterError::new(
+                    at,
+                    "the expression gives a String",
+                    "a filter gives a Boolean: compare it, such as `... = 'text'`",
+                ));
+            }
         },
     };
     Ok(Sql { expr, test })

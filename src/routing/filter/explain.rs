@@ -186,7 +186,12 @@ fn explain_expr<E: Attributes + ?Sized>(expr: &Expr, event: &E) -> Explanation {
 }
 
 /// The next operand of a chain, and what the chain amounts to after it.
-fn step<E: Attributes + ?Sized>(so_far: Outcome, operator: Operator, operand: &Expr, event: &E) -> (Explanation, Outcome) {
+fn step<E: Attributes + ?Sized>(
+    so_far: Outcome,
+    operator: Operator,
+    operand: &Expr,
+    event: &E,
+) -> (Explanation, Outcome) {
     let decided = match so_far {
         Outcome::Matched => operator == Operator::Or,
         Outcome::NotMatched => operator == Operator::And,

@@ -90,7 +90,11 @@ impl<'de> Visitor<'de> for OneDialect {
             "any" => FilterExpr::Any(map.next_value()?),
             "not" => FilterExpr::Not(map.next_value()?),
             "sql" => FilterExpr::Sql(map.next_value()?),
-            _ => return Err(A::Error::custom(format_args!("unknown filter dialect `{dialect}`: write one of {DIALECTS}"))),
+            _ => {
+                return Err(A::Error::custom(format_args!(
+                    "unknown filter dialect `{dialect}`: write one of {DIALECTS}"
+                )));
+            }
         };
         match map.next_key::<String>()? {
             None => Ok(filter),

@@ -11,7 +11,9 @@ mod never;
 mod shape;
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod generators;
+#[cfg(test)]
+mod tests;
 
 pub use compile::{DEPTH_MAX, FilterError};
 pub use explain::{Explanation, Outcome};
@@ -137,7 +139,9 @@ impl Sql {
     fn matches<E: Attributes + ?Sized>(&self, event: &E) -> bool {
         match &self.test {
             Test::Program(program) => program.test(event).unwrap_or(false),
-            Test::Flag(name) => event.get(name).is_some_and(|found| found.kind == AttrKind::Boolean && found.text == "true"),
+            Test::Flag(name) => {
+                event.get(name).is_some_and(|found| found.kind == AttrKind::Boolean && found.text == "true")
+            }
         }
     }
 }

@@ -38,7 +38,11 @@ fn contradiction<'p>(shape: &Shape<'p>, mut known: Known<'p>) -> Option<String> 
 }
 
 /// Adds what holds for sure, and puts alternatives aside until all of it is known.
-fn add<'s, 'p>(shape: &'s Shape<'p>, known: &mut Known<'p>, alternatives: &mut Vec<&'s [Shape<'p>]>) -> Result<(), String> {
+fn add<'s, 'p>(
+    shape: &'s Shape<'p>,
+    known: &mut Known<'p>,
+    alternatives: &mut Vec<&'s [Shape<'p>]>,
+) -> Result<(), String> {
     match shape {
         Shape::Unknown => Ok(()),
         Shape::Never(reason) => Err(reason.clone()),

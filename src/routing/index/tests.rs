@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use smallvec::smallvec;
+use weft_api::event::{AttrKind, EventBuilder};
 
 use super::{Index, Matches, Rule};
 use crate::routing::fields::Fields;
-use crate::routing::filter::tests::{event, filters};
+use crate::routing::filter::generators::{event, filters};
 use crate::routing::filter::{FilterExpr, Predicate};
 
 /// The naive twin: every rule in turn.
@@ -66,10 +67,12 @@ fn conditions_within_expressions_are_access_paths() {
         r#"{"any": [{"exact": {"type": "a"}}, {"exact": {"subject": "b"}}, {"sql": "source LIKE '%.ca'"}]}"#,
         r#"{"not": {"not": {"exact": {"type": "a"}}}}"#,
         r#"{"sql": "FALSE"}"#,
+        r#"{"sql": "NOT EXISTS n OR EXISTS flag AND type = 'a'"}"#,
     ];
     let asked = [
         r#"{"not": {"exact": {"type": "a"}}}"#,
         r#"{"sql": "NOT EXISTS n"}"#,
+        r#"{"sql": "type = 'a' AND EXISTS flag OR NOT EXISTS n"}"#,
         r#"{"sql": "type != 'a'"}"#,
         r#"{"any": [{"exact": {"type": "a"}}, {"not": {"exact": {"type": "b"}}}]}"#,
     ];
@@ -91,6 +94,26 @@ fn routes_come_in_ascending_order_and_once() {
 }
 
 #[test]
+fn a_real_event_is_found_by_its_attributes_and_their_types() {
+    let rules = [
+        rule(1, r#"{"exact": {"type": "order"}}"#),
+        rule(2, r#"{"sql": "urgent"}"#),
+        rule(3, r#"{"sql": "n > 4 AND specversion = '1.0'"}"#),
+    ];
+    let event = EventBuilder::new()
+        .id("1")
+        .source("/shop")
+        .ty("order")
+        .set("urgent", AttrKind::Boolean, "true")
+        .set("n", AttrKind::Integer, "5")
+        .build()
+        .unwrap();
+    let mut found = Matches::new();
+    Index::new(rules).matches(&event, 0, &mut found);
+    assert_eq!(found.as_slice(), [1, 2, 3]);
+}
+
+#[test]
 fn results_are_appended_to_what_is_there() {
     let index = Index::new([rule(7, r#"{"exact": {"type": "a"}}"#)]);
     let mut found: Matches = smallvec![7];
@@ -100,9 +123,8 @@ fn results_are_appended_to_what_is_there() {
 
 #[test]
 fn rules_that_share_a_type_are_filed_under_what_tells_them_apart() {
-    let rules: Vec<_> = (0..100)
-        .map(|i| rule(i, &format!(r#"{{"exact": {{"type": "order", "subject": "s{i}"}}}}"#)))
-        .collect();
+    let rules: Vec<_> =
+        (0..100).map(|i| rule(i, &format!(r#"{{"exact": {{"type": "order", "subject": "s{i}"}}}}"#))).collect();
     let paths = super::keys::paths(&rules);
     assert!(paths.iter().flatten().flatten().all(|key| key.name == "subject"));
 }
@@ -110,8 +132,7 @@ fn rules_that_share_a_type_are_filed_under_what_tells_them_apart() {
 fn prefixes_agree_with_a_scan(texts: &[String], text: &str) -> Result<(), TestCaseError> {
     let unique: std::collections::BTreeSet<_> = texts.iter().collect();
     let numbered: Vec<_> = (0..).zip(unique).collect();
-    let affixes =
-        super::Affixes::new(numbered.iter().map(|(i, text)| (text.as_bytes().to_vec(), vec![*i])).collect());
+    let affixes = super::Affixes::new(numbered.iter().map(|(i, text)| (text.as_bytes().to_vec(), vec![*i])).collect());
     let mut found = Vec::new();
     affixes.find(text.as_bytes(), |rules| found.extend_from_slice(rules));
     found.sort_unstable();
