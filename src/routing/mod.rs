@@ -8,11 +8,14 @@
 //! Deliberately does not know how events are stored (it asks through `Attributes`), what a plan does, or where the
 //! rules came from.
 
+pub mod anycast;
 pub mod cesql;
 pub mod filter;
 pub mod index;
+pub mod plan;
+pub mod table;
 
 #[cfg(test)]
 mod fields;
 
-use weft_api::event::{AttrKind, AttrValue, Attributes};
+pub use weft_api::event::{AttrKind, AttrValue, Attributes};

@@ -68,7 +68,9 @@ impl Expression {
     /// Compiles a syntax tree.
     #[must_use]
     pub fn new(expr: &Expr) -> Self {
-        Self { program: compile::compile(expr) }
+        Self {
+            program: compile::compile(expr),
+        }
     }
 
     /// Evaluates the expression for one event.
@@ -77,7 +79,9 @@ impl Expression {
         let result = match &self.program {
             Any::Bool(node) => node.test(event).map(Value::Boolean),
             Any::Int(node) => node.number(event).map(Value::Integer),
-            Any::Str(node) => node.text(event).map(|text| Value::String(text.as_str().to_owned())),
+            Any::Str(node) => node
+                .text(event)
+                .map(|text| Value::String(text.as_str().to_owned())),
             Any::Attr(name) => match event.get(name) {
                 None => Err(Fault::new(error::Cause::Missing, name)),
                 Some(found) => match type_of(found) {
@@ -89,7 +93,10 @@ impl Expression {
         };
         match result {
             Ok(value) => Evaluation { value, error: None },
-            Err(fault) => Evaluation { value: self.value_beside_error(event), error: Some(fault.explain()) },
+            Err(fault) => Evaluation {
+                value: self.value_beside_error(event),
+                error: Some(fault.explain()),
+            },
         }
     }
 

@@ -52,11 +52,18 @@ pub fn parse(source: &str) -> Result<Expr, ParseError> {
         )
         .advice("split the filter into several, or compare with a prefix"));
     }
-    let mut parser = Parser { source, tokens: tokens(source)?, at: 0, depth: 0 };
+    let mut parser = Parser {
+        source,
+        tokens: tokens(source)?,
+        at: 0,
+        depth: 0,
+    };
     let tall = parser.expression()?;
     match parser.peek().kind {
         Kind::End => Ok(tall.expr),
-        Kind::Symbol(")") => Err(parser.error("the end of the expression").advice("remove the ), or open it before")),
+        Kind::Symbol(")") => Err(parser
+            .error("the end of the expression")
+            .advice("remove the ), or open it before")),
         _ => Err(parser.error("an operator or the end of the expression")),
     }
 }
@@ -106,7 +113,10 @@ impl<'s> Parser<'s> {
         let found = match &token.kind {
             Kind::End => "the end of the expression".into(),
             Kind::Quoted(_) => "a string".into(),
-            _ => format!("`{}`", super::value::shorten(&self.source[token.start..token.end])),
+            _ => format!(
+                "`{}`",
+                super::value::shorten(&self.source[token.start..token.end])
+            ),
         };
         ParseError::at(self.source, token.start, &found, expected)
     }
@@ -116,12 +126,20 @@ impl<'s> Parser<'s> {
             return Ok(height);
         }
         let expected = format!("at most {DEPTH_MAX} levels of nesting");
-        Err(ParseError::at(self.source, self.peek().start, "an expression that nests deeper", &expected)
-            .advice("split it, or write AND and OR side by side"))
+        Err(ParseError::at(
+            self.source,
+            self.peek().start,
+            "an expression that nests deeper",
+            &expected,
+        )
+        .advice("split it, or write AND and OR side by side"))
     }
 
     /// Parses within one more level of recursion.
-    fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Result<Tall, ParseError>) -> Result<Tall, ParseError> {
+    fn nested(
+        &mut self,
+        parse: impl FnOnce(&mut Self) -> Result<Tall, ParseError>,
+    ) -> Result<Tall, ParseError> {
         self.depth = self.bounded(self.depth + 1)?;
         let result = parse(self);
         self.depth -= 1;
@@ -140,14 +158,25 @@ impl<'s> Parser<'s> {
             self.at += 1;
             let next = self.operand(level)?;
             // Comparisons nest when they are evaluated: each compares the truth of the one before.
-            height = if level == Level::Comparison { height + 1 } else { height }.max(next.height);
+            height = if level == Level::Comparison {
+                height + 1
+            } else {
+                height
+            }
+            .max(next.height);
             self.bounded(height + 1)?;
             rest.push((operator, next.expr));
         }
         if rest.is_empty() {
             return Ok(first);
         }
-        Ok(Tall { expr: Expr::Chain(Chain { first: Box::new(first.expr), rest }), height: height + 1 })
+        Ok(Tall {
+            expr: Expr::Chain(Chain {
+                first: Box::new(first.expr),
+                rest,
+            }),
+            height: height + 1,
+        })
     }
 
     fn operand(&mut self, level: Level) -> Result<Tall, ParseError> {
@@ -163,23 +192,35 @@ impl<'s> Parser<'s> {
             Kind::Symbol(symbol) => symbol,
             _ => return None,
         };
-        let operator = OPERATORS.iter().find(|(name, _)| name.eq_ignore_ascii_case(spelling))?.1;
+        let operator = OPERATORS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(spelling))?
+            .1;
         (operator.level() == level).then_some(operator)
     }
 
     fn postfix(&mut self) -> Result<Tall, ParseError> {
         let Tall { mut expr, mut height } = self.unary()?;
         loop {
-            let negated = self.is_keyword(0, "NOT") && (self.is_keyword(1, "LIKE") || self.is_keyword(1, "IN"));
+            let negated =
+                self.is_keyword(0, "NOT") && (self.is_keyword(1, "LIKE") || self.is_keyword(1, "IN"));
             self.at += usize::from(negated);
             let value = Box::new(expr);
             if self.eat_keyword("LIKE") {
                 let pattern = self.pattern()?;
-                expr = Expr::Like { value, pattern, negated };
+                expr = Expr::Like {
+                    value,
+                    pattern,
+                    negated,
+                };
             } else if self.eat_keyword("IN") {
                 let set = self.list("a set such as (1, 2)", false)?;
                 height = height.max(set.height);
-                expr = Expr::In { value, set: set.items, negated };
+                expr = Expr::In {
+                    value,
+                    set: set.items,
+                    negated,
+                };
             } else {
                 return Ok(Tall { expr: *value, height });
             }
@@ -193,7 +234,9 @@ impl<'s> Parser<'s> {
             self.at += 1;
             return Ok(pattern);
         }
-        Err(self.error("a quoted pattern").advice("LIKE takes a string literal, such as 'com.acme.%'"))
+        Err(self
+            .error("a quoted pattern")
+            .advice("LIKE takes a string literal, such as 'com.acme.%'"))
     }
 
     fn unary(&mut self) -> Result<Tall, ParseError> {
@@ -207,15 +250,23 @@ impl<'s> Parser<'s> {
                 return self.integer();
             }
             if sign == "+" {
-                return Err(self.error("an expression").advice("+ is a sign only right before digits"));
+                return Err(self
+                    .error("an expression")
+                    .advice("+ is a sign only right before digits"));
             }
             self.at += 1;
             let inner = self.nested(Self::unary)?;
-            return Ok(Tall { height: self.bounded(inner.height + 1)?, expr: Expr::Negate(Box::new(inner.expr)) });
+            return Ok(Tall {
+                height: self.bounded(inner.height + 1)?,
+                expr: Expr::Negate(Box::new(inner.expr)),
+            });
         }
         if self.eat_keyword("NOT") {
             let inner = self.nested(Self::unary)?;
-            return Ok(Tall { height: self.bounded(inner.height + 1)?, expr: Expr::Not(Box::new(inner.expr)) });
+            return Ok(Tall {
+                height: self.bounded(inner.height + 1)?,
+                expr: Expr::Not(Box::new(inner.expr)),
+            });
         }
         self.primary()
     }
@@ -226,11 +277,16 @@ impl<'s> Parser<'s> {
         let digits = &self.source[start..self.peek().end];
         let Ok(value) = digits.parse() else {
             let found = format!("`{}`", super::value::shorten(digits));
-            return Err(ParseError::at(self.source, start, &found, "an integer of 32 bits")
-                .advice("integers go from -2147483648 to 2147483647; compare longer numbers as strings"));
+            return Err(
+                ParseError::at(self.source, start, &found, "an integer of 32 bits")
+                    .advice("integers go from -2147483648 to 2147483647; compare longer numbers as strings"),
+            );
         };
         self.at += 1;
-        Ok(Tall { expr: Expr::Literal(Literal::Integer(value)), height: 1 })
+        Ok(Tall {
+            expr: Expr::Literal(Literal::Integer(value)),
+            height: 1,
+        })
     }
 
     fn primary(&mut self) -> Result<Tall, ParseError> {
@@ -268,10 +324,14 @@ impl<'s> Parser<'s> {
     }
 
     fn attribute(&mut self, expected: &str) -> Result<String, ParseError> {
-        let Kind::Word(word) = self.peek().kind else { return Err(self.error(expected)) };
+        let Kind::Word(word) = self.peek().kind else {
+            return Err(self.error(expected));
+        };
         if is_keyword(word) {
-            let advice =
-                format!("{} is a word of the language and cannot name an attribute", word.to_ascii_uppercase());
+            let advice = format!(
+                "{} is a word of the language and cannot name an attribute",
+                word.to_ascii_uppercase()
+            );
             return Err(self.error(expected).advice(&advice));
         }
         if !word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
@@ -289,13 +349,22 @@ impl<'s> Parser<'s> {
 
     fn call(&mut self, word: &str) -> Result<Tall, ParseError> {
         if !word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_') || word.starts_with('_') {
-            return Err(self.error("the name of a function").advice("names of functions have letters and _ only"));
+            return Err(self
+                .error("the name of a function")
+                .advice("names of functions have letters and _ only"));
         }
         let at = Column(column(self.source, self.peek().start));
         self.at += 1;
         let args = self.list("arguments in parentheses", true)?;
         let height = self.bounded(args.height + 1)?;
-        Ok(Tall { expr: Expr::Call { name: word.to_ascii_uppercase(), args: args.items, at }, height })
+        Ok(Tall {
+            expr: Expr::Call {
+                name: word.to_ascii_uppercase(),
+                args: args.items,
+                at,
+            },
+            height,
+        })
     }
 
     fn list(&mut self, expected: &str, may_be_empty: bool) -> Result<List, ParseError> {
@@ -303,10 +372,15 @@ impl<'s> Parser<'s> {
         if !self.eat("(") {
             return Err(self.error(expected));
         }
-        let mut list = List { items: Vec::new(), height: 0 };
+        let mut list = List {
+            items: Vec::new(),
+            height: 0,
+        };
         if matches!(self.peek().kind, Kind::Symbol(")")) {
             if !may_be_empty {
-                return Err(self.error("an expression").advice("a set has at least one element"));
+                return Err(self
+                    .error("an expression")
+                    .advice("a set has at least one element"));
             }
             self.at += 1;
             return Ok(list);
@@ -328,7 +402,9 @@ impl<'s> Parser<'s> {
             return Ok(());
         }
         let at = column(self.source, self.tokens[open].start);
-        Err(self.error("an operator, `,` or `)`").advice(&format!("close the ( of column {at}")))
+        Err(self
+            .error("an operator, `,` or `)`")
+            .advice(&format!("close the ( of column {at}")))
     }
 }
 

@@ -16,7 +16,10 @@ pub(crate) type Name = Box<str>;
 
 /// A node that gives a Boolean.
 #[derive(Debug, Clone)]
-#[expect(clippy::enum_variant_names, reason = "a comparison is named after the type that it compares")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "a comparison is named after the type that it compares"
+)]
 pub(crate) enum Bool {
     Const(bool),
     Attr(Name),
@@ -150,11 +153,20 @@ impl Bool {
                     _ => order.is_ge(),
                 })
             }
-            Self::CompareAttr(how, left, right) => compare_attribute(left, right, event).map(|equal| how.of(equal)),
+            Self::CompareAttr(how, left, right) => {
+                compare_attribute(left, right, event).map(|equal| how.of(equal))
+            }
             Self::Like(how, inner, pattern) => Ok(how.of(pattern.matches(inner.text(event)?.as_str()))),
-            Self::InStr(how, left, set) => set.has_text(left.text(event)?.as_str(), event).map(|found| how.of(found)),
-            Self::InInt(how, left, set) => set.has_number(left.number(event)?, event).map(|found| how.of(found)),
-            Self::InBool(how, inner) => inner.1.has_boolean(inner.0.test(event)?, event).map(|found| how.of(found)),
+            Self::InStr(how, left, set) => set
+                .has_text(left.text(event)?.as_str(), event)
+                .map(|found| how.of(found)),
+            Self::InInt(how, left, set) => set
+                .has_number(left.number(event)?, event)
+                .map(|found| how.of(found)),
+            Self::InBool(how, inner) => inner
+                .1
+                .has_boolean(inner.0.test(event)?, event)
+                .map(|found| how.of(found)),
             Self::InAttr(how, name, sets) => {
                 let left = attribute(name, event)?;
                 let found = match value::type_of(left) {
@@ -180,7 +192,10 @@ impl Int {
                 let text = inner.text(event)?;
                 value::integer(text.as_str()).ok_or(Fault::new(Cause::Cast(Type::Integer), text.subject()))
             }
-            Self::Negate(inner) => inner.number(event)?.checked_neg().ok_or(Fault::new(Cause::Overflow, "")),
+            Self::Negate(inner) => inner
+                .number(event)?
+                .checked_neg()
+                .ok_or(Fault::new(Cause::Overflow, "")),
             Self::Arithmetic(first, rest) => {
                 let mut left = first.number(event)?;
                 for (operator, right) in rest {
@@ -192,7 +207,10 @@ impl Int {
                 let count = inner.text(event)?.as_str().chars().count();
                 i32::try_from(count).map_err(|_| Fault::new(Cause::Overflow, ""))
             }
-            Self::Absolute(inner) => inner.number(event)?.checked_abs().ok_or(Fault::new(Cause::Overflow, "")),
+            Self::Absolute(inner) => inner
+                .number(event)?
+                .checked_abs()
+                .ok_or(Fault::new(Cause::Overflow, "")),
         }
     }
 }
@@ -222,7 +240,10 @@ impl Str {
 
 impl Set<Str, Box<str>> {
     fn has_text<'a, E: Attributes + ?Sized>(&'a self, wanted: &str, event: &'a E) -> Result<bool, Fault<'a>> {
-        let mut found = self.constants.binary_search_by(|constant| (**constant).cmp(wanted)).is_ok();
+        let mut found = self
+            .constants
+            .binary_search_by(|constant| (**constant).cmp(wanted))
+            .is_ok();
         for other in &self.others {
             found |= other.text(event)?.as_str() == wanted;
         }
@@ -231,7 +252,11 @@ impl Set<Str, Box<str>> {
 }
 
 impl Set<Int, i32> {
-    fn has_number<'a, E: Attributes + ?Sized>(&'a self, wanted: i32, event: &'a E) -> Result<bool, Fault<'a>> {
+    fn has_number<'a, E: Attributes + ?Sized>(
+        &'a self,
+        wanted: i32,
+        event: &'a E,
+    ) -> Result<bool, Fault<'a>> {
         let mut found = self.constants.binary_search(&wanted).is_ok();
         for other in &self.others {
             found |= other.number(event)? == wanted;
@@ -241,7 +266,11 @@ impl Set<Int, i32> {
 }
 
 impl Set<Bool, bool> {
-    fn has_boolean<'a, E: Attributes + ?Sized>(&'a self, wanted: bool, event: &'a E) -> Result<bool, Fault<'a>> {
+    fn has_boolean<'a, E: Attributes + ?Sized>(
+        &'a self,
+        wanted: bool,
+        event: &'a E,
+    ) -> Result<bool, Fault<'a>> {
         let mut found = self.constants.contains(&wanted);
         for other in &self.others {
             found |= other.test(event)? == wanted;
@@ -278,7 +307,10 @@ fn castable<'a, E: Attributes + ?Sized>(inner: &'a Any, to: Type, event: &'a E) 
         Any::Bool(_) | Any::Int(_) => false,
     };
     match cast {
-        Err(Fault { cause: Cause::Cast(_), .. }) if own_cast => match inner {
+        Err(Fault {
+            cause: Cause::Cast(_),
+            ..
+        }) if own_cast => match inner {
             // The fault may be from within the text's own computation, which is a fault still.
             Any::Str(node) => node.text(event).map(|_| false),
             _ => Ok(false),

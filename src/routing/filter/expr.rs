@@ -80,7 +80,9 @@ impl<'de> Visitor<'de> for OneDialect {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FilterExpr, A::Error> {
         let Some(dialect) = map.next_key::<String>()? else {
-            return Err(A::Error::custom(format_args!("an empty filter: write one of {DIALECTS}")));
+            return Err(A::Error::custom(format_args!(
+                "an empty filter: write one of {DIALECTS}"
+            )));
         };
         let filter = match dialect.as_str() {
             "exact" => FilterExpr::Exact(map.next_value()?),

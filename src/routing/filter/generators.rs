@@ -9,7 +9,10 @@ use crate::routing::fields::Fields;
 const NAMES: [&str; 5] = ["type", "source", "subject", "n", "flag"];
 
 fn text() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["a", "ab", "abc", "b", "ba", "cab", "5", "05", "true", "-1", "ž"]).prop_map(str::to_owned)
+    prop::sample::select(vec![
+        "a", "ab", "abc", "b", "ba", "cab", "5", "05", "true", "-1", "ž",
+    ])
+    .prop_map(str::to_owned)
 }
 
 /// Any event over a few names and texts, so that filters do match.
@@ -41,7 +44,11 @@ fn condition() -> impl Strategy<Value = String> {
     prop_oneof![
         (name(), prop::sample::select(vec!["=", "!="]), text())
             .prop_map(|(name, op, text)| format!("{name} {op} '{text}'")),
-        (name(), prop::sample::select(vec!["=", "!=", "<", ">=", ">", "<="]), -2..8)
+        (
+            name(),
+            prop::sample::select(vec!["=", "!=", "<", ">=", ">", "<="]),
+            -2..8
+        )
             .prop_map(|(name, op, n)| format!("{name} {op} {n}")),
         (-2..8, prop::sample::select(vec!["=", "<", ">="]), name())
             .prop_map(|(n, op, name)| format!("{n} {op} {name}")),
@@ -51,7 +58,11 @@ fn condition() -> impl Strategy<Value = String> {
             "=" => format!("{a} = {b}"),
             _ => format!("{a} IN ({b}, 5, 'ab')"),
         }),
-        (name(), "[ab%_]{0,3}", prop::sample::select(vec!["LIKE", "NOT LIKE"]))
+        (
+            name(),
+            "[ab%_]{0,3}",
+            prop::sample::select(vec!["LIKE", "NOT LIKE"])
+        )
             .prop_map(|(name, pattern, op)| format!("{name} {op} '{pattern}'")),
         name().prop_map(|name| format!("EXISTS {name}")),
         name().prop_map(|name| format!("BOOL({name})")),
@@ -65,7 +76,10 @@ fn condition() -> impl Strategy<Value = String> {
 
 fn sql() -> impl Strategy<Value = String> {
     condition().prop_recursive(3, 12, 3, |inner| {
-        let next = (prop::sample::select(vec![" AND ", " OR ", " XOR "]), inner.clone());
+        let next = (
+            prop::sample::select(vec![" AND ", " OR ", " XOR "]),
+            inner.clone(),
+        );
         prop_oneof![
             2 => (inner.clone(), prop::collection::vec(next, 1..4)).prop_map(|(first, rest)| {
                 rest.into_iter().fold(first, |left, (op, right)| format!("{left}{op}{right}"))
@@ -78,8 +92,13 @@ fn sql() -> impl Strategy<Value = String> {
 
 /// Any valid filter.
 pub(crate) fn filter() -> impl Strategy<Value = FilterExpr> {
-    let texts =
-        || prop::collection::btree_map(prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned), text(), 1..3);
+    let texts = || {
+        prop::collection::btree_map(
+            prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned),
+            text(),
+            1..3,
+        )
+    };
     let leaf = prop_oneof![
         2 => texts().prop_map(FilterExpr::Exact),
         1 => texts().prop_map(FilterExpr::Prefix),

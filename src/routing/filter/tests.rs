@@ -100,7 +100,10 @@ fn a_filter_that_cannot_be_read_names_the_dialects() {
             r#"{"exakt": {"type": "a"}}"#,
             "unknown filter dialect `exakt`: write one of exact, prefix, suffix, all, any, not or sql",
         ),
-        ("{}", "an empty filter: write one of exact, prefix, suffix, all, any, not or sql"),
+        (
+            "{}",
+            "an empty filter: write one of exact, prefix, suffix, all, any, not or sql",
+        ),
         (
             r#"{"sql": "TRUE", "not": {"sql": "TRUE"}}"#,
             "a filter has one dialect, and this has `sql` and `not`: write two filters in the list, or `all`",
@@ -115,7 +118,10 @@ fn a_filter_that_cannot_be_read_names_the_dialects() {
 #[test]
 fn a_wrong_filter_says_where_what_and_what_to_write() {
     for (json, want) in [
-        (r#"{"exact": {}}"#, "exact: no attribute; write at least one, such as `type: com.acme.order`"),
+        (
+            r#"{"exact": {}}"#,
+            "exact: no attribute; write at least one, such as `type: com.acme.order`",
+        ),
         (
             r#"{"prefix": {"type": ""}}"#,
             "prefix.type: an empty text; write the text, or `sql: EXISTS type` if it is to be there",
@@ -128,12 +134,18 @@ fn a_wrong_filter_says_where_what_and_what_to_write() {
             r#"{"exact": {"data": "a"}}"#,
             "exact.data: filters see attributes, not data; set an attribute from it at the ingress, and filter on that",
         ),
-        (r#"{"all": []}"#, "all: an empty list; write at least one filter in it"),
+        (
+            r#"{"all": []}"#,
+            "all: an empty list; write at least one filter in it",
+        ),
         (
             r#"{"any": [{"sql": "TRUE"}, {"not": {"any": []}}]}"#,
             "any[1].not.any: an empty list; write at least one filter in it",
         ),
-        (r#"{"not": {"sql": "type == 'a'"}}"#, "not.sql: column 6: found `==`, expected an operator; write ="),
+        (
+            r#"{"not": {"sql": "type == 'a'"}}"#,
+            "not.sql: column 6: found `==`, expected an operator; write =",
+        ),
         (
             r#"{"sql": "1 + 1"}"#,
             "sql: the expression gives an Integer; a filter gives a Boolean: compare it, such as `... > 0`",
@@ -151,15 +163,31 @@ fn a_wrong_filter_says_where_what_and_what_to_write() {
             "sql: column 1: there is no function LEFT with 1 arguments; write LEFT with 2 arguments",
         ),
     ] {
-        assert_eq!(Predicate::compile(&read(json).unwrap()).unwrap_err().to_string(), want, "{json}");
+        assert_eq!(
+            Predicate::compile(&read(json).unwrap()).unwrap_err().to_string(),
+            want,
+            "{json}"
+        );
     }
-    let second = [read(r#"{"sql": "TRUE"}"#).unwrap(), read(r#"{"sql": ""}"#).unwrap()];
-    assert!(Predicate::compile_all(&second).unwrap_err().at.starts_with("[1].sql"));
+    let second = [
+        read(r#"{"sql": "TRUE"}"#).unwrap(),
+        read(r#"{"sql": ""}"#).unwrap(),
+    ];
+    assert!(
+        Predicate::compile_all(&second)
+            .unwrap_err()
+            .at
+            .starts_with("[1].sql")
+    );
 }
 
 #[test]
 fn nesting_is_bounded() {
-    let nested = |depth| (1..depth).fold(FilterExpr::Sql("TRUE".into()), |inner, _| FilterExpr::Not(inner.into()));
+    let nested = |depth| {
+        (1..depth).fold(FilterExpr::Sql("TRUE".into()), |inner, _| {
+            FilterExpr::Not(inner.into())
+        })
+    };
     assert!(Predicate::compile(&nested(super::DEPTH_MAX)).is_ok());
     let error = Predicate::compile(&nested(super::DEPTH_MAX + 1)).unwrap_err();
     assert!(error.message.contains("nest deeper than 32"), "{error}");
@@ -177,7 +205,10 @@ fn chains_that_change_their_operator_all_the_time_are_analysed_without_depth() {
 #[test]
 fn contradictions_are_found_with_their_reason() {
     for (json, want) in [
-        (r#"{"all": [{"exact": {"type": "a"}}, {"exact": {"type": "b"}}]}"#, "`type` cannot be both \"a\" and \"b\""),
+        (
+            r#"{"all": [{"exact": {"type": "a"}}, {"exact": {"type": "b"}}]}"#,
+            "`type` cannot be both \"a\" and \"b\"",
+        ),
         (
             r#"{"all": [{"exact": {"type": "a"}}, {"prefix": {"type": "com."}}]}"#,
             "`type` cannot be \"a\" and begin with \"com.\"",
@@ -191,17 +222,32 @@ fn contradictions_are_found_with_their_reason() {
             "`type` cannot begin with both \"com.\" and \"org.\"",
         ),
         (r#"{"sql": "FALSE"}"#, "the expression is always false"),
-        (r#"{"sql": "1 = 2 OR 'a' = 'b'"}"#, "the expression is always false"),
-        (r#"{"sql": "5 / 0 = 1"}"#, "the expression always fails: division by zero"),
+        (
+            r#"{"sql": "1 = 2 OR 'a' = 'b'"}"#,
+            "the expression is always false",
+        ),
+        (
+            r#"{"sql": "5 / 0 = 1"}"#,
+            "the expression always fails: division by zero",
+        ),
         (
             r#"{"sql": "type = 'a' AND type IN ('b', 'c')"}"#,
             "`type` cannot be both \"a\" and one of 2 texts such as \"b\"",
         ),
-        (r#"{"sql": "n > 5 AND n < 3"}"#, "`n` cannot be at least 6 and at most 2"),
+        (
+            r#"{"sql": "n > 5 AND n < 3"}"#,
+            "`n` cannot be at least 6 and at most 2",
+        ),
         (r#"{"sql": "n > 2147483647"}"#, "no Integer is > 2147483647"),
-        (r#"{"sql": "NOT EXISTS n AND n = 5"}"#, "`n` cannot be both there and absent"),
+        (
+            r#"{"sql": "NOT EXISTS n AND n = 5"}"#,
+            "`n` cannot be both there and absent",
+        ),
         (r#"{"sql": "NOT EXISTS id"}"#, "the expression is always false"),
-        (r#"{"not": {"sql": "TRUE"}}"#, "`not` of an expression that is always true"),
+        (
+            r#"{"not": {"sql": "TRUE"}}"#,
+            "`not` of an expression that is always true",
+        ),
         (
             r#"{"all": [{"exact": {"type": "a"}}, {"any": [{"exact": {"type": "b"}}, {"sql": "type LIKE 'c%'"}]}]}"#,
             "no alternative can match: `type` cannot be \"a\" and begin with \"c\"",
@@ -252,7 +298,14 @@ fn an_explanation_names_each_part_for_people_and_machines() {
 fn the_schema_allows_one_dialect_and_nothing_else() {
     let schema = serde_json::to_value(schemars::schema_for!(FilterExpr)).unwrap();
     let dialects = schema["oneOf"].as_array().unwrap();
-    let names: Vec<_> = dialects.iter().map(|dialect| dialect["required"][0].as_str().unwrap()).collect();
+    let names: Vec<_> = dialects
+        .iter()
+        .map(|dialect| dialect["required"][0].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["exact", "prefix", "suffix", "all", "any", "not", "sql"]);
-    assert!(dialects.iter().all(|dialect| dialect["additionalProperties"] == false));
+    assert!(
+        dialects
+            .iter()
+            .all(|dialect| dialect["additionalProperties"] == false)
+    );
 }
