@@ -17,6 +17,8 @@
 
 mod ast;
 mod compile;
+mod cursor;
+mod dynamic;
 mod error;
 mod functions;
 mod lexer;

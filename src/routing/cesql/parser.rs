@@ -9,16 +9,15 @@
 //! which that surprises.
 
 use super::ast::{Chain, Column, Expr, Level, Literal, Operator};
+use super::cursor::{Parser, is_keyword};
 use super::error::{ParseError, column};
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::{Kind, tokens};
 
 /// The longest expression, in bytes.
 pub const LENGTH_MAX: usize = 64 * 1024;
 
 /// The deepest nesting of an expression.
 pub const DEPTH_MAX: usize = 64;
-
-const KEYWORDS: [&str; 9] = ["AND", "OR", "XOR", "NOT", "LIKE", "EXISTS", "IN", "TRUE", "FALSE"];
 
 const OPERATORS: [(&str, Operator); 15] = [
     ("AND", Operator::And),
@@ -74,67 +73,7 @@ struct Tall {
     height: usize,
 }
 
-struct Parser<'s> {
-    source: &'s str,
-    tokens: Vec<Token<'s>>,
-    at: usize,
-    /// How many expressions are open around this one.
-    depth: usize,
-}
-
 impl<'s> Parser<'s> {
-    fn peek(&self) -> &Token<'s> {
-        self.ahead(0)
-    }
-
-    fn ahead(&self, by: usize) -> &Token<'s> {
-        let last = self.tokens.len() - 1;
-        &self.tokens[(self.at + by).min(last)]
-    }
-
-    fn eat(&mut self, symbol: &str) -> bool {
-        let found = matches!(self.peek().kind, Kind::Symbol(s) if s == symbol);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn is_keyword(&self, by: usize, keyword: &str) -> bool {
-        matches!(self.ahead(by).kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword))
-    }
-
-    fn eat_keyword(&mut self, keyword: &str) -> bool {
-        let found = self.is_keyword(0, keyword);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn error(&self, expected: &str) -> ParseError {
-        let token = self.peek();
-        let found = match &token.kind {
-            Kind::End => "the end of the expression".into(),
-            Kind::Quoted(_) => "a string".into(),
-            _ => format!(
-                "`{}`",
-                super::value::shorten(&self.source[token.start..token.end])
-            ),
-        };
-        ParseError::at(self.source, token.start, &found, expected)
-    }
-
-    fn bounded(&self, height: usize) -> Result<usize, ParseError> {
-        if height <= DEPTH_MAX {
-            return Ok(height);
-        }
-        let expected = format!("at most {DEPTH_MAX} levels of nesting");
-        Err(ParseError::at(
-            self.source,
-            self.peek().start,
-            "an expression that nests deeper",
-            &expected,
-        )
-        .advice("split it, or write AND and OR side by side"))
-    }
-
     /// Parses within one more level of recursion.
     fn nested(
         &mut self,
@@ -411,8 +350,4 @@ impl<'s> Parser<'s> {
 struct List {
     items: Vec<Expr>,
     height: usize,
-}
-
-fn is_keyword(word: &str) -> bool {
-    KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word))
 }
