@@ -1,0 +1,130 @@
+//! How a connector registers: what it is called, how its sections are read, what it builds.
+//!
+//! Parsing and building are pure: a builder spawns nothing and opens nothing. First start, restart after a failure
+//! and reload all go through the same builder.
+
+use std::sync::Arc;
+
+use crate::config::{Finding, Node};
+use crate::egress::Egress;
+use crate::ingress::{Ingress, Window};
+use crate::mapping::Accept;
+
+/// A kind of connector (`kafka`); one value of it stands in the router's visible list.
+pub trait Connector: Send + Sync {
+    /// The key that the file uses (`kafka:`).
+    fn kind(&self) -> &'static str;
+
+    /// Reads `ingress.NAME.KIND`. `None` where this connector has no ingress.
+    ///
+    /// # Errors
+    /// Every mistake in the section.
+    fn ingress(&self, section: &Node, settings: &IngressSettings) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>>;
+
+    /// Reads `destinations.NAME.KIND`. `None` where this connector has no egress.
+    ///
+    /// # Errors
+    /// Every mistake in the section.
+    fn egress(&self, section: &Node, settings: &EgressSettings) -> Option<Result<Box<dyn EgressBuilder>, Vec<Finding>>>;
+
+    /// The JSON Schema of the ingress section, from the same types that read it.
+    fn ingress_schema(&self, generator: &mut schemars::SchemaGenerator) -> Option<schemars::Schema>;
+
+    /// The JSON Schema of the egress section.
+    fn egress_schema(&self, generator: &mut schemars::SchemaGenerator) -> Option<schemars::Schema>;
+
+    /// The keys of the section that may stand in a shared `connections.NAME.KIND` instead (`brokers`).
+    fn connection_keys(&self) -> &'static [&'static str];
+}
+
+/// What the ingress' other keys say that its connector needs to know.
+#[derive(Clone, Debug)]
+pub struct IngressSettings {
+    /// The ingress' name.
+    pub name: Arc<str>,
+    /// `node.name`: for client ids only; never part of an event's identity.
+    pub node: Arc<str>,
+    /// `node.cluster`.
+    pub cluster: Arc<str>,
+    /// `accept:`; `None` where the file is silent: the connector's own default.
+    pub accept: Option<Accept>,
+    /// `event:`, the mapping of plain messages.
+    pub event: Option<Node>,
+    /// `window:`; `None` where the file is silent: the connector's own default.
+    pub window: Option<Window>,
+    /// `limits.event`, in bytes.
+    pub event_max: u64,
+    /// How many bytes of client buffers this connector may use for this ingress; its share of `limits.memory`.
+    pub client_memory: u64,
+}
+
+impl IngressSettings {
+    /// The default `source` of plain messages: `weft://CLUSTER/INGRESS`.
+    #[must_use]
+    pub fn default_source(&self) -> String {
+        format!("weft://{}/{}", self.cluster, self.name)
+    }
+}
+
+/// What the destination's other keys say that its connector needs to know.
+#[derive(Clone, Debug)]
+pub struct EgressSettings {
+    /// The destination's name.
+    pub name: Arc<str>,
+    /// `node.name`: for client ids only.
+    pub node: Arc<str>,
+    /// `node.cluster`.
+    pub cluster: Arc<str>,
+    /// `limits.event`, in bytes.
+    pub event_max: u64,
+    /// How many bytes of client buffers this connector may use for this destination.
+    pub client_memory: u64,
+    /// Whether the file marks the destination `lossy: true`.
+    pub lossy: bool,
+}
+
+/// A validated ingress section.
+pub trait IngressBuilder: Send + Sync {
+    /// Makes the ingress; spawns and opens nothing.
+    ///
+    /// # Errors
+    /// One line for an operator: what the client library would not accept.
+    fn build(&self) -> Result<Box<dyn Ingress>, String>;
+
+    /// Where it takes messages from, for logs and status (`http://127.0.0.1:8080/events`); no credentials.
+    fn address(&self) -> String;
+
+    /// Whether it listens, so that the router is ready only once it does.
+    fn listens(&self) -> bool {
+        false
+    }
+
+    /// Makes the event that this raw message would become, for `weft explain --ingress NAME --data`.
+    ///
+    /// # Errors
+    /// Why it would be malformed.
+    fn explain(&self, raw: &RawMessage) -> Result<crate::event::Event, String>;
+}
+
+/// A raw message as a person gives it on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct RawMessage {
+    /// The body.
+    pub body: bytes::Bytes,
+    /// Headers, properties or user properties.
+    pub headers: Vec<(String, String)>,
+    /// The topic, path or address; the ingress' own where it is empty.
+    pub address: String,
+}
+
+/// A validated destination section.
+pub trait EgressBuilder: Send + Sync {
+    /// Makes the egress; spawns and opens nothing.
+    ///
+    /// # Errors
+    /// One line for an operator: what the client library would not accept.
+    fn build(&self) -> Result<Box<dyn Egress>, String>;
+
+    /// Where it delivers to, for logs and status; no credentials.
+    fn address(&self) -> String;
+}
