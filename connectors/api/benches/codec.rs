@@ -29,8 +29,14 @@ fn measure(name: &str, mut operation: impl FnMut()) {
 }
 
 fn six(builder: &mut EventBuilder) -> Event {
-    builder.id("A234-1234-1234").source("https://example.com/plant/7").ty("com.acme.temperature");
-    builder.time("2026-01-31T12:00:00.123Z").datacontenttype("application/json").subject("sensor-12");
+    builder
+        .id("A234-1234-1234")
+        .source("https://example.com/plant/7")
+        .ty("com.acme.temperature");
+    builder
+        .time("2026-01-31T12:00:00.123Z")
+        .datacontenttype("application/json")
+        .subject("sensor-12");
     builder.build().unwrap()
 }
 
@@ -43,17 +49,31 @@ impl Inputs for Body {
 }
 
 fn main() {
-    let data = format!("{{\"temp\":21.5,\"unit\":\"C\",\"note\":\"{}\"}}", "n".repeat(210));
+    let data = format!(
+        "{{\"temp\":21.5,\"unit\":\"C\",\"note\":\"{}\"}}",
+        "n".repeat(210)
+    );
     let mut builder = EventBuilder::new();
-    let event = six(&mut builder).edit().extension("tenant", "acme").data(Bytes::from(data.clone())).build().unwrap();
+    let event = six(&mut builder)
+        .edit()
+        .extension("tenant", "acme")
+        .data(Bytes::from(data.clone()))
+        .build()
+        .unwrap();
     let mut out = Vec::new();
     json::encode(&event, &mut out);
     let text = Bytes::from(out.clone());
     let parsed = json::decode(&text).unwrap();
     assert_eq!(parsed, event);
 
-    println!("an event of {} B with 7 attributes, JSON text {} B", data.len(), text.len());
-    measure("json decode", || _ = black_box(json::decode(black_box(&text)).unwrap()));
+    println!(
+        "an event of {} B with 7 attributes, JSON text {} B",
+        data.len(),
+        text.len()
+    );
+    measure("json decode", || {
+        _ = black_box(json::decode(black_box(&text)).unwrap())
+    });
     measure("json encode, decoded before", || {
         out.clear();
         json::encode(black_box(&parsed), &mut out);
@@ -63,11 +83,19 @@ fn main() {
         json::encode(black_box(&event), &mut out);
     });
     measure("build from 6 attributes", || _ = black_box(six(&mut builder)));
-    measure("edit: add one extension", || _ = black_box(event.edit().extension("added", "x").build().unwrap()));
-    measure("load and add one extension", || _ = black_box(builder.load(&event).extension("added", "x").build().unwrap()));
+    measure("edit: add one extension", || {
+        _ = black_box(event.edit().extension("added", "x").build().unwrap())
+    });
+    measure("load and add one extension", || {
+        _ = black_box(builder.load(&event).extension("added", "x").build().unwrap())
+    });
     measure("clone", || _ = black_box(black_box(&event).clone()));
-    measure("get a core attribute", || _ = black_box(black_box(&event).get("subject")));
-    measure("get an extension", || _ = black_box(black_box(&event).get("tenant")));
+    measure("get a core attribute", || {
+        _ = black_box(black_box(&event).get("subject"))
+    });
+    measure("get an extension", || {
+        _ = black_box(black_box(&event).get("tenant"))
+    });
     measure("header encode and decode, plain", || {
         let encoded = header::encode_value(black_box("https://example.com/plant/7"));
         _ = black_box(header::decode_value(encoded.as_bytes()).unwrap());
@@ -79,12 +107,26 @@ fn main() {
         rendered.clear();
         topic.render(black_box(&event), &mut rendered).unwrap();
     });
-    let section = [("type", "t"), ("source", "/s"), ("id", "{data.unit}"), ("celsius", "{data.temp | round}")];
-    let defaults = weft_api::mapping::PlainDefaults { ty: "t", source: "/s", id: "{uuid}" };
+    let section = [
+        ("type", "t"),
+        ("source", "/s"),
+        ("id", "{data.unit}"),
+        ("celsius", "{data.temp | round}"),
+    ];
+    let defaults = weft_api::mapping::PlainDefaults {
+        ty: "t",
+        source: "/s",
+        id: "{uuid}",
+    };
     let mapping = PlainMapping::compile(section, defaults, &Scope::HTTP_INGRESS).unwrap();
     let body = Body(Bytes::from(data));
     measure("map a plain message, two data paths", || {
-        let event = mapping.apply(&body, Some(body.0.clone()), Some("application/json"), &mut builder);
+        let event = mapping.apply(
+            &body,
+            Some(body.0.clone()),
+            Some("application/json"),
+            &mut builder,
+        );
         _ = black_box(event.unwrap());
     });
 
@@ -93,5 +135,7 @@ fn main() {
     out.clear();
     json::encode(&large, &mut out);
     let text = Bytes::from(out);
-    measure("json decode, 64 KiB", || _ = black_box(json::decode(black_box(&text)).unwrap()));
+    measure("json decode, 64 KiB", || {
+        _ = black_box(json::decode(black_box(&text)).unwrap())
+    });
 }

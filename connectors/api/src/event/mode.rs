@@ -19,8 +19,13 @@ impl ContentMode {
     /// Case and parameters do not matter. Anything that begins with `application/cloudevents` declares an event format.
     pub fn of(content_type: Option<&str>) -> ContentMode {
         const PREFIX: &str = "application/cloudevents";
-        let Some(text) = content_type.map(str::trim) else { return ContentMode::Binary };
-        if !text.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX)) {
+        let Some(text) = content_type.map(str::trim) else {
+            return ContentMode::Binary;
+        };
+        if !text
+            .get(..PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        {
             return ContentMode::Binary;
         }
         match Media::parse(text) {
@@ -39,8 +44,14 @@ mod tests {
     fn the_content_type_tells_the_mode() {
         for (text, mode) in [
             ("application/cloudevents+json", ContentMode::Structured),
-            ("Application/CloudEvents+JSON; charset=utf-8", ContentMode::Structured),
-            (" application/cloudevents-batch+json;charset=UTF-8", ContentMode::Batch),
+            (
+                "Application/CloudEvents+JSON; charset=utf-8",
+                ContentMode::Structured,
+            ),
+            (
+                " application/cloudevents-batch+json;charset=UTF-8",
+                ContentMode::Batch,
+            ),
             ("application/cloudevents+protobuf", ContentMode::Unsupported),
             ("application/cloudevents", ContentMode::Unsupported),
             ("application/cloudevents+json; broken", ContentMode::Unsupported),

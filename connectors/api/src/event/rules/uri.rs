@@ -47,7 +47,9 @@ fn is_hierarchical(text: &str) -> bool {
         None => text,
     };
     consists_of(path, |byte| is_pchar(byte) || byte == b'/')
-        && [query, fragment].into_iter().all(|part| consists_of(part, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?')))
+        && [query, fragment]
+            .into_iter()
+            .all(|part| consists_of(part, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?')))
 }
 
 /// `[userinfo "@"] host [":" port]`
@@ -64,7 +66,10 @@ fn is_authority(text: &str) -> bool {
             (consists_of(name, is_unreserved_or_sub), port)
         }
     };
-    let port_holds = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    let port_holds = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
     user_holds && host_holds && port_holds
 }
 
@@ -75,7 +80,10 @@ fn is_ip_literal(text: &str) -> bool {
     };
     future.split_once('.').is_some_and(|(version, address)| {
         let hex = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
-        hex && !address.is_empty() && address.bytes().all(|byte| byte != b'%' && is_unreserved_or_sub(byte) || byte == b':')
+        hex && !address.is_empty()
+            && address
+                .bytes()
+                .all(|byte| byte != b'%' && is_unreserved_or_sub(byte) || byte == b':')
     })
 }
 
