@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod delivery;
+pub mod lane;
 pub mod metrics;
+pub mod routing;
 pub mod shutdown;
 pub mod telemetry;
 pub mod watch;
