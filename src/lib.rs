@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod cli;
+pub mod connectors;
 pub mod delivery;
 pub mod lane;
 pub mod metrics;
