@@ -7,8 +7,11 @@
 //! Does not know how events travel: `run` hands a file to [`crate::app`] and waits.
 
 mod client;
+mod connect;
+mod deliver;
 mod error;
 mod event;
+mod init;
 mod send;
 mod status;
 mod text;
@@ -43,6 +46,8 @@ enum Command {
     Send(send::Args),
     /// Show how a running router stands: a line for each ingress and destination.
     Status(status::Args),
+    /// Print a commented file to start from: gateway or sidecar.
+    Init(init::Args),
     /// Print the version and the connectors of this binary.
     Version,
 }
@@ -65,6 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
     match &cli.command {
         Command::Send(args) => send::run(args, out),
         Command::Status(args) => status::run(args, out),
+        Command::Init(args) => init::run(args, out),
         Command::Version => version::run(out),
     }?;
     Ok(out.flush()?)
