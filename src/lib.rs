@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod routing;
 pub mod shutdown;
 pub mod telemetry;
+pub mod topology;
 pub mod watch;
