@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod app;
 pub mod cli;
+pub mod config;
 pub mod connectors;
 pub mod delivery;
 pub mod lane;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use weft_api::config::{Node, Value};
 use weft_api::status::Health;
 
 use super::{CurrentModel, Shared};
@@ -203,7 +204,7 @@ impl Source for AppSource {
         let status = |route: &crate::config::Route| RouteStatus {
             name: route.name.to_string(),
             from: route.from.iter().flatten().map(ToString::to_string).collect(),
-            filters: route.predicate.to_string(),
+            filters: route.effective.get("filters").map(flow).unwrap_or_default(),
             to: plan_text(&route.to),
             enabled: true,
             matched_total: self.metrics.route(&route.name).matched.get(),
@@ -243,6 +244,23 @@ fn plan_text(plan: &Plan) -> String {
             format!("one of ({})", members.join(", "))
         }
         Plan::Fallback(Fallback { members, .. }) => format!("first of ({})", list(members)),
+    }
+}
+
+/// A node in YAML's flow style, which is JSON where it is quoted.
+fn flow(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Text(_) if node.secret => "***".to_owned(),
+        Value::Text(value) => format!("{value:?}"),
+        Value::List(values) => format!("[{}]", values.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| format!("{}: {}", key.name, flow(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
