@@ -128,6 +128,11 @@ impl Voice {
         }
     }
 
+    /// Something that an operator should read.
+    pub(crate) fn say(&self, line: &str) {
+        self.warn("said", line);
+    }
+
     /// What is wrong now, for an error's text; `None` if nothing is known to be wrong.
     pub(crate) fn trouble(&self) -> Option<String> {
         let state = self.state();
