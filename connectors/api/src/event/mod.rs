@@ -9,6 +9,7 @@ mod builder;
 mod invalid;
 mod layout;
 mod rules;
+pub mod time;
 
 pub use attr::{AttrKind, AttrValue, Attributes};
 pub use builder::EventBuilder;
