@@ -1,14 +1,15 @@
 //! `ingress.NAME.kafka`.
 
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use weft_api::config::{ByteSize, Finding, HumanDuration, Node};
+use weft_api::event::time;
 
 use super::{Auth, PassThrough, Remote, Tls, at, check_remote};
-use crate::mapping::time;
 
 /// Where a partition begins for which the group has committed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -28,13 +29,19 @@ impl<'de> Deserialize<'de> for Start {
         match text.as_str() {
             "earliest" => Ok(Start::Earliest),
             "latest" => Ok(Start::Latest),
-            other => time::parse_rfc3339(other).map(Start::Time).ok_or_else(|| {
+            other => millis(other).map(Start::Time).ok_or_else(|| {
                 D::Error::custom(format!(
                     "`{other}` is neither `earliest`, `latest` nor a time like 2026-01-31T08:00:00Z"
                 ))
             }),
         }
     }
+}
+
+/// Milliseconds since 1970; before that Kafka has nothing.
+fn millis(text: &str) -> Option<i64> {
+    let since = time::parse(text)?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).ok()
 }
 
 impl JsonSchema for Start {
@@ -58,7 +65,7 @@ impl fmt::Display for Start {
         match self {
             Start::Earliest => f.write_str("earliest"),
             Start::Latest => f.write_str("latest"),
-            Start::Time(ms) => f.write_str(&time::rfc3339(*ms)),
+            Start::Time(ms) => f.write_str(&crate::mapping::moment(*ms)),
         }
     }
 }
@@ -129,15 +136,15 @@ pub(crate) struct IngressSection {
 }
 
 fn session_timeout() -> HumanDuration {
-    HumanDuration(std::time::Duration::from_secs(45))
+    HumanDuration(Duration::from_secs(45))
 }
 
 fn fetch_wait() -> HumanDuration {
-    HumanDuration(std::time::Duration::from_millis(500))
+    HumanDuration(Duration::from_millis(500))
 }
 
 fn commit_every() -> HumanDuration {
-    HumanDuration(std::time::Duration::from_secs(1))
+    HumanDuration(Duration::from_secs(1))
 }
 
 impl IngressSection {
