@@ -12,16 +12,13 @@ pub mod json;
 mod layout;
 mod malformed;
 mod rules;
-<<<<<<< HEAD
 pub mod time;
-=======
 #[cfg(any(test, feature = "cloudevents-sdk"))]
 pub mod sdk;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
->>>>>>> event
 
 pub use attr::{AttrKind, AttrValue, Attributes};
 pub use builder::EventBuilder;

@@ -75,10 +75,7 @@ impl Voice {
         };
         match code {
             RDKafkaErrorCode::AllBrokersDown => self.all_down(),
-            RDKafkaErrorCode::Fatal => {
-                self.state().fatal = Some(reason.to_string());
-                self.fatal.store(true, Ordering::Release);
-            }
+            RDKafkaErrorCode::Fatal => self.doom(reason),
             RDKafkaErrorCode::BrokerTransportFailure
             | RDKafkaErrorCode::Resolve
             | RDKafkaErrorCode::Authentication
@@ -142,6 +139,12 @@ impl Voice {
     /// The client is beyond repair: why. It must be made anew.
     pub(crate) fn fatal(&self) -> Option<String> {
         if self.fatal.load(Ordering::Acquire) { self.state().fatal.clone() } else { None }
+    }
+
+    /// The client is beyond repair.
+    pub(crate) fn doom(&self, why: &str) {
+        self.state().fatal.get_or_insert_with(|| plain(why).to_string());
+        self.fatal.store(true, Ordering::Release);
     }
 
     fn failed(&self, line: &str) {

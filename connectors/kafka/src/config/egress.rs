@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
-use weft_api::config::{Finding, HumanDuration, Node};
-use weft_api::template::Template;
+use weft_api::config::HumanDuration;
 
-use super::{Auth, PassThrough, Remote, Tls, at, check_remote};
-use crate::egress::topics::legal;
+use super::{Auth, PassThrough, Remote, Tls};
 
 /// How an event is laid into a record (Kafka binding, 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weft_api::config::{Finding, Node};
 
-pub(crate) use egress::{Compression, Create, EgressSection, Mode, NewTopicSpec};
+pub(crate) use egress::{Create, EgressSection, Mode, NewTopicSpec};
 pub(crate) use ingress::{IngressSection, Isolation, Start, Tombstones};
 
 /// TLS to the brokers. An empty map switches TLS on with the system's certificate authorities.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::producer::BaseRecord;
+use rdkafka::producer::{BaseRecord, Producer};
 use tokio::time::MissedTickBehavior;
 use weft_api::egress::{EgressContext, EgressError};
 use weft_api::outcome::{Reason, SendError};
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Runs until the router has nothing more, or says stop.
 pub(super) async fn run(plan: Arc<Plan>, mut cx: EgressContext) -> Result<(), EgressError> {
     let mut sender = Sender::start(plan, &cx)?;
-    sender.greet(&cx).await;
+    sender.greet().await;
     let stop = cx.stop.clone();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,10 +105,10 @@ impl Sender {
     }
 
     /// Says at once whether the brokers answer and know the topic; takes batches either way.
-    async fn greet(&mut self, cx: &EgressContext) {
+    async fn greet(&mut self) {
         let plan = self.plan.clone();
         let Some(topic) = plan.layout.fixed_topic() else {
-            cx.report.health(Health::Ready);
+            self.report.health(Health::Ready);
             return;
         };
         self.look_up(topic).await;
@@ -251,7 +251,11 @@ impl Sender {
             Ok(()) => Handed::Yes,
             Err((KafkaError::MessageProduction(Code::QueueFull), _)) => Handed::Full,
             // The loop replaces the producer, and gives the rest of the batch back.
-            Err((KafkaError::MessageProduction(Code::Fatal), _)) if self.voice.fatal().is_some() => Handed::Full,
+            Err((KafkaError::MessageProduction(Code::Fatal), _)) => {
+                let why = producer.client().fatal_error().map_or_else(|| "fatal error".into(), |(_, why)| why);
+                self.voice.doom(&why);
+                Handed::Full
+            }
             Err((error, _)) => {
                 let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
                 let failed = Failed {

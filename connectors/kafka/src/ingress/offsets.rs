@@ -54,7 +54,8 @@ impl Offsets {
     pub(crate) fn settled(&mut self, last: u64) -> u64 {
         let Some(count) = (last + 1).checked_sub(self.front) else { return 0 };
         let count = (usize::try_from(count).unwrap_or(usize::MAX)).min(self.unsettled.len());
-        if let Some(slot) = self.unsettled.drain(..count).next_back() {
+        let last = self.unsettled.drain(..count).next_back();
+        if let Some(slot) = last {
             self.front += count as u64;
             self.advance(slot.next);
         }

@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use weft_api::config::{Finding, Node};
 use weft_api::event::{CLOUDEVENTS_JSON, Event, json};
 use weft_api::outcome::{Reason, SendError};
-use weft_api::template::Template;
+use weft_api::template::{Scope, Template};
 
 use super::{CONTENT_TYPE, PREFIX};
 use crate::config::{EgressSection, Mode, at, check_remote};
@@ -41,10 +41,11 @@ impl Layout {
     pub(crate) fn new(section: &EgressSection, node: &Node) -> Result<Layout, Vec<Finding>> {
         let mut findings = Vec::new();
         check_remote(node, &section.remote(), &mut findings);
-        let mut template = |place: &Node, text: &str| match Template::parse(text) {
+        let mut template = |place: &Node, text: &str| match Template::parse(text, &Scope::EGRESS) {
             Ok(template) => Some(template),
             Err(error) => {
-                findings.push(Finding::error(place, format!("`{text}` is not a template: {error}"), ""));
+                let what = format!("`{text}`, column {}: {}", error.column, error.what);
+                findings.push(Finding::error(place, what, error.remedy));
                 None
             }
         };
@@ -193,7 +194,7 @@ fn check_topic(section: &EgressSection, node: &Node, template: Template, finding
     if section.partition.is_some_and(|partition| partition < 0) {
         findings.push(Finding::error(at(node, "partition"), "partitions count from 0", "leave it out to go by the key"));
     }
-    let Some(fixed) = template.literal() else {
+    let Some(fixed) = template.as_constant() else {
         let allowed = section.topics.as_ref().map(|topics| topics.iter().cloned().collect());
         return Some(Topic::Template { template, allowed });
     };
@@ -204,7 +205,7 @@ fn check_topic(section: &EgressSection, node: &Node, template: Template, finding
             "leave `topics` out",
         ));
     }
-    if !legal(&fixed) {
+    if !legal(fixed) {
         findings.push(Finding::error(
             at(node, "topic"),
             format!("`{fixed}` cannot be the name of a topic"),
@@ -215,7 +216,11 @@ fn check_topic(section: &EgressSection, node: &Node, template: Template, finding
 }
 
 fn render(what: &str, template: &Template, event: &Event) -> Result<String, SendError> {
-    template.render(event).map_err(|error| address(format!("`{what}` cannot be filled: {error}")))
+    let mut text = String::new();
+    match template.render(event, &mut text) {
+        Ok(()) => Ok(text),
+        Err(missing) => Err(address(format!("`{what}`: {missing}"))),
+    }
 }
 
 fn address(detail: String) -> SendError {

@@ -32,7 +32,7 @@ impl Mapping {
     /// Every mistake in the mapping of plain records.
     pub(crate) fn new(section: &IngressSection, settings: &IngressSettings) -> Result<Mapping, Vec<Finding>> {
         Ok(Mapping {
-            accept: settings.accept.unwrap_or(Accept::Both),
+            accept: settings.accept.unwrap_or_default(),
             tombstones: section.tombstones,
             plain: Plain::new(settings)?,
             source: settings.default_source(),
@@ -106,7 +106,7 @@ impl Mapper {
             return Err(why.into());
         }
         let (builder, chunk) = (&mut self.builder, &mut self.chunk);
-        if mapping.accept != Accept::Plain {
+        if mapping.accept.cloudevents() {
             match record.content_type().map_or(Format::None, structured::format) {
                 Format::Json => return structured::decode(record, chunk).map(Some),
                 Format::Batch => return Err("the Kafka binding has no batched mode".into()),
@@ -121,7 +121,7 @@ impl Mapper {
                 return binary::decode(record, builder, chunk).map(Some);
             }
         }
-        if mapping.accept == Accept::CloudEvents {
+        if !mapping.accept.plain() {
             return Err("it is not a CloudEvent, and `accept: cloudevents` takes nothing else".into());
         }
         match (record.value, mapping.tombstones) {
