@@ -95,12 +95,12 @@ fn texts(node: &Node) -> Result<Vec<(&str, Cow<'_, str>)>, Vec<Finding>> {
 }
 
 /// What templates see of a record.
-struct Fields<'a> {
-    record: &'a Record<'a>,
+struct Fields<'a, 'r> {
+    record: &'a Record<'r>,
     data: Option<&'a Bytes>,
 }
 
-impl Inputs for Fields<'_> {
+impl Inputs for Fields<'_, '_> {
     fn root(&self, name: &str, step: Option<&Step>) -> Option<Cow<'_, str>> {
         match (name, step) {
             ("topic", _) => Some(Cow::Borrowed(self.record.topic)),
