@@ -44,15 +44,6 @@ impl Pump {
             }
         }
     }
-
-    fn unsettled(&self) -> usize {
-        let given: usize = self.open.values().map(Vec::len).sum();
-        given - self.accepted.len() - self.again.len() - self.retried()
-    }
-
-    fn retried(&self) -> usize {
-        0
-    }
 }
 
 fn numbered(n: usize) -> (usize, Event) {
@@ -86,7 +77,6 @@ async fn pump(section: &serde_json::Value, count: usize, mut fault: impl FnMut(u
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-    assert_eq!(pump.unsettled(), 0);
     let maybe = pump.maybe;
     pump.sending.finish().await;
     maybe
@@ -118,9 +108,7 @@ fn running(topic: &str) -> Broker {
 async fn a_broker_that_is_killed_and_restarted_loses_nothing_and_keeps_the_order() {
     let broker = tokio::task::spawn_blocking(|| running("killed")).await.unwrap();
     let out = json!({ "brokers": [broker.brokers()], "topic": "killed", "timeout": "60s" });
-    let broker = std::sync::Mutex::new(broker);
-    std::thread::scope(|_| ());
-    let shared = std::sync::Arc::new(broker);
+    let shared = std::sync::Arc::new(std::sync::Mutex::new(broker));
     let hurt = shared.clone();
     let mut killer = None;
     pump(&out, 20_000, |n| {

@@ -5,7 +5,7 @@
 //! single broker that is down while others serve is a warning, and only all of them down is `Waiting`.
 //! Does not know: what the client is for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,6 +34,8 @@ pub(crate) struct Voice {
 #[derive(Default)]
 struct State {
     failing: BTreeMap<String, Failing>,
+    /// Brokers that were connected when the statistics were made, and have not failed since.
+    up: HashSet<String>,
     warned: HashMap<String, Instant>,
     fatal: Option<String>,
 }
@@ -61,6 +63,10 @@ impl Voice {
         tracing::debug!(remote = %self.remote, facility, line, "librdkafka");
         match facility {
             "FAIL" | "ERROR" => self.failed(line),
+            // librdkafka's own opinion of settings that we chose.
+            "CONFWARN" => {}
+            // A broker that has just come up: it passes by itself, within a second.
+            _ if line.contains("Coordinator load in progress") => {}
             _ if (level as u8) <= (RDKafkaLogLevel::Warning as u8) => self.warn(facility, line),
             _ => {}
         }
@@ -87,14 +93,15 @@ impl Voice {
 
     /// The statistics say which brokers are connected.
     pub(crate) fn stats(&self, stats: &Statistics) {
-        let mut any = false;
-        for broker in stats.brokers.values().filter(|b| b.state == "UP") {
-            any = true;
-            self.back(&broker_name(&broker.name));
+        let up = stats.brokers.values().filter(|broker| broker.state == "UP");
+        let up: HashSet<String> = up.map(|broker| broker_name(&broker.name)).collect();
+        for broker in &up {
+            self.back(broker);
         }
-        if any {
+        if !up.is_empty() {
             self.alive();
         }
+        self.state().up = up;
     }
 
     /// Something came back from a broker: cheap enough for every record.
@@ -116,9 +123,18 @@ impl Voice {
         if self.waiting.load(Ordering::Relaxed) {
             return;
         }
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let overdue = |failing: &Failing| !failing.said && failing.since.elapsed() > GRACE;
+        if state.up.is_empty() {
+            if state.failing.values().any(overdue) {
+                drop(guard);
+                self.all_down();
+            }
+            return;
+        }
         for (broker, failing) in &mut state.failing {
-            if !failing.said && failing.since.elapsed() > GRACE {
+            if overdue(failing) {
                 failing.said = true;
                 self.report.warn(format!("kafka {broker} {}; trying again", failing.reason));
             }
@@ -150,6 +166,7 @@ impl Voice {
     fn failed(&self, line: &str) {
         let Some((broker, reason)) = failure(line) else { return };
         let mut state = self.state();
+        state.up.remove(&broker);
         if state.failing.len() >= REMEMBERED_MAX {
             return;
         }
@@ -169,7 +186,8 @@ impl Voice {
         }
     }
 
-    fn all_down(&self) {
+    /// No broker answers: said once, until one does.
+    pub(crate) fn all_down(&self) {
         let text = {
             let mut state = self.state();
             for failing in state.failing.values_mut() {
@@ -218,9 +236,12 @@ fn plain(line: &str) -> &str {
 /// `[thrd:ssl://k:1/bootstrap]: ssl://k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms)`.
 fn failure(line: &str) -> Option<(String, String)> {
     let (name, reason) = plain(line).split_once(": ")?;
+    if reason.contains("Disconnected") {
+        // A broker closes idle connections. If there is more to it, connecting again will fail, and say so.
+        return None;
+    }
     let known = [
         ("Connection refused", "refused the connection"),
-        ("Disconnected", "closed the connection"),
         ("Broken pipe", "closed the connection"),
         ("Connection reset", "reset the connection"),
         ("timed out", "does not answer"),
@@ -286,9 +307,9 @@ mod tests {
         let heard = Arc::new(Heard::default());
         let voice = Voice::new("k:1".into(), heard.clone());
         for _ in 0..10 {
-            voice.log(RDKafkaLogLevel::Warning, "GETPID", "[thrd:main]: Failed to acquire idempotence PID: retrying");
+            voice.log(RDKafkaLogLevel::Warning, "GETPID", "[thrd:main]: Failed to acquire idempotence PID: not allowed");
         }
-        assert_eq!(*heard.0.lock().unwrap(), ["kafka k:1: Failed to acquire idempotence PID: retrying"]);
+        assert_eq!(*heard.0.lock().unwrap(), ["kafka k:1: Failed to acquire idempotence PID: not allowed"]);
     }
 
     #[test]

@@ -287,8 +287,9 @@ impl Sender {
         self.topics.put(topic, found.clone());
         match found.error(topic, false) {
             None => self.report.health(Health::Ready),
+            Some(_) if matches!(found, Found::NoAnswer(_)) => self.voice.all_down(),
             // A template that names a bad topic says nothing about the destination.
-            Some(_) if self.plan.layout.templated() && !matches!(found, Found::NoAnswer(_)) => {}
+            Some(_) if self.plan.layout.templated() => {}
             Some(error) => self.report.health(Health::Waiting(error.to_string())),
         }
         found
