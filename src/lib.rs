@@ -2,4 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod delivery;
+pub mod lane;
 pub mod metrics;
+pub mod routing;
+pub mod topology;

@@ -11,14 +11,15 @@ mod invalid;
 pub mod json;
 mod layout;
 mod malformed;
+mod mode;
 mod rules;
-pub mod time;
 #[cfg(any(test, feature = "cloudevents-sdk"))]
 pub mod sdk;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod time;
 
 pub use attr::{AttrKind, AttrValue, Attributes};
 pub use builder::EventBuilder;
@@ -26,3 +27,4 @@ pub use invalid::{InvalidEvent, Rule};
 pub use json::{CLOUDEVENTS_BATCH_JSON, CLOUDEVENTS_JSON};
 pub use layout::{Event, SPECVERSION};
 pub use malformed::{Coordinates, MALFORMED_TYPE, malformed};
+pub use mode::ContentMode;
