@@ -16,13 +16,9 @@ pub mod config;
 pub mod connector;
 pub mod egress;
 pub mod event;
-<<<<<<< HEAD
 pub mod ingress;
 pub mod mapping;
 pub mod outcome;
 pub mod status;
 pub mod stop;
-=======
-pub mod mapping;
 pub mod template;
->>>>>>> event
