@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod delivery;
 pub mod lane;
 pub mod metrics;
