@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use weft_api::event::Event;
 use weft_api::ingress::Window;
 use weft_api::mapping::Accept;
 
 use super::body::Budget;
+use super::plain::Plain;
+use crate::mapping::{Mode, binary, structured};
 
 /// One ingress, read only.
 pub(super) struct Site {
@@ -23,7 +27,7 @@ pub(super) struct Site {
     /// Which messages are taken.
     pub(super) accept: Accept,
     /// How plain messages become events.
-    pub(super) plain: super::plain::Plain,
+    pub(super) plain: Plain,
     /// `weft://CLUSTER/INGRESS`.
     pub(super) source: String,
     /// What is being read, over all workers.
@@ -59,4 +63,15 @@ pub(super) struct Limits {
     pub(super) batch_bytes: u64,
     /// The events of a batch.
     pub(super) batch_events: usize,
+}
+
+impl Site {
+    /// Makes the event of one message; one bounded line where it cannot.
+    pub(super) fn event(&self, mode: Mode, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Event, String> {
+        match mode {
+            Mode::Binary => binary::decode(headers, body),
+            Mode::Structured | Mode::Batch => structured::decode(&body),
+            Mode::Plain => self.plain.event(uri, headers, body),
+        }
+    }
 }

@@ -13,12 +13,24 @@ pub fn decode(body: &Bytes) -> Result<Event, String> {
     json::decode(body).map_err(|error| error.to_string())
 }
 
+/// Why a body is no batch that can be taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BatchError {
+    /// More events than are taken at once.
+    TooMany,
+    /// The sender's fault, in one line.
+    Malformed(String),
+}
+
 /// Makes the events that the body carries, at most `max_events`.
 ///
 /// # Errors
-/// The sender's fault, in one line: one bad event refuses the batch, and is named by its index.
-pub fn decode_batch(body: &Bytes, max_events: usize) -> Result<Vec<Event>, String> {
-    json::decode_batch(body, max_events).map_err(|error| error.to_string())
+/// One bad event refuses the batch, and is named by its index.
+pub fn decode_batch(body: &Bytes, max_events: usize) -> Result<Vec<Event>, BatchError> {
+    json::decode_batch(body, max_events).map_err(|error| match error {
+        json::DecodeError::TooMany { .. } => BatchError::TooMany,
+        error => BatchError::Malformed(error.to_string()),
+    })
 }
 
 /// Adds the headers of structured mode and returns the body.
