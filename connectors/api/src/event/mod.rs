@@ -18,6 +18,7 @@ pub mod sdk;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod time;
 
 pub use attr::{AttrKind, AttrValue, Attributes};
 pub use builder::EventBuilder;
