@@ -55,8 +55,8 @@ impl Builder {
         let section = &self.section;
         let event_bytes = self.settings.event_max;
         Site {
-            listen: section.listen.to_vec(),
-            paths: section.path.to_vec(),
+            listen: section.listen.as_slice().to_vec(),
+            paths: section.path.as_slice().to_vec(),
             methods: section.methods(),
             allow: section.allow(),
             webhook_origins: section.webhook_origins.clone(),
@@ -88,8 +88,8 @@ impl IngressBuilder for Builder {
     }
 
     fn address(&self) -> String {
-        let path = self.section.path.to_vec().first().cloned().unwrap_or_default();
-        let all: Vec<String> = self.section.listen.to_vec().iter().map(|at| format!("http://{at}{path}")).collect();
+        let path = self.section.path.as_slice().first().cloned().unwrap_or_default();
+        let all: Vec<String> = self.section.listen.as_slice().iter().map(|at| format!("http://{at}{path}")).collect();
         all.join(", ")
     }
 
