@@ -6,3 +6,4 @@ pub mod delivery;
 pub mod lane;
 pub mod metrics;
 pub mod routing;
+pub mod topology;

@@ -47,7 +47,6 @@ pub struct StreamLanes {
     scratch: Scratch,
     /// Legs on their way into queues, by destination; empty between calls.
     outgoing: Vec<(Arc<Destination>, Vec<Leg>)>,
-    next_epoch: u32,
 }
 
 /// What a scrape may ask of an ingress' lanes without touching them.
@@ -91,17 +90,11 @@ impl StreamLanes {
             inbox: Vec::new(),
             scratch: Scratch::default(),
             outgoing: Vec::new(),
-            next_epoch: 0,
         }
     }
 
     fn lane(&self, id: LaneId) -> Option<&Lane> {
         self.lanes.get(id.index as usize)?.as_ref().filter(|lane| lane.shared.epoch() == id.epoch)
-    }
-
-    fn take_epoch(&mut self) -> u32 {
-        self.next_epoch = self.next_epoch.wrapping_add(1);
-        self.next_epoch
     }
 
     fn now_ms(&self) -> u64 {
@@ -221,7 +214,7 @@ impl StreamLanes {
 
     /// The lane's life is over; the connector hears of it once the backoff has passed.
     fn start_rewind(&mut self, index: usize, from: u64) {
-        let epoch = self.take_epoch();
+        let epoch = self.port.take_epoch();
         let jitter = self.rng.f64();
         let Some(lane) = self.lanes[index].as_mut() else { return };
         let wait = backoff(REWIND_INITIAL, REWIND_MAX, lane.rewinds, jitter);
@@ -341,7 +334,7 @@ impl Lane {
 
 impl LanesBackend for StreamLanes {
     fn open(&mut self, spec: LaneSpec) -> LaneId {
-        let epoch = self.take_epoch();
+        let epoch = self.port.take_epoch();
         let index = self.free.pop().unwrap_or_else(|| {
             self.lanes.push(None);
             u32::try_from(self.lanes.len() - 1).expect("a connector does not have four thousand million lanes")
@@ -429,7 +422,7 @@ impl LanesBackend for StreamLanes {
         if self.lane(id).is_none() {
             return;
         }
-        let epoch = self.take_epoch();
+        let epoch = self.port.take_epoch();
         let index = id.index as usize;
         let Some(lane) = self.lanes[index].as_mut() else { return };
         lane.shared.set_epoch(epoch);

@@ -25,7 +25,9 @@ pub fn encode_value(value: &str) -> Cow<'_, str> {
 
 /// The sender's fault: the header's value is not UTF-8 once percent-decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the header's value is not UTF-8 after percent-decoding (HTTP binding of CloudEvents 1.0.2, section 3.1.3.2)")]
+#[error(
+    "the header's value is not UTF-8 after percent-decoding (HTTP binding of CloudEvents 1.0.2, section 3.1.3.2)"
+)]
 pub struct HeaderError;
 
 /// Reads a value: a value in double quotes is unquoted (RFC 7230 section 3.2.6), then percent-decoded once.
@@ -42,7 +44,9 @@ pub fn decode_value(value: &[u8]) -> Result<Cow<'_, str>, HeaderError> {
         None => percent_decode(value),
     };
     match decoded {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| HeaderError),
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes)
+            .map(Cow::Borrowed)
+            .map_err(|_| HeaderError),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| HeaderError),
     }
 }
@@ -73,7 +77,9 @@ fn percent_decode(value: &[u8]) -> Cow<'_, [u8]> {
     while let [first, tail @ ..] = rest {
         rest = tail;
         let escape = match tail {
-            [high, low, after @ ..] if *first == b'%' => digit(*high).zip(digit(*low)).map(|pair| (pair, after)),
+            [high, low, after @ ..] if *first == b'%' => {
+                digit(*high).zip(digit(*low)).map(|pair| (pair, after))
+            }
             _ => None,
         };
         match escape {
@@ -101,7 +107,10 @@ mod tests {
         let encoded = "Euro%20%E2%82%AC%20%F0%9F%98%80";
         assert_eq!(encode_value(text), encoded);
         assert_eq!(decode_value(encoded.as_bytes()).unwrap(), text);
-        assert_eq!(decode_value(encoded.to_lowercase().as_bytes()).unwrap(), text.to_lowercase());
+        assert_eq!(
+            decode_value(encoded.to_lowercase().as_bytes()).unwrap(),
+            text.to_lowercase()
+        );
     }
 
     #[test]

@@ -101,12 +101,20 @@ pub struct InvalidEvent {
 impl InvalidEvent {
     /// Cuts and escapes both texts.
     pub(super) fn new(attribute: &str, rule: Rule, value: &str) -> InvalidEvent {
-        InvalidEvent { attribute: excerpt(attribute), rule, value: excerpt(value) }
+        InvalidEvent {
+            attribute: excerpt(attribute),
+            rule,
+            value: excerpt(value),
+        }
     }
 }
 
 fn quoted(value: &str) -> String {
-    if value.is_empty() { String::new() } else { format!(", it is \"{value}\"") }
+    if value.is_empty() {
+        String::new()
+    } else {
+        format!(", it is \"{value}\"")
+    }
 }
 
 /// The text's start without control characters, for an error or a log.

@@ -97,7 +97,11 @@ impl Template {
                     Stage::Apply(function) => Some(*function),
                     _ => None,
                 });
-                if last.is_some_and(Function::makes_integer) { AttrKind::Integer } else { AttrKind::String }
+                if last.is_some_and(Function::makes_integer) {
+                    AttrKind::Integer
+                } else {
+                    AttrKind::String
+                }
             }
             _ => AttrKind::String,
         }
@@ -115,13 +119,21 @@ impl Template {
     ///
     /// # Errors
     /// As [`Template::render`], and what the guard refuses.
-    pub fn render_guarded(&self, inputs: &dyn Inputs, guard: &guard::Guard, out: &mut String) -> Result<(), MissingField> {
+    pub fn render_guarded(
+        &self,
+        inputs: &dyn Inputs,
+        guard: &guard::Guard,
+        out: &mut String,
+    ) -> Result<(), MissingField> {
         let start = out.len();
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
                 Part::Expression { input, stages } => {
-                    let fault = |why| MissingField { field: input.text.clone(), why };
+                    let fault = |why| MissingField {
+                        field: input.text.clone(),
+                        why,
+                    };
                     let value = evaluate(input, stages, inputs).map_err(fault)?;
                     if value.len() > RENDER_MAX {
                         return Err(fault(Why::TooLong));
@@ -137,7 +149,11 @@ impl Template {
     }
 }
 
-fn evaluate<'a>(input: &'a Reference, stages: &'a [Stage], inputs: &'a dyn Inputs) -> Result<Cow<'a, str>, Why> {
+fn evaluate<'a>(
+    input: &'a Reference,
+    stages: &'a [Stage],
+    inputs: &'a dyn Inputs,
+) -> Result<Cow<'a, str>, Why> {
     let mut value = fetch(input, inputs);
     for stage in stages {
         value = match (stage, value) {

@@ -32,7 +32,9 @@ pub const CLOUDEVENTS_BATCH_JSON: &str = "application/cloudevents-batch+json";
 
 /// Whether the bytes are exactly one JSON value, at most [`DEPTH_MAX`] deep, with no space around it.
 pub fn is_value(bytes: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
     let mut scanner = scan::Scanner::new(text);
     !text.starts_with(scan::is_space) && scanner.value().is_ok() && scanner.at() == text.len()
 }

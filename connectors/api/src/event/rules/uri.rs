@@ -47,7 +47,9 @@ fn is_hierarchical(text: &str) -> bool {
         None => text,
     };
     consists_of(path, |byte| is_pchar(byte) || byte == b'/')
-        && [query, fragment].into_iter().all(|part| consists_of(part, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?')))
+        && [query, fragment]
+            .into_iter()
+            .all(|part| consists_of(part, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?')))
 }
 
 /// `[userinfo "@"] host [":" port]`
@@ -64,7 +66,10 @@ fn is_authority(text: &str) -> bool {
             (consists_of(name, is_unreserved_or_sub), port)
         }
     };
-    let port_holds = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    let port_holds = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
     user_holds && host_holds && port_holds
 }
 
@@ -75,7 +80,10 @@ fn is_ip_literal(text: &str) -> bool {
     };
     future.split_once('.').is_some_and(|(version, address)| {
         let hex = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
-        hex && !address.is_empty() && address.bytes().all(|byte| byte != b'%' && is_unreserved_or_sub(byte) || byte == b':')
+        hex && !address.is_empty()
+            && address
+                .bytes()
+                .all(|byte| byte != b'%' && is_unreserved_or_sub(byte) || byte == b':')
     })
 }
 
@@ -94,7 +102,8 @@ fn consists_of(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
 }
 
 fn is_unreserved_or_sub(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    const ALLOWED: [bool; 256] = super::allowed(b"-._~!$&'()*+,;=");
+    ALLOWED[usize::from(byte)]
 }
 
 fn is_pchar(byte: u8) -> bool {
