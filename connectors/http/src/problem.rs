@@ -86,7 +86,6 @@ impl Kind {
 /// A problem on its way to become an answer.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    kind: Kind,
     status: StatusCode,
     members: Map<String, Value>,
     allow: Option<HeaderValue>,
@@ -101,17 +100,7 @@ impl Problem {
         members.insert("title".into(), kind.title().into());
         members.insert("status".into(), kind.status().as_u16().into());
         members.insert("detail".into(), detail.into().into());
-        Problem { kind, status: kind.status(), members, allow: None, retry_after: None }
-    }
-
-    /// Which problem it is.
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// What it says to a person.
-    pub(crate) fn detail(&self) -> &str {
-        self.members.get("detail").and_then(Value::as_str).unwrap_or_default()
+        Problem { status: kind.status(), members, allow: None, retry_after: None }
     }
 
     /// Answers with another status than the kind's own (202 for a malformed request that was kept).

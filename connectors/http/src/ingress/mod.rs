@@ -26,7 +26,7 @@ use weft_api::connector::{IngressBuilder, IngressSettings, RawMessage};
 use weft_api::event::Event;
 use weft_api::ingress::{Ingress, IngressContext, IngressError, Window};
 use weft_api::mapping::Accept;
-use weft_api::status::Health;
+use weft_api::status::{Health, Reporter};
 use weft_api::stop::{Phase, StopHandle};
 
 use crate::config::IngressSection;
@@ -121,27 +121,28 @@ impl Ingress for HttpIngress {
     async fn run(self: Box<Self>, cx: IngressContext) -> Result<(), IngressError> {
         let site = self.0;
         // Dropped with this future: workers never outlive it.
+        let IngressContext { name, requests, stop: stopping, report, .. } = cx;
         let (own, stop) = StopHandle::new();
         let mut workers = Vec::with_capacity(site.limits.workers);
         for index in 0..site.limits.workers {
-            let started = worker::start(index, &site, &cx, stop.clone());
+            let started = worker::start(index, &site, &name, &requests, stop.clone());
             workers.push(started.map_err(|error| IngressError(format!("starting worker thread {index}: {error}")))?);
         }
         tokio::select! {
             biased;
-            () = cx.stop.draining() => {}
-            error = listen(&site, &workers, &cx) => return Err(error),
+            () = stopping.draining() => {}
+            error = listen(&site, &workers, &name, &report) => return Err(error),
         }
         own.advance(Phase::Draining);
         tokio::select! {
             biased;
-            () = cx.stop.stopped() => {}
+            () = stopping.stopped() => {}
             () = all_ended(&mut workers) => {}
         }
         own.advance(Phase::Stopped);
         all_ended(&mut workers).await;
         // Returning earlier would look like a failure to whoever supervises us.
-        cx.stop.stopped().await;
+        stopping.stopped().await;
         Ok(())
     }
 
@@ -156,11 +157,11 @@ impl Ingress for HttpIngress {
 }
 
 /// Listens and accepts until something is wrong with us. Dropping it closes the listeners.
-async fn listen(site: &Arc<Site>, workers: &[Handle], cx: &IngressContext) -> IngressError {
-    let listeners = accept::bind(&site.listen, &cx.report).await;
-    cx.report.health(Health::Ready);
-    tracing::info!(ingress = %cx.name, listen = %site.listen.join(","), workers = workers.len(), "listening");
-    let error = accept::accept(&listeners, site, workers, &cx.report).await;
+async fn listen(site: &Arc<Site>, workers: &[Handle], name: &str, report: &Reporter) -> IngressError {
+    let listeners = accept::bind(&site.listen, report).await;
+    report.health(Health::Ready);
+    tracing::info!(ingress = name, listen = %site.listen.join(","), workers = workers.len(), "listening");
+    let error = accept::accept(&listeners, site, workers, report).await;
     IngressError(format!("handing a connection to a worker: {error}"))
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
-use weft_api::ingress::{IngressContext, LaneSpec, RequestLane, Settle};
+use weft_api::ingress::{LaneSpec, RequestLane, RequestLanes, Settle};
 use weft_api::stop::Stop;
 
 use super::connection::serve;
@@ -128,13 +128,19 @@ impl Worker {
 }
 
 /// Starts worker `index`.
-pub(super) fn start(index: usize, site: &Arc<Site>, cx: &IngressContext, stop: Stop) -> io::Result<Handle> {
+pub(super) fn start(
+    index: usize,
+    site: &Arc<Site>,
+    ingress: &str,
+    requests: &RequestLanes,
+    stop: Stop,
+) -> io::Result<Handle> {
     let (connections, incoming) = mpsc::unbounded_channel();
     let (end, ended) = oneshot::channel();
     let load = Arc::new(Load::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (site, requests, shared) = (site.clone(), cx.requests.clone(), load.clone());
-    let name: Arc<str> = format!("{}/{index}", cx.name).into();
+    let (site, requests, shared) = (site.clone(), requests.clone(), load.clone());
+    let name: Arc<str> = format!("{ingress}/{index}").into();
     thread::Builder::new().name(format!("http-{name}")).spawn(move || {
         // Told last of all, also when this thread panics.
         let _end = end;
