@@ -1,1 +1,5 @@
-//! placeholder
+//! Weft, an event mesh router.
+
+#![forbid(unsafe_code)]
+
+pub mod metrics;

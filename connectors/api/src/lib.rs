@@ -17,6 +17,7 @@ pub mod connector;
 pub mod egress;
 pub mod event;
 pub mod ingress;
+pub mod mapping;
 pub mod outcome;
 pub mod status;
 pub mod stop;

@@ -3,10 +3,8 @@
 //! Owns: [`Node`], [`Span`], [`Finding`], and decoding into serde types that reports every mistake at once.
 //! Does not know: YAML's syntax (the router parses it), the meaning of any key.
 
-mod decode;
 mod finding;
 mod node;
 
-pub use decode::decode;
 pub use finding::{Finding, Severity};
 pub use node::{Node, Span, Value};

@@ -1,0 +1,64 @@
+//! What a dead letter looks like (C18): the event as it was, and why it is here, in `weft...` extensions.
+
+use std::time::SystemTime;
+
+use weft_api::event::{AttrKind, Event, time};
+use weft_api::outcome::Reason;
+
+use super::leg::{Leg, NO_ROUTE};
+
+/// Most characters of the error's text that travel with the event.
+const DETAIL_CHARS_MAX: usize = 512;
+
+/// Makes the leg one that is owed to a dead-letter destination.
+/// `destination`: where it failed, if it got that far.
+pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
+    let route = match leg.duty.route {
+        NO_ROUTE => None,
+        route => leg.duty.wiring.table.routes.get(route as usize).map(|route| route.name.to_string()),
+    };
+    leg.event = describe(&leg, destination, route.as_deref(), reason);
+    leg.duty.bytes = leg.event.size();
+    leg.duty.dead_letter = true;
+    leg.duty.attempts = 0;
+    leg.duty.expires = None;
+    leg.duty.unhold();
+    leg
+}
+
+fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: Reason) -> Event {
+    let mut builder = leg.event.edit();
+    builder.set("weftreason", AttrKind::String, reason.as_str());
+    if let Some(destination) = destination {
+        builder.set("weftdestination", AttrKind::String, destination);
+    }
+    builder.set("weftattempts", AttrKind::Integer, &leg.duty.tries.min(i32::MAX as u32).to_string());
+    if let Some(route) = route {
+        builder.set("weftroute", AttrKind::String, route);
+    }
+    if let Some(failure) = &leg.duty.failure {
+        let detail = clean(&failure.error.detail);
+        if !detail.is_empty() {
+            builder.set("wefterror", AttrKind::String, &detail);
+        }
+        builder.set("weftfirst", AttrKind::Timestamp, &stamp(failure.first));
+        builder.set("weftlast", AttrKind::Timestamp, &stamp(failure.last));
+    }
+    match builder.build() {
+        Ok(event) => event.with_key(leg.event.transport_key().cloned()),
+        Err(error) => {
+            // Only the attributes set above could be at fault, and each is made of names and cleaned text.
+            tracing::error!(%error, "dead letter without its description");
+            leg.event.clone()
+        }
+    }
+}
+
+/// Text that may stand in an attribute.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS_MAX).collect::<String>().trim().to_owned()
+}
+
+fn stamp(at: SystemTime) -> String {
+    time::format(at)
+}

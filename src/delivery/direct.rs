@@ -1,0 +1,65 @@
+//! Sending from the caller's own task, past the queue: for a single event that nothing is waiting in front of.
+//!
+//! The books are those of a batch of one: the pass counts as in flight, and a failure takes the same way.
+
+use std::sync::Arc;
+
+use weft_api::outcome::SendError;
+
+use super::breaker::BreakerState;
+use super::destination::Destination;
+use super::failure;
+use super::leg::{Leg, NO_SHARD};
+
+/// The right to send one event directly. Dropped without an answer, the destination forgets it.
+pub struct DirectPass {
+    destination: Arc<Destination>,
+    bytes: u64,
+    order: u64,
+    open: bool,
+}
+
+impl Destination {
+    /// A pass, if nothing waits, the breaker is closed, the egress has room, and the event has no order to keep. The
+    /// room in the queue is reserved already ([`Destination::try_reserve`]); the pass takes the reservation over.
+    pub fn try_direct(self: &Arc<Self>, event: &weft_api::event::Event) -> Option<DirectPass> {
+        if self.settings().order_by.of(event).is_some() {
+            return None;
+        }
+        let mut state = self.lock();
+        let room = state.in_flight < state.profile.in_flight;
+        if !room || !state.queue.is_empty() || state.breaker.state() != BreakerState::Closed {
+            return None;
+        }
+        state.in_flight += 1;
+        self.publish_in_flight(&state);
+        let order = state.queue.number();
+        Some(DirectPass { destination: Arc::clone(self), bytes: event.size(), order, open: true })
+    }
+}
+
+impl DirectPass {
+    /// The remote confirmed it.
+    pub fn accepted(mut self) {
+        self.open = false;
+        self.destination.metrics.delivered.inc();
+        self.destination.metrics.direct.inc();
+        self.destination.let_go(&[(NO_SHARD, self.bytes)], true);
+    }
+
+    /// It did not; `leg` goes where its plan says.
+    pub fn failed(mut self, mut leg: Leg, error: &SendError) {
+        self.open = false;
+        leg.duty.order = self.order;
+        leg.duty.bytes = self.bytes;
+        failure::failed(&self.destination, leg, error);
+    }
+}
+
+impl Drop for DirectPass {
+    fn drop(&mut self) {
+        if self.open {
+            self.destination.let_go(&[(NO_SHARD, self.bytes)], false);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! How a leg ends, and the reporting of ends in runs: one lock a lane and batch, one counter update a kind.
+
+use std::sync::Arc;
+
+use weft_api::outcome::Outcome;
+
+use super::leg::Duty;
+use super::origin::{Origin, Port, Settled};
+
+/// The end of a leg: exactly one of these, exactly once. Each is one kind of C32's books.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The remote confirmed it.
+    Delivered,
+    /// A dead-letter destination confirmed it.
+    DeadLettered,
+    /// Dropped by a rule that the user wrote (`on_rejected: drop`, `on_malformed: drop`); the sender may be told why.
+    Dropped(Outcome),
+    /// Its time had passed (C19).
+    Expired,
+    /// Given back to the ingress: not accepted, so the sender still has it.
+    Returned(Outcome),
+}
+
+impl End {
+    /// What the slot learns.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        match self {
+            End::Delivered | End::DeadLettered | End::Expired => Outcome::Accepted,
+            End::Dropped(outcome) | End::Returned(outcome) => outcome,
+        }
+    }
+}
+
+/// Ends legs one after another and reports them in runs: legs of one lane that follow each other share one lock.
+/// Dropping it reports what is left.
+#[derive(Default)]
+pub struct Ender {
+    port: Option<Arc<Port>>,
+    settled: Vec<Settled>,
+    tally: Tally,
+}
+
+#[derive(Default)]
+struct Tally {
+    delivered: u64,
+    dead_lettered: u64,
+    dropped: u64,
+    expired: u64,
+    returned: u64,
+}
+
+impl Ender {
+    /// Ends one leg.
+    pub fn end(&mut self, mut duty: Duty, end: End) {
+        duty.unhold();
+        if let Some(origin) = duty.take_origin() {
+            self.report(origin, end);
+        }
+    }
+
+    /// Tells an origin what became of its leg.
+    pub(super) fn report(&mut self, origin: Origin, end: End) {
+        match origin {
+            Origin::Slot { lane, epoch, seq } => {
+                self.switch_to(&lane.port);
+                self.tally.count(end);
+                self.settled.push(Settled { lane: lane.index, epoch, seq, outcome: end.outcome() });
+            }
+            Origin::Ticket(ticket) => {
+                self.switch_to(ticket.port());
+                self.tally.count(end);
+                ticket.end(end.outcome());
+            }
+            // A branch of a join is no obligation of its own: the leg that was split is counted when the join ends.
+            Origin::Join(join) => join.end(end.outcome(), self),
+        }
+    }
+
+    /// Reports what has been gathered.
+    pub fn flush(&mut self) {
+        if let Some(port) = &self.port {
+            self.tally.report(port);
+            port.mailbox.push(&mut self.settled);
+        }
+    }
+
+    fn switch_to(&mut self, port: &Arc<Port>) {
+        if self.port.as_ref().is_none_or(|now| !Arc::ptr_eq(now, port)) {
+            self.flush();
+            self.port = Some(Arc::clone(port));
+        }
+    }
+}
+
+impl Drop for Ender {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl Tally {
+    fn count(&mut self, end: End) {
+        match end {
+            End::Delivered => self.delivered += 1,
+            End::DeadLettered => self.dead_lettered += 1,
+            End::Dropped(_) => self.dropped += 1,
+            End::Expired => self.expired += 1,
+            End::Returned(_) => self.returned += 1,
+        }
+    }
+
+    fn report(&mut self, port: &Port) {
+        let metrics = &port.metrics;
+        let mut total = 0;
+        for (count, counter) in [
+            (self.delivered, &metrics.delivered),
+            (self.dead_lettered, &metrics.dead_lettered),
+            (self.dropped, &metrics.dropped),
+            (self.expired, &metrics.expired),
+            (self.returned, &metrics.returned),
+        ] {
+            if count > 0 {
+                counter.inc_by(count);
+                total += count;
+            }
+        }
+        metrics.pending.sub(i64::try_from(total).unwrap_or(i64::MAX));
+        *self = Tally::default();
+    }
+}

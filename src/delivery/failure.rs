@@ -1,0 +1,300 @@
+//! What happens to a leg that was not delivered: it stays, moves on in its plan, goes to the dead letter, or ends.
+//!
+//! The order of questions is the contract's (C15-C17, C23): whose fault was it; does the plan have somewhere else to
+//! go; is there a dead letter; what does the ingress say about events that nobody takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use weft_api::outcome::{Fault, Outcome, Reason, SendError};
+
+use super::breaker::{backoff, full_jitter};
+use super::dead_letter;
+use super::destination::{Destination, Recorded};
+use super::end::{End, Ender};
+use super::leg::{Leg, NO_ROUTE};
+use super::origin::{Join, LastResort, Origin};
+use crate::routing::plan::{Failure, NodeId, Steps, Target};
+
+/// The first and the longest wait between attempts at an event that holds up its lane.
+const HELD_INITIAL: Duration = Duration::from_millis(500);
+
+/// What to do with the leg.
+enum Next {
+    /// Wait here, then try again.
+    Stay(Duration),
+    /// Go elsewhere.
+    Move(Target),
+    /// Go to the dead letter, for this reason.
+    DeadLetter(NodeId, Reason),
+    /// Nothing more can be done.
+    End(End),
+}
+
+/// A leg that was in flight at `destination` failed there.
+pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendError) {
+    leg.duty.tries = leg.duty.tries.saturating_add(1);
+    leg.duty.note(error);
+    let recorded = destination.record(&leg, error);
+    let next = match error.fault {
+        Fault::Event => refused(destination, &mut leg, error.reason),
+        Fault::Attempt => attempt_failed(destination, &mut leg, error, &recorded),
+        Fault::Destination => destination_failed(destination, &mut leg, error, &recorded),
+    };
+    let (shard, bytes) = (leg.duty.shard, leg.duty.bytes);
+    if let Next::Stay(wait) = next {
+        destination.metrics.retried.inc();
+        if error.maybe_delivered {
+            destination.metrics.possible_duplicates.inc();
+        }
+        leg.duty.wiring.table.plans.start_round(&mut leg.duty.steps);
+        destination.put_back(leg, wait);
+    } else {
+        destination.let_go(&[(shard, bytes)], false);
+        carry_out(destination, leg, next);
+    }
+    if recorded.opened_now {
+        tracing::warn!(destination = %destination.name, error = %error.detail, "breaker open: events wait");
+        destination.sweep_unavailable(Instant::now());
+    }
+}
+
+/// Whether a waiting leg can leave a destination whose breaker is open.
+pub(super) fn leaves_closed_door(leg: &Leg, overdue: bool) -> bool {
+    if would_move(leg, Failure::Unavailable { open: true }) {
+        return true;
+    }
+    // A dead-letter destination waits without end: there is nowhere safer to go.
+    overdue && !leg.duty.dead_letter && (dead_letter_of(leg).is_some() || last_resort(leg) != LastResort::Hold)
+}
+
+/// Takes such a leg, which was extracted from the queue, to where it goes.
+pub(super) fn leave_closed_door(destination: &Arc<Destination>, mut leg: Leg, error: &SendError, overdue: bool) {
+    leg.duty.note(error);
+    let next = match advance(&mut leg, Failure::Unavailable { open: true }) {
+        Some(target) => Next::Move(target),
+        None if join_of(&leg).is_some_and(|join| join.would_move(Failure::Unavailable { open: true })) => {
+            Next::End(End::Returned(not_delivered(&leg, Reason::Unavailable)))
+        }
+        None if overdue => given_up(&leg, Reason::Unavailable, not_delivered(&leg, Reason::Unavailable)),
+        // The plan's other members went down between the look and now: back into the queue.
+        None => {
+            destination.restore(leg);
+            return;
+        }
+    };
+    carry_out(destination, leg, next);
+}
+
+/// Whether the plan of `leg` would go elsewhere after `failure`, itself or around it.
+pub(super) fn would_move(leg: &Leg, failure: Failure) -> bool {
+    let mut steps = leg.duty.steps.clone();
+    let wiring = &leg.duty.wiring;
+    wiring.table.plans.advance(failure, &leg.event, &**wiring, &mut steps).is_some()
+        || join_of(leg).is_some_and(|join| join.would_move(failure))
+}
+
+/// All branches of a nested multicast have ended, and not all well: the leg that was split goes on.
+pub(super) fn after_join(mut parent: Leg, worst: Outcome, ender: &mut Ender) {
+    let failure = match worst {
+        Outcome::Rejected(_) | Outcome::Accepted => Failure::Refused,
+        Outcome::Released(_) => Failure::Unavailable { open: true },
+        Outcome::Unknown(_) => Failure::TimedOut,
+    };
+    if let Some(target) = advance(&mut parent, failure) {
+        forward(parent, target);
+        return;
+    }
+    match (worst, last_resort(&parent)) {
+        // What made the branches give up is over: split again, they will be held where they fail.
+        (_, LastResort::Hold) => match parent.duty.steps.last().copied() {
+            Some(step) => {
+                let child = parent.duty.wiring.table.plans.child(step);
+                forward(parent, Target::All(child));
+            }
+            None => drop(parent),
+        },
+        (Outcome::Rejected(_), LastResort::Drop) => ender.end(parent.duty, End::Dropped(worst)),
+        _ => ender.end(parent.duty, End::Returned(worst)),
+    }
+}
+
+/// Queues a leg at a target, splitting it where the target is a multicast.
+pub fn forward(mut leg: Leg, target: Target) {
+    match target {
+        Target::To(id) => {
+            let wiring = Arc::clone(&leg.duty.wiring);
+            wiring.destination(id).push_one(leg);
+        }
+        Target::All(node) => {
+            let wiring = Arc::clone(&leg.duty.wiring);
+            let parts = wiring.table.plans.parts(node);
+            leg.duty.arrived = Instant::now();
+            let (event, route, since, expires) =
+                (leg.event.clone(), leg.duty.route, leg.duty.since, leg.duty.expires);
+            let join = Join::new(leg, parts.len());
+            for part in parts {
+                let origin = Origin::Join(Arc::clone(&join));
+                let mut branch = Leg::new(event.clone(), origin, Arc::clone(&wiring), route, since);
+                branch.duty.expires = expires;
+                start(branch, part);
+            }
+        }
+    }
+}
+
+/// Queues a fresh leg at the node of its plan.
+pub fn start(mut leg: Leg, node: NodeId) {
+    let wiring = Arc::clone(&leg.duty.wiring);
+    let mut steps = Steps::new();
+    let target = wiring.table.plans.descend(node, &leg.event, &*wiring, &mut steps);
+    leg.duty.steps = steps;
+    forward(leg, target);
+}
+
+fn attempt_failed(
+    destination: &Arc<Destination>,
+    leg: &mut Leg,
+    error: &SendError,
+    recorded: &Recorded,
+) -> Next {
+    if leg.duty.breaker_life != recorded.life {
+        leg.duty.breaker_life = recorded.life;
+        leg.duty.attempts = 0;
+    }
+    leg.duty.attempts += 1;
+    let retry = destination.settings().retry;
+    if leg.duty.attempts >= retry.attempts {
+        return refused(destination, leg, Reason::Exhausted);
+    }
+    if let Some(target) = advance(leg, Failure::Unavailable { open: false }) {
+        return Next::Move(target);
+    }
+    let wait = full_jitter(retry.initial, retry.max, leg.duty.attempts - 1, recorded.jitter);
+    Next::Stay(wait.max(error.retry_after.unwrap_or_default().min(retry.max)))
+}
+
+fn destination_failed(
+    destination: &Arc<Destination>,
+    leg: &mut Leg,
+    error: &SendError,
+    recorded: &Recorded,
+) -> Next {
+    let retry = destination.settings().retry;
+    let waited_since = recorded.opened_at.map_or(leg.duty.arrived, |at| at.max(leg.duty.arrived));
+    let overdue = retry.unavailable.is_some_and(|bound| waited_since.elapsed() >= bound) && !leg.duty.dead_letter;
+    let failure = if error.maybe_delivered && !overdue {
+        Failure::TimedOut
+    } else {
+        Failure::Unavailable { open: recorded.open || overdue }
+    };
+    if let Some(target) = advance(leg, failure) {
+        return Next::Move(target);
+    }
+    if join_of(leg).is_some_and(|join| join.would_move(failure)) {
+        return Next::End(End::Returned(not_delivered(leg, error.reason)));
+    }
+    if overdue && (dead_letter_of(leg).is_some() || last_resort(leg) != LastResort::Hold) {
+        return given_up(leg, error.reason, not_delivered(leg, error.reason));
+    }
+    // An open breaker paces everybody by its own clock.
+    if recorded.open {
+        return Next::Stay(Duration::ZERO);
+    }
+    let wait = full_jitter(retry.initial, retry.max, leg.duty.tries.saturating_sub(1), recorded.jitter);
+    Next::Stay(wait.max(error.retry_after.unwrap_or_default().min(retry.max)))
+}
+
+/// It will never be taken here.
+fn refused(destination: &Arc<Destination>, leg: &mut Leg, reason: Reason) -> Next {
+    destination.metrics.rejected.inc();
+    if let Some(target) = advance(leg, Failure::Refused) {
+        return Next::Move(target);
+    }
+    if join_of(leg).is_some_and(|join| join.would_move(Failure::Refused)) {
+        return Next::End(End::Returned(Outcome::Rejected(reason)));
+    }
+    if last_resort(leg) == LastResort::Hold && (leg.duty.dead_letter || dead_letter_of(leg).is_none()) {
+        return hold(destination, leg);
+    }
+    given_up(leg, reason, Outcome::Rejected(reason))
+}
+
+/// The plan has nothing left: the dead letter, or the end.
+fn given_up(leg: &Leg, reason: Reason, outcome: Outcome) -> Next {
+    match (dead_letter_of(leg), last_resort(leg)) {
+        (Some(node), _) if !leg.duty.dead_letter => Next::DeadLetter(node, reason),
+        (_, LastResort::Drop) if matches!(outcome, Outcome::Rejected(_)) => Next::End(End::Dropped(outcome)),
+        _ => Next::End(End::Returned(outcome)),
+    }
+}
+
+fn hold(destination: &Arc<Destination>, leg: &mut Leg) -> Next {
+    if leg.duty.hold() {
+        let detail = leg.duty.failure.as_ref().map(|f| &*f.error.detail).unwrap_or_default();
+        tracing::error!(
+            destination = %destination.name,
+            id = leg.event.id(),
+            source = leg.event.source(),
+            error = detail,
+            "event refused and no dead letter: its lane is held until the destination takes it \
+             (set dead_letter on the route, or on_rejected: drop on the ingress)"
+        );
+    }
+    let retry = destination.settings().retry;
+    Next::Stay(backoff(HELD_INITIAL, retry.max, leg.duty.tries.saturating_sub(1), 1.0))
+}
+
+fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
+    match next {
+        Next::Stay(_) => from.restore(leg),
+        Next::Move(target) => {
+            count_move(from, &leg);
+            let mut leg = leg;
+            leg.duty.attempts = 0;
+            leg.duty.unhold();
+            forward(leg, target);
+        }
+        Next::DeadLetter(node, reason) => {
+            let leg = dead_letter::wrap(leg, Some(&from.name), reason);
+            start(leg, node);
+        }
+        Next::End(end) => Ender::default().end(leg.duty, end),
+    }
+}
+
+fn count_move(from: &Arc<Destination>, leg: &Leg) {
+    let plans = &leg.duty.wiring.table.plans;
+    let repick = leg.duty.steps.last().is_some_and(|step| plans.is_anycast(step.node));
+    if repick { from.metrics.moved_repick.inc() } else { from.metrics.moved_fallback.inc() }
+    if leg.duty.maybe_delivered {
+        from.metrics.possible_duplicates.inc();
+    }
+}
+
+fn advance(leg: &mut Leg, failure: Failure) -> Option<Target> {
+    let Leg { event, duty } = leg;
+    let wiring = &duty.wiring;
+    wiring.table.plans.advance(failure, event, &**wiring, &mut duty.steps)
+}
+
+fn join_of(leg: &Leg) -> Option<&Arc<Join>> {
+    match leg.duty.origin() {
+        Some(Origin::Join(join)) => Some(join),
+        _ => None,
+    }
+}
+
+fn last_resort(leg: &Leg) -> LastResort {
+    leg.duty.origin().map_or(LastResort::Return, Origin::last_resort)
+}
+
+fn dead_letter_of(leg: &Leg) -> Option<NodeId> {
+    let table = &leg.duty.wiring.table;
+    if leg.duty.route == NO_ROUTE { None } else { table.routes[leg.duty.route as usize].dead_letter }
+}
+
+fn not_delivered(leg: &Leg, reason: Reason) -> Outcome {
+    if leg.duty.maybe_delivered { Outcome::Unknown(reason) } else { Outcome::Released(reason) }
+}

@@ -1,0 +1,169 @@
+//! A leg: one event's obligation to one destination, on its way.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use weft_api::event::Event;
+use weft_api::outcome::{Outcome, Reason, SendError};
+
+use super::end::{End, Ender};
+use super::origin::Origin;
+use super::wiring::Wiring;
+use crate::routing::plan::Steps;
+
+/// The shard of legs without a key: they have no order.
+pub const NO_SHARD: u16 = u16::MAX;
+
+/// The event and what is owed.
+pub struct Leg {
+    /// What is delivered.
+    pub event: Event,
+    /// To whom it is owed, and how far that has come.
+    pub duty: Duty,
+}
+
+/// Everything about a leg but its event. Dropped without an end, it ends as unknown: to forget means to deliver
+/// again.
+pub struct Duty {
+    origin: Option<Origin>,
+    /// The wiring that matched it; its plan is fixed by that (C30).
+    pub wiring: Arc<Wiring>,
+    /// The route that matched it, by its place in the wiring's table; [`NO_ROUTE`] where there was none.
+    pub route: u32,
+    /// The choices that led to where it is.
+    pub steps: Steps,
+    /// Failures that were the event's own.
+    pub attempts: u32,
+    /// Deliveries tried, whoever's fault their failure was.
+    pub tries: u32,
+    /// Some try may have been delivered.
+    pub maybe_delivered: bool,
+    /// It is on its way to a dead-letter destination.
+    pub dead_letter: bool,
+    /// Which life of the destination's breaker `attempts` belong to.
+    pub breaker_life: u32,
+    /// Its place in the queue's order of arrival.
+    /// Its size, as queues count it.
+    pub bytes: u64,
+    pub order: u64,
+    /// Its shard in the queue, or [`NO_SHARD`].
+    pub shard: u16,
+    /// When it was admitted.
+    pub since: Instant,
+    /// When it came to where it is.
+    pub arrived: Instant,
+    /// When it expires (C19).
+    pub expires: Option<Instant>,
+    /// What failed last, for the dead letter and the log.
+    pub failure: Option<Box<LastFailure>>,
+    held: bool,
+}
+
+/// What failed first and last.
+pub struct LastFailure {
+    /// The last error.
+    pub error: SendError,
+    /// When the first one happened.
+    pub first: std::time::SystemTime,
+    /// When the last one happened.
+    pub last: std::time::SystemTime,
+}
+
+/// [`Duty::route`] of an event that no route matched (`unmatched: DESTINATION`, malformed input).
+pub const NO_ROUTE: u32 = u32::MAX;
+
+impl Leg {
+    /// A fresh obligation.
+    #[must_use]
+    pub fn new(event: Event, origin: Origin, wiring: Arc<Wiring>, route: u32, now: Instant) -> Leg {
+        let duty = Duty {
+            origin: Some(origin),
+            wiring,
+            route,
+            steps: Steps::new(),
+            attempts: 0,
+            tries: 0,
+            maybe_delivered: false,
+            dead_letter: false,
+            breaker_life: 0,
+            order: 0,
+            bytes: event.size(),
+            shard: NO_SHARD,
+            since: now,
+            arrived: now,
+            expires: None,
+            failure: None,
+            held: false,
+        };
+        Leg { event, duty }
+    }
+
+    /// What it counts for in queues.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.duty.bytes
+    }
+}
+
+impl Duty {
+    /// Where its end is reported; `None` only after it ended.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Takes the origin out to end the leg.
+    pub(super) fn take_origin(&mut self) -> Option<Origin> {
+        self.origin.take()
+    }
+
+    /// Nobody waits for it any more: its lane was rewound or closed, or its request was answered.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.origin.as_ref().is_none_or(Origin::is_stale)
+    }
+
+    /// Notes a failure for the dead letter.
+    pub fn note(&mut self, error: &SendError) {
+        let now = std::time::SystemTime::now();
+        self.maybe_delivered |= error.maybe_delivered;
+        match &mut self.failure {
+            Some(known) => {
+                known.error = error.clone();
+                known.last = now;
+            }
+            none => *none = Some(Box::new(LastFailure { error: error.clone(), first: now, last: now })),
+        }
+    }
+
+    /// The refusal holds up its lane until somebody mends the cause (`on_rejected: pause`). Returns whether it is new.
+    pub fn hold(&mut self) -> bool {
+        if self.held {
+            return false;
+        }
+        self.held = true;
+        if let Some(Origin::Slot { lane, .. }) = &self.origin {
+            lane.hold();
+        }
+        true
+    }
+
+    /// It no longer does.
+    pub fn unhold(&mut self) {
+        if self.held {
+            self.held = false;
+            if let Some(Origin::Slot { lane, .. }) = &self.origin {
+                lane.unhold();
+            }
+        }
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        self.unhold();
+        if let Some(origin) = self.origin.take() {
+            Ender::default().report(origin, End::Returned(Outcome::Unknown(Reason::Abandoned)));
+        }
+    }
+}

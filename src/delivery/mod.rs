@@ -1,0 +1,24 @@
+//! Delivery: everything between an event's match and the end of its legs.
+//!
+//! Owns: each destination's queue, order, batches, retries, breaker, and the way of a leg through its plan to an end.
+//! Invariants
+//! - A leg ends exactly once ([`end::End`]); one that is dropped ends as unknown.
+//! - A leg is in exactly one place: a queue, a batch, a direct send, or a join.
+//! - No lock of a destination is held while another destination, a mailbox or a ticket is touched.
+//!
+//! There is no pump task: an egress takes batches from the queue in its own task, and settles there. Does not know:
+//! lanes and their windows, protocols, configuration files.
+
+pub mod batch;
+pub mod breaker;
+pub mod dead_letter;
+pub mod destination;
+pub mod direct;
+pub mod end;
+pub mod failure;
+pub mod leg;
+pub mod origin;
+pub mod queue;
+pub mod settings;
+pub mod sweep;
+pub mod wiring;

@@ -1,0 +1,85 @@
+//! Where a leg's end is reported: a slot of a lane, a waiting request, or the join of a multicast inside another plan.
+
+mod join;
+mod slot;
+mod ticket;
+
+use std::sync::Arc;
+
+pub use join::Join;
+pub use slot::{LanePort, Mailbox, Port, Settled};
+pub use ticket::Ticket;
+
+use crate::delivery::leg::Duty;
+
+/// One of the three.
+pub enum Origin {
+    /// A slot of a stream lane, in one life of that lane.
+    Slot {
+        /// The lane.
+        lane: Arc<LanePort>,
+        /// The life.
+        epoch: u32,
+        /// The slot.
+        seq: u64,
+    },
+    /// A request that waits for its answer.
+    Ticket(Arc<Ticket>),
+    /// A branch of a nested multicast.
+    Join(Arc<Join>),
+}
+
+/// What may be done with an event that nobody will ever take and for which there is no dead letter (C17).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LastResort {
+    /// Keep it, try now and then, alarm: an in-order lane under `on_rejected: pause`.
+    Hold,
+    /// Drop and count it: `on_rejected: drop`.
+    Drop,
+    /// Tell the sender: requests, and lanes that settle one by one.
+    Return,
+}
+
+impl Origin {
+    /// Nobody waits for this leg any more.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        match self {
+            Origin::Slot { lane, epoch, .. } => lane.epoch() != *epoch,
+            Origin::Ticket(ticket) => ticket.is_closed(),
+            Origin::Join(join) => join.is_stale(),
+        }
+    }
+
+    /// What to do with a refused event when there is no dead letter.
+    #[must_use]
+    pub fn last_resort(&self) -> LastResort {
+        match self {
+            Origin::Slot { lane, .. } => lane.last_resort(),
+            Origin::Ticket(ticket) if ticket.port().drop_rejected => LastResort::Drop,
+            Origin::Ticket(_) => LastResort::Return,
+            Origin::Join(join) => join
+                .with_parent(|parent| parent.origin().map(Origin::last_resort))
+                .flatten()
+                .unwrap_or(LastResort::Return),
+        }
+    }
+
+    /// Marks the leg as handed to an egress. `false`: its request was answered in the meantime, do not send it.
+    pub(super) fn dispatch(&self) -> bool {
+        match self {
+            Origin::Slot { lane, epoch, .. } => lane.epoch() == *epoch,
+            Origin::Ticket(ticket) => ticket.dispatch(),
+            Origin::Join(join) => join.dispatch(),
+        }
+    }
+
+    /// The ingress' dead-letter destination and name, for malformed input and logs.
+    pub(super) fn port(&self) -> Option<Arc<Port>> {
+        match self {
+            Origin::Slot { lane, .. } => Some(Arc::clone(&lane.port)),
+            Origin::Ticket(ticket) => Some(Arc::clone(ticket.port())),
+            Origin::Join(join) => join.with_parent(|parent: &Duty| parent.origin().and_then(Origin::port)).flatten(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the file says about a destination, as far as delivery cares.
+
+use std::time::Duration;
+
+use super::breaker::BreakerSettings;
+use crate::routing::plan::KeyRule;
+
+/// One destination's settings.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Settings {
+    /// What orders its events.
+    pub order_by: KeyRule,
+    /// How it retries.
+    pub retry: Retry,
+    /// How much may wait for it or be on its way to it.
+    pub queue: Bounds,
+    /// How it batches.
+    pub batch: Batching,
+    /// When it stops sending.
+    pub breaker: BreakerSettings,
+}
+
+/// How a destination retries (C23).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Retry {
+    /// Failures of the event's own, after which it is refused for good; at least 1.
+    pub attempts: u32,
+    /// The first wait's upper bound.
+    pub initial: Duration,
+    /// The longest wait.
+    pub max: Duration,
+    /// How long an event waits for a destination that is down before it counts as refused; `None`: it waits.
+    pub unavailable: Option<Duration>,
+}
+
+/// Bounds on what is pending. An individual lane's event that would pass them is refused at once; an in-order lane
+/// waits once they are reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// In events.
+    pub events: u64,
+    /// In bytes.
+    pub bytes: u64,
+}
+
+/// How a destination batches, within what its egress can take.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Batching {
+    /// Most events; `None`: what the egress takes.
+    pub events: Option<u32>,
+    /// Most bytes; `None`: what the egress takes.
+    pub bytes: Option<u64>,
+    /// How long a batch that is not full waits for more.
+    pub linger: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry {
+            attempts: 8,
+            initial: Duration::from_millis(100),
+            max: Duration::from_secs(30),
+            unavailable: None,
+        }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { events: 10_000, bytes: 32 * 1024 * 1024 }
+    }
+}

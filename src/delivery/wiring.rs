@@ -1,0 +1,36 @@
+//! One immutable wiring of routes to living destinations. A reload makes a new one; legs keep the one that matched
+//! them, so that each event sees the old or the new table, never a mix (C30).
+
+use std::sync::Arc;
+
+use super::destination::Destination;
+use crate::routing::plan::{DestId, View};
+use crate::routing::table::Table;
+
+/// The table and its destinations.
+pub struct Wiring {
+    /// Routes, plans and their index.
+    pub table: Table,
+    /// By [`DestId`].
+    pub destinations: Vec<Arc<Destination>>,
+    /// Counts the matches of each route, by its place in the table.
+    pub matched: Vec<prometheus::IntCounter>,
+}
+
+impl Wiring {
+    /// The destination with this id.
+    #[must_use]
+    pub fn destination(&self, id: DestId) -> &Arc<Destination> {
+        &self.destinations[usize::from(id.0)]
+    }
+}
+
+impl View for Wiring {
+    fn pending(&self, id: DestId) -> u64 {
+        self.destination(id).pending_events()
+    }
+
+    fn available(&self, id: DestId) -> bool {
+        self.destination(id).is_available()
+    }
+}

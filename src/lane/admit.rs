@@ -1,0 +1,239 @@
+//! Admission: an event meets the table, and its obligations become legs.
+//!
+//! Runs in the connector's own task. What it decides is final for the event: the wiring is fixed here (C30).
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use weft_api::event::{AttrKind, Attributes, Event, time};
+use weft_api::ingress::Incoming;
+use weft_api::outcome::{Outcome, Reason, SendError};
+
+use crate::delivery::dead_letter;
+use crate::delivery::destination::Destination;
+use crate::delivery::leg::{Leg, NO_ROUTE};
+use crate::delivery::origin::Origin;
+use crate::delivery::wiring::Wiring;
+use crate::routing::plan::{NodeId, Steps, Target};
+use crate::routing::table::{Matches, Obligations};
+
+/// What the file says about an ingress, as far as admission cares.
+pub struct Policy {
+    /// Its number in the table's index.
+    pub number: u16,
+    /// Where events go that no route matched.
+    pub unmatched: Unmatched,
+    /// Where messages go that cannot become events.
+    pub malformed: Malformed,
+}
+
+/// `unmatched:`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unmatched {
+    /// Count and forget.
+    Discard,
+    /// Refuse.
+    Reject,
+    /// Deliver there.
+    To(NodeId),
+}
+
+/// `on_malformed:`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Malformed {
+    /// Deliver there.
+    DeadLetter(NodeId),
+    /// Refuse.
+    Reject,
+    /// Count and forget.
+    Drop,
+}
+
+/// A wiring and what it says about one ingress; swapped as one by a reload.
+pub struct Gate {
+    /// Routes and destinations.
+    pub wiring: Arc<Wiring>,
+    /// This ingress' policy.
+    pub policy: Policy,
+}
+
+/// The gate that is in force.
+pub type CurrentGate = Arc<ArcSwap<Gate>>;
+
+/// What an admitted event owes.
+pub enum Owed {
+    /// Nothing: it is settled like this.
+    Nothing {
+        /// The event, for whoever has to keep it.
+        event: Event,
+        /// How its slot settles.
+        outcome: Outcome,
+        /// Why it owes nothing.
+        why: NoLegs,
+    },
+    /// These legs.
+    Legs(SmallVec<[Owing; 2]>),
+}
+
+/// Why an event owes nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoLegs {
+    /// No route matched.
+    Unmatched,
+    /// It cannot become an event, and the file says to drop or to refuse that.
+    Malformed,
+    /// Its time had passed before it came in.
+    Expired,
+    /// A route's `add` could not be made, and that route has no dead letter.
+    Refused,
+}
+
+/// One obligation, ready to become a leg.
+pub struct Owing {
+    /// What is delivered, with what routes add.
+    pub event: Event,
+    /// The route, or [`NO_ROUTE`].
+    pub route: u32,
+    /// Destination or group.
+    pub node: NodeId,
+    /// When it expires.
+    pub expires: Option<Instant>,
+    /// It goes to a dead letter from the start, for this reason.
+    pub dead_letter: Option<(Reason, Option<SendError>)>,
+}
+
+/// Scratch space of one lane set; kept between events.
+#[derive(Default)]
+pub struct Scratch {
+    matches: Matches,
+    obligations: Obligations,
+}
+
+impl Gate {
+    /// Matches an event. Returns what it owes and how many routes matched.
+    pub fn admit(&self, incoming: Incoming, now: Instant, scratch: &mut Scratch) -> (Owed, u32) {
+        if incoming.malformed {
+            return (self.malformed(incoming.event), 0);
+        }
+        let event = incoming.event;
+        let table = &self.wiring.table;
+        table.matches(&event, self.policy.number, &mut scratch.matches);
+        for route in &scratch.matches {
+            self.wiring.matched[*route as usize].inc();
+        }
+        let matched = u32::try_from(scratch.matches.len()).unwrap_or(u32::MAX);
+        if matched == 0 {
+            return (self.unmatched(event), 0);
+        }
+        let expiry = expiry_of(&event, now);
+        if expiry.is_some_and(|at| at <= now) {
+            return (Owed::Nothing { event, outcome: Outcome::Accepted, why: NoLegs::Expired }, matched);
+        }
+        table.obligations(&scratch.matches, &mut scratch.obligations);
+        (self.owings(event, expiry, now, scratch), matched)
+    }
+
+    fn owings(&self, event: Event, expiry: Option<Instant>, now: Instant, scratch: &Scratch) -> Owed {
+        let table = &self.wiring.table;
+        let mut legs = SmallVec::new();
+        for owed in &scratch.obligations {
+            let route = &table.routes[owed.route as usize];
+            let aged = route.max_age.and_then(|age| now.checked_add(age));
+            let expires = match (expiry, aged) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            let owing = Owing { event: event.clone(), route: owed.route, node: owed.node, expires, dead_letter: None };
+            legs.push(match table.with_additions(&event, &scratch.matches, owed.node) {
+                Ok(None) => owing,
+                Ok(Some(event)) => Owing { event, ..owing },
+                Err(why) => match route.dead_letter {
+                    Some(node) => {
+                        let error = SendError::event(Reason::Address, why);
+                        Owing { node, dead_letter: Some((Reason::Address, Some(error))), ..owing }
+                    }
+                    None => {
+                        tracing::warn!(route = %route.name, id = event.id(), error = why, "event refused");
+                        let outcome = Outcome::Rejected(Reason::Address);
+                        return Owed::Nothing { event, outcome, why: NoLegs::Refused };
+                    }
+                },
+            });
+        }
+        Owed::Legs(legs)
+    }
+
+    fn malformed(&self, event: Event) -> Owed {
+        let why = NoLegs::Malformed;
+        match self.policy.malformed {
+            Malformed::DeadLetter(node) => only(event, node, Some((Reason::Malformed, None))),
+            Malformed::Reject => Owed::Nothing { event, outcome: Outcome::Rejected(Reason::Malformed), why },
+            Malformed::Drop => Owed::Nothing { event, outcome: Outcome::Accepted, why },
+        }
+    }
+
+    fn unmatched(&self, event: Event) -> Owed {
+        let why = NoLegs::Unmatched;
+        match self.policy.unmatched {
+            Unmatched::Discard => Owed::Nothing { event, outcome: Outcome::Accepted, why },
+            Unmatched::Reject => Owed::Nothing { event, outcome: Outcome::Rejected(Reason::Unmatched), why },
+            Unmatched::To(node) => only(event, node, None),
+        }
+    }
+
+    /// Chooses where an obligation starts.
+    pub fn target(&self, owing: &Owing, steps: &mut Steps) -> Target {
+        self.wiring.table.plans.descend(owing.node, &owing.event, &*self.wiring, steps)
+    }
+
+    /// Every destination that has to have room before an event of an individual lane is taken in.
+    pub fn destinations(&self, target: Target) -> SmallVec<[&Arc<Destination>; 2]> {
+        match target {
+            Target::To(id) => [self.wiring.destination(id)].into_iter().collect(),
+            Target::All(node) => {
+                let all = self.wiring.table.plans.destinations(node);
+                all.into_iter().map(|id| self.wiring.destination(id)).collect()
+            }
+        }
+    }
+}
+
+impl Owing {
+    /// The leg, with its end reported to `origin`.
+    #[must_use]
+    pub fn into_leg(self, origin: Origin, wiring: &Arc<Wiring>, steps: Steps, now: Instant) -> Leg {
+        let mut leg = Leg::new(self.event, origin, Arc::clone(wiring), self.route, now);
+        leg.duty.steps = steps;
+        leg.duty.expires = self.expires;
+        match self.dead_letter {
+            None => leg,
+            Some((reason, error)) => {
+                if let Some(error) = &error {
+                    leg.duty.note(error);
+                }
+                dead_letter::wrap(leg, None, reason)
+            }
+        }
+    }
+}
+
+fn only(event: Event, node: NodeId, dead_letter: Option<(Reason, Option<SendError>)>) -> Owed {
+    let owing = Owing { event, route: NO_ROUTE, node, expires: None, dead_letter };
+    Owed::Legs([owing].into_iter().collect())
+}
+
+/// The `expirytime` extension (a Timestamp) as a moment of the monotonic clock (C19, C31). One that does not parse is
+/// no expiry: the event's sender did not mean this extension.
+fn expiry_of(event: &Event, now: Instant) -> Option<Instant> {
+    let value = event.get("expirytime")?;
+    if !matches!(value.kind, AttrKind::Timestamp | AttrKind::String) {
+        return None;
+    }
+    let at = time::parse(value.text)?;
+    let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+    // A time too far away for the clock never comes.
+    now.checked_add(left)
+}

@@ -1,0 +1,394 @@
+//! Request lanes (HTTP): what stands behind [`weft_api::ingress::RequestLane`].
+//!
+//! One event a request, one future a request. An event with a single destination that nothing waits for is sent from
+//! the request's own task, with clients that the lane owns, so that nothing crosses a thread; everything else gets a
+//! ticket and goes through the queues. An event that does not fit is refused at once (C8, C21).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+use weft_api::egress::{DirectSend, SendFuture};
+use weft_api::ingress::{Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture, Window};
+use weft_api::outcome::{Outcome, Reason, SendError};
+
+use super::admit::{CurrentGate, Gate, Owed, Owing, Scratch};
+use super::budget::Budget;
+use super::stream::{Pulse, count_obligations, count_without_legs};
+use crate::delivery::destination::Destination;
+use crate::delivery::direct::DirectPass;
+use crate::delivery::failure;
+use crate::delivery::origin::{Charge, Origin, Port, Ticket};
+use crate::delivery::wiring::Wiring;
+use crate::routing::plan::{Steps, Target};
+
+/// What a refused sender is asked to wait when nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Opens the lanes of one ingress.
+pub struct RequestLaneSet {
+    port: Arc<Port>,
+    gate: CurrentGate,
+    budget: Arc<Budget>,
+    pulse: Arc<Pulse>,
+}
+
+struct Lane {
+    port: Arc<Port>,
+    gate: CurrentGate,
+    charge: Arc<Allowance>,
+    senders: Mutex<Vec<Sender>>,
+}
+
+/// A direct sender of this lane and the client of the destination that it belongs to.
+struct Sender {
+    destination: Arc<Destination>,
+    life: u64,
+    send: Arc<dyn DirectSend>,
+}
+
+/// The lane's window and the process' budget, charged together.
+struct Allowance {
+    window: Window,
+    events: AtomicU64,
+    bytes: AtomicU64,
+    budget: Arc<Budget>,
+    pulse: Arc<Pulse>,
+}
+
+/// Where one obligation starts.
+struct Choice {
+    owing: Owing,
+    steps: Steps,
+    target: Target,
+}
+
+impl RequestLaneSet {
+    /// For one ingress.
+    #[must_use]
+    pub fn new(port: Arc<Port>, gate: CurrentGate, budget: Arc<Budget>, pulse: Arc<Pulse>) -> RequestLaneSet {
+        RequestLaneSet { port, gate, budget, pulse }
+    }
+}
+
+impl RequestLanesBackend for RequestLaneSet {
+    fn open(&self, spec: LaneSpec) -> Arc<dyn RequestLaneBackend> {
+        let charge = Allowance {
+            window: spec.window,
+            events: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            budget: Arc::clone(&self.budget),
+            pulse: Arc::clone(&self.pulse),
+        };
+        Arc::new(Lane {
+            port: Arc::clone(&self.port),
+            gate: Arc::clone(&self.gate),
+            charge: Arc::new(charge),
+            senders: Mutex::new(Vec::new()),
+        })
+    }
+}
+
+impl RequestLaneBackend for Lane {
+    fn submit(self: Arc<Self>, incoming: Incoming, deadline: Duration) -> VerdictFuture {
+        let now = Instant::now();
+        match self.admit(incoming, now) {
+            Admitted::Verdict(verdict) => Box::pin(std::future::ready(verdict)),
+            Admitted::Direct(direct) => detached(direct.run(self, now + deadline)),
+            Admitted::Ticket(ticket, matched) => detached(wait(ticket, matched, now + deadline)),
+        }
+    }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        self.charge.has_room(bytes)
+    }
+}
+
+enum Admitted {
+    Verdict(Verdict),
+    Direct(Direct),
+    Ticket(Arc<Ticket>, u32),
+}
+
+impl Lane {
+    fn admit(&self, incoming: Incoming, now: Instant) -> Admitted {
+        let bytes = incoming.event.size();
+        let metrics = &self.port.metrics;
+        metrics.events.inc();
+        metrics.bytes.inc_by(bytes);
+        metrics.malformed.inc_by(u64::from(incoming.malformed));
+        if !self.charge.try_take(bytes) {
+            return self.refuse(Reason::Overloaded, RETRY_AFTER, 0);
+        }
+        let gate = self.gate.load();
+        let (owed, matched) = gate.admit(incoming, now, &mut Scratch::default());
+        let owings = match owed {
+            Owed::Legs(owings) => owings,
+            Owed::Nothing { outcome, why, .. } => {
+                self.charge.release(bytes);
+                count_without_legs(&self.port, outcome, why);
+                metrics.settled(outcome).inc();
+                return Admitted::Verdict(Verdict { outcome, matched, stored: false, retry_after: None });
+            }
+        };
+        let choices = choose(&gate, owings);
+        if let Err((reason, wait)) = reserve(&gate, &choices) {
+            self.charge.release(bytes);
+            return self.refuse(reason, wait, matched);
+        }
+        match self.direct(&gate, choices, bytes, matched) {
+            Ok(direct) => Admitted::Direct(direct),
+            Err(choices) => Admitted::Ticket(self.enqueue(&gate, choices, bytes, now), matched),
+        }
+    }
+
+    fn refuse(&self, reason: Reason, wait: Duration, matched: u32) -> Admitted {
+        self.port.metrics.refused(reason).inc();
+        let verdict = Verdict { matched, ..Verdict::released(reason, wait.max(RETRY_AFTER)) };
+        self.port.metrics.settled(verdict.outcome).inc();
+        Admitted::Verdict(verdict)
+    }
+
+    /// The way past the queue, for a single obligation to a destination that can be sent to from here.
+    fn direct(
+        &self,
+        gate: &Gate,
+        mut choices: SmallVec<[Choice; 2]>,
+        bytes: u64,
+        matched: u32,
+    ) -> Result<Direct, SmallVec<[Choice; 2]>> {
+        let [Choice { owing, target: Target::To(id), .. }] = &choices[..] else { return Err(choices) };
+        if owing.expires.is_some() || owing.dead_letter.is_some() {
+            return Err(choices);
+        }
+        let destination = gate.wiring.destination(*id);
+        let Some(send) = self.sender(destination) else { return Err(choices) };
+        let Some(pass) = destination.try_direct(&owing.event) else { return Err(choices) };
+        let Some(choice) = choices.pop() else { return Err(choices) };
+        let sending = send.send(choice.owing.event.clone());
+        Ok(Direct { pass, sending, choice, wiring: Arc::clone(&gate.wiring), bytes, matched })
+    }
+
+    /// This lane's sender for a destination, made anew when the destination has got another client.
+    fn sender(&self, destination: &Arc<Destination>) -> Option<Arc<dyn DirectSend>> {
+        let client = destination.direct()?;
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = senders.iter().position(|sender| Arc::ptr_eq(&sender.destination, destination));
+        if let Some(at) = known {
+            if senders[at].life == client.life {
+                return Some(Arc::clone(&senders[at].send));
+            }
+            senders.swap_remove(at);
+        }
+        let send = client.factory.open();
+        senders.push(Sender { destination: Arc::clone(destination), life: client.life, send: Arc::clone(&send) });
+        Some(send)
+    }
+
+    fn enqueue(&self, gate: &Gate, choices: SmallVec<[Choice; 2]>, bytes: u64, now: Instant) -> Arc<Ticket> {
+        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
+        count_obligations(&self.port, count);
+        let ticket = self.ticket(bytes, count);
+        for Choice { owing, steps, target } in choices {
+            let leg = owing.into_leg(Origin::Ticket(Arc::clone(&ticket)), &gate.wiring, steps, now);
+            match target {
+                Target::To(id) => gate.wiring.destination(id).push_reserved(leg),
+                Target::All(_) => failure::forward(leg, target),
+            }
+        }
+        ticket
+    }
+
+    fn ticket(&self, bytes: u64, legs: u32) -> Arc<Ticket> {
+        let charge: Arc<dyn Charge> = Arc::clone(&self.charge) as Arc<dyn Charge>;
+        Arc::new(Ticket::new(Arc::clone(&self.port), charge, bytes, legs))
+    }
+}
+
+/// A direct send under way. Dropped before it is done, the lane's charge is given back and the pass forgotten; see
+/// [`detached`] for why that hardly ever happens.
+struct Direct {
+    pass: DirectPass,
+    sending: SendFuture,
+    choice: Choice,
+    wiring: Arc<Wiring>,
+    bytes: u64,
+    matched: u32,
+}
+
+impl Direct {
+    async fn run(self, lane: Arc<Lane>, deadline: Instant) -> Verdict {
+        let Direct { pass, mut sending, choice, wiring, bytes, matched } = self;
+        let answer = tokio::select! {
+            // The answer first: one that came in time is never thrown away for the clock.
+            biased;
+            answer = &mut sending => Some(answer),
+            () = tokio::time::sleep_until(deadline) => None,
+        };
+        match answer {
+            Some(answer) => match lane.after_direct(pass, choice, &wiring, bytes, answer) {
+                None => verdict(Outcome::Accepted, matched),
+                Some(ticket) => wait(ticket, matched, deadline).await,
+            },
+            None => {
+                let rest = Arc::clone(&lane);
+                // Dispatched is dispatched: what becomes of it is still counted and, if need be, tried again by nobody.
+                tokio::spawn(async move {
+                    let answer = sending.await;
+                    if let Some(ticket) = rest.after_direct(pass, choice, &wiring, bytes, answer) {
+                        ticket.close();
+                    }
+                });
+                lane.port.metrics.settled(Outcome::Unknown(Reason::Deadline)).inc();
+                verdict(Outcome::Unknown(Reason::Deadline), matched)
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// Settles a direct send; a failed one gets a ticket and goes on like any other leg.
+    fn after_direct(
+        &self,
+        pass: DirectPass,
+        choice: Choice,
+        wiring: &Arc<Wiring>,
+        bytes: u64,
+        answer: Result<(), SendError>,
+    ) -> Option<Arc<Ticket>> {
+        let metrics = &self.port.metrics;
+        match answer {
+            Ok(()) => {
+                pass.accepted();
+                metrics.obligations.inc();
+                metrics.delivered.inc();
+                metrics.settled(Outcome::Accepted).inc();
+                self.charge.release(bytes);
+                None
+            }
+            Err(error) => {
+                count_obligations(&self.port, 1);
+                let ticket = self.ticket(bytes, 1);
+                ticket.dispatch();
+                let origin = Origin::Ticket(Arc::clone(&ticket));
+                let leg = choice.owing.into_leg(origin, wiring, choice.steps, Instant::now());
+                pass.failed(leg, &error);
+                Some(ticket)
+            }
+        }
+    }
+}
+
+fn choose(gate: &Gate, owings: SmallVec<[Owing; 2]>) -> SmallVec<[Choice; 2]> {
+    let choice = |owing: Owing| {
+        let mut steps = Steps::new();
+        let target = gate.target(&owing, &mut steps);
+        Choice { owing, steps, target }
+    };
+    owings.into_iter().map(choice).collect()
+}
+
+/// Reserves room at every destination, or at none: an event that cannot go everywhere it must is not begun.
+fn reserve(gate: &Gate, choices: &[Choice]) -> Result<(), (Reason, Duration)> {
+    let mut reserved: SmallVec<[(&Arc<Destination>, u64); 4]> = SmallVec::new();
+    for choice in choices {
+        let bytes = choice.owing.event.size();
+        let Target::To(id) = choice.target else { continue };
+        let destination = gate.wiring.destination(id);
+        let refusal = if !destination.is_available() {
+            Some((Reason::Unavailable, destination.probe_in()))
+        } else if !destination.try_reserve(bytes) {
+            Some((Reason::Overloaded, RETRY_AFTER))
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            for (destination, bytes) in reserved {
+                destination.unreserve(bytes);
+            }
+            return Err(refusal);
+        }
+        reserved.push((destination, bytes));
+    }
+    Ok(())
+}
+
+/// Waits for the last leg, but not past the deadline.
+async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
+    let outcome = tokio::select! {
+        biased;
+        outcome = ticket.done() => outcome,
+        () = tokio::time::sleep_until(deadline) => {
+            if ticket.close() { Outcome::Unknown(Reason::Deadline) } else { Outcome::Released(Reason::Deadline) }
+        }
+    };
+    ticket.port().metrics.settled(outcome).inc();
+    verdict(outcome, matched)
+}
+
+fn verdict(outcome: Outcome, matched: u32) -> Verdict {
+    let retry_after = matches!(outcome, Outcome::Released(_)).then_some(RETRY_AFTER);
+    Verdict { outcome, matched, stored: false, retry_after }
+}
+
+/// A future that goes on by itself when it is dropped unfinished: a client that hangs up changes nothing for legs
+/// already dispatched.
+fn detached(work: impl Future<Output = Verdict> + Send + 'static) -> VerdictFuture {
+    Box::pin(Detached(Some(Box::pin(work))))
+}
+
+struct Detached(Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>);
+
+impl Future for Detached {
+    type Output = Verdict;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let Some(work) = &mut self.0 else { return Poll::Pending };
+        let verdict = std::task::ready!(work.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(verdict)
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+    }
+}
+
+impl Allowance {
+    fn has_room(&self, bytes: u64) -> bool {
+        self.events.load(Ordering::Relaxed) < u64::from(self.window.events)
+            && self.bytes.load(Ordering::Relaxed).saturating_add(bytes) <= self.window.bytes.max(bytes)
+            && self.budget.left() >= bytes
+    }
+
+    fn try_take(&self, bytes: u64) -> bool {
+        if !self.has_room(bytes) || !self.budget.try_charge(bytes) {
+            return false;
+        }
+        // Only this lane's thread adds, so that the window cannot be passed between the look and here.
+        self.events.fetch_add(1, Ordering::AcqRel);
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.pulse.unsettled.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Charge for Allowance {
+    fn release(&self, bytes: u64) {
+        self.events.fetch_sub(1, Ordering::AcqRel);
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.pulse.unsettled.fetch_sub(1, Ordering::Relaxed);
+        self.budget.free(bytes);
+    }
+}

@@ -1,0 +1,383 @@
+//! Plans: where an event's obligation may go, and where it goes next after a failure.
+//!
+//! Owns: the node arena that routes and groups compile into, the choice among an anycast's members, and the step from
+//! one choice to the next. Pure: what it must know of the living destinations comes through [`View`].
+//! Invariants: the arena has no cycles and no empty node; a named group is one node however many routes name it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use smallvec::SmallVec;
+
+use super::anycast;
+
+/// A destination with an egress of its own, by its place in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct DestId(pub u16);
+
+/// A node of the arena.
+pub type NodeId = u32;
+
+/// Most members of one anycast or fallback: what the mask of tried members holds.
+pub const MEMBERS_MAX: usize = 64;
+
+/// One node.
+#[derive(Debug)]
+pub enum Node {
+    /// A destination.
+    To(DestId),
+    /// All of them (C14).
+    All(Box<[NodeId]>),
+    /// One of them (C15).
+    Any(Anycast),
+    /// The first that takes it (C16).
+    First(Fallback),
+}
+
+/// How an anycast chooses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    /// One after another.
+    RoundRobin,
+    /// One after another, each as often as its weight says.
+    Weighted,
+    /// The one with the least pending events for its weight.
+    LeastPending,
+    /// By the event's key, so that a key keeps its member while the member is there (rendezvous hashing).
+    Hash,
+}
+
+/// One of its members.
+#[derive(Debug)]
+pub struct Anycast {
+    /// The members, in the order of the file.
+    pub members: Box<[Member]>,
+    /// How it chooses.
+    pub policy: Policy,
+    /// `member_down: wait`: an event stays with the member that was chosen for it.
+    pub wait: bool,
+    /// Whose turn it is.
+    pub turn: AtomicU32,
+    /// For [`Policy::Weighted`]: member indices in smooth order.
+    pub sequence: Box<[u8]>,
+    /// What [`Policy::Hash`] hashes.
+    pub key: KeyRule,
+}
+
+/// A member of an anycast.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// The member.
+    pub node: NodeId,
+    /// Its weight, at least 1.
+    pub weight: u32,
+    /// A hash of its name: the same in every replica.
+    pub seed: u64,
+}
+
+/// The first member that takes it.
+#[derive(Debug)]
+pub struct Fallback {
+    /// The members, in the order of the file.
+    pub members: Box<[NodeId]>,
+    /// After which failures the next member is tried.
+    pub on: FallbackOn,
+}
+
+/// After which failures a fallback moves on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FallbackOn {
+    /// The member refused the event for good, or its attempts are used up.
+    pub refused: bool,
+    /// The member's breaker is open, or `unavailable:` passed.
+    pub unavailable: bool,
+    /// The member did not answer: moving may duplicate.
+    pub timeout: bool,
+}
+
+impl Default for FallbackOn {
+    fn default() -> FallbackOn {
+        FallbackOn { refused: true, unavailable: true, timeout: false }
+    }
+}
+
+/// Which of an event's values order it, or choose its member.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum KeyRule {
+    /// The transport's key, else `partitionkey`.
+    #[default]
+    Key,
+    /// The value of an attribute.
+    Attribute(Box<str>),
+    /// Nothing: no order.
+    None,
+}
+
+impl KeyRule {
+    /// The event's key under this rule; an event without one has no order.
+    #[must_use]
+    pub fn of<'a>(&self, event: &'a weft_api::event::Event) -> Option<&'a [u8]> {
+        use weft_api::event::Attributes;
+        match self {
+            KeyRule::Key => event.key(),
+            KeyRule::Attribute(name) => event.get(name).map(|value| value.text.as_bytes()),
+            KeyRule::None => None,
+        }
+    }
+}
+
+/// What a plan must know of the living destinations.
+pub trait View {
+    /// Events that wait for, or are on their way to, this destination.
+    fn pending(&self, id: DestId) -> u64;
+    /// Whether it would be tried now: its breaker is not open.
+    fn available(&self, id: DestId) -> bool;
+}
+
+/// One choice on the way from a plan's root to the destination that a leg is at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// The anycast or fallback.
+    pub node: NodeId,
+    /// The member that was chosen.
+    pub current: u8,
+    /// Members that were chosen and failed, `current` among them once it has.
+    pub tried: u64,
+}
+
+/// A leg's choices, outermost first. Empty for a plan that is a single destination.
+pub type Steps = SmallVec<[Step; 1]>;
+
+/// Where a plan leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// To one destination.
+    To(DestId),
+    /// To a multicast inside an anycast or a fallback: a join of several legs.
+    All(NodeId),
+}
+
+/// Why a leg failed where it is, as far as a plan cares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// For good: refused, or out of attempts.
+    Refused,
+    /// Certainly not delivered; the destination's fault. `open`: its breaker is open, or `unavailable:` passed.
+    Unavailable {
+        /// See above.
+        open: bool,
+    },
+    /// May have been delivered.
+    TimedOut,
+}
+
+/// The arena.
+#[derive(Debug, Default)]
+pub struct Plans {
+    nodes: Vec<Node>,
+}
+
+impl Plans {
+    /// Adds a node whose children were added before; returns its id.
+    pub fn add(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        NodeId::try_from(self.nodes.len() - 1).expect("a file with four thousand million nodes does not load")
+    }
+
+    /// The node with this id.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id as usize]
+    }
+
+    /// The member that a step chose.
+    #[must_use]
+    pub fn child(&self, step: Step) -> NodeId {
+        match self.node(step.node) {
+            Node::First(first) => first.members[usize::from(step.current)],
+            Node::Any(any) => any.members[usize::from(step.current)].node,
+            Node::To(_) | Node::All(_) => step.node,
+        }
+    }
+
+    /// Whether a node is an anycast.
+    #[must_use]
+    pub fn is_anycast(&self, id: NodeId) -> bool {
+        matches!(self.node(id), Node::Any(_))
+    }
+
+    /// The obligations of a plan: multicasts at its top unfolded, everything else whole; each once.
+    #[must_use]
+    pub fn parts(&self, root: NodeId) -> Vec<NodeId> {
+        let mut parts = Vec::new();
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            match self.node(id) {
+                Node::All(children) => open.extend(children.iter().rev()),
+                _ if parts.contains(&id) => {}
+                _ => parts.push(id),
+            }
+        }
+        parts
+    }
+
+    /// Every destination below a node, each once.
+    #[must_use]
+    pub fn destinations(&self, root: NodeId) -> Vec<DestId> {
+        let mut found = Vec::new();
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            match self.node(id) {
+                Node::To(dest) if found.contains(dest) => {}
+                Node::To(dest) => found.push(*dest),
+                Node::All(children) => open.extend(children.iter().rev()),
+                Node::First(first) => open.extend(first.members.iter().rev()),
+                Node::Any(any) => open.extend(any.members.iter().rev().map(|m| m.node)),
+            }
+        }
+        found
+    }
+
+    /// Chooses from `node` down to a target, noting the choices in `steps`.
+    pub fn descend(&self, node: NodeId, key: &dyn anycast::Keyed, view: &dyn View, steps: &mut Steps) -> Target {
+        let mut node = node;
+        loop {
+            let (current, child) = match self.node(node) {
+                Node::To(dest) => return Target::To(*dest),
+                Node::All(_) => return Target::All(node),
+                Node::First(first) => {
+                    let open = |n: &NodeId| !first.on.unavailable || self.available(*n, view);
+                    let at = first.members.iter().position(open).unwrap_or(0);
+                    (at, first.members[at])
+                }
+                Node::Any(any) => {
+                    let at = self.choose(any, key, view, 0);
+                    (at, any.members[at].node)
+                }
+            };
+            steps.push(Step { node, current: index(current), tried: 0 });
+            node = child;
+        }
+    }
+
+    /// Where a leg goes after `failure`, or `None` where it stays or, for [`Failure::Refused`], is exhausted. Changes
+    /// `steps` only when it returns a target.
+    pub fn advance(
+        &self,
+        failure: Failure,
+        key: &dyn anycast::Keyed,
+        view: &dyn View,
+        steps: &mut Steps,
+    ) -> Option<Target> {
+        let mut moved = steps.clone();
+        let mut failure = failure;
+        while let Some(mut step) = moved.pop() {
+            step.tried |= 1 << step.current;
+            let next = match self.node(step.node) {
+                Node::First(first) => self.next_of_fallback(first, failure, view, step),
+                Node::Any(any) => {
+                    let next = self.next_of_anycast(any, failure, key, view, step);
+                    if next.is_none() {
+                        failure = self.failure_of_group(any, failure, view);
+                    }
+                    next
+                }
+                Node::To(_) | Node::All(_) => None,
+            };
+            if let Some((current, child)) = next {
+                moved.push(Step { current: index(current), ..step });
+                let target = self.descend(child, key, view, &mut moved);
+                *steps = moved;
+                return Some(target);
+            }
+        }
+        None
+    }
+
+    /// Forgets what was tried, for a leg that stays where it is and starts its round anew.
+    pub fn start_round(&self, steps: &mut Steps) {
+        for step in steps {
+            if matches!(self.node(step.node), Node::Any(_)) {
+                step.tried = 0;
+            }
+        }
+    }
+
+    fn next_of_fallback(
+        &self,
+        first: &Fallback,
+        failure: Failure,
+        view: &dyn View,
+        step: Step,
+    ) -> Option<(usize, NodeId)> {
+        let moves = match failure {
+            Failure::Refused => first.on.refused,
+            Failure::Unavailable { open } => open && first.on.unavailable,
+            Failure::TimedOut => first.on.timeout,
+        };
+        let untried = || first.members.iter().copied().enumerate().filter(|(at, _)| step.tried & (1 << at) == 0);
+        if !moves {
+            return None;
+        }
+        let ready = untried().find(|(_, node)| self.available(*node, view));
+        // A refusal is final here, so the event waits at the next member even while that one is down. An outage is
+        // not: moving from one closed door to another gains nothing.
+        ready.or_else(|| untried().next().filter(|_| failure == Failure::Refused))
+    }
+
+    fn next_of_anycast(
+        &self,
+        any: &Anycast,
+        failure: Failure,
+        key: &dyn anycast::Keyed,
+        view: &dyn View,
+        step: Step,
+    ) -> Option<(usize, NodeId)> {
+        if any.wait || failure == Failure::Refused {
+            return None;
+        }
+        let untried = |at: usize| step.tried & (1 << at) == 0;
+        let ready = |(at, member): (usize, &Member)| untried(at) && self.available(member.node, view);
+        if !any.members.iter().enumerate().any(ready) {
+            return None;
+        }
+        let at = self.choose(any, key, view, step.tried);
+        Some((at, any.members[at].node))
+    }
+
+    /// What an anycast's failure means to the plan around it: down only when all of it is.
+    fn failure_of_group(&self, any: &Anycast, failure: Failure, view: &dyn View) -> Failure {
+        match failure {
+            Failure::Unavailable { .. } => {
+                Failure::Unavailable { open: !any.members.iter().any(|m| self.available(m.node, view)) }
+            }
+            other => other,
+        }
+    }
+
+    fn choose(&self, any: &Anycast, key: &dyn anycast::Keyed, view: &dyn View, tried: u64) -> usize {
+        let untried = |at: usize| tried & (1 << at) == 0;
+        let ready = |at: usize| untried(at) && (any.wait || self.available(any.members[at].node, view));
+        let pending = |at: usize| self.pending(any.members[at].node, view);
+        let turn = any.turn.fetch_add(1, Ordering::Relaxed);
+        anycast::choose(any, turn, key, &pending, &ready)
+            .or_else(|| anycast::choose(any, turn, key, &pending, &untried))
+            .unwrap_or(0)
+    }
+
+    fn available(&self, node: NodeId, view: &dyn View) -> bool {
+        match self.node(node) {
+            Node::To(dest) => view.available(*dest),
+            Node::All(children) => children.iter().all(|child| self.available(*child, view)),
+            Node::Any(any) => any.members.iter().any(|m| self.available(m.node, view)),
+            Node::First(first) => first.members.iter().any(|m| self.available(*m, view)),
+        }
+    }
+
+    fn pending(&self, node: NodeId, view: &dyn View) -> u64 {
+        self.destinations(node).into_iter().map(|dest| view.pending(dest)).sum()
+    }
+}
+
+fn index(at: usize) -> u8 {
+    u8::try_from(at).expect("a node has at most MEMBERS_MAX members")
+}
