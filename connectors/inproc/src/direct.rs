@@ -10,7 +10,6 @@ use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 
 use crate::answer::Act;
-use crate::hub::locked;
 use crate::sink::Sink;
 
 pub(crate) struct Direct {
@@ -46,24 +45,9 @@ impl DirectSend for Direct {
     }
 }
 
-/// Counts as hanging for as long as it lives: the caller may give up.
-struct Hanging<'a>(&'a Sink);
-
-impl Drop for Hanging<'_> {
-    fn drop(&mut self) {
-        locked(&self.0.state).hanging -= 1;
-        self.0.notify();
-    }
-}
-
 async fn hang(sink: &Sink) -> Act {
-    let seen = {
-        let mut state = locked(&sink.state);
-        state.hanging += 1;
-        state.let_go.0
-    };
-    let _hanging = Hanging(sink);
-    sink.notify();
-    sink.until(|sink| locked(&sink.state).let_go.0 != seen).await;
-    locked(&sink.state).let_go.1
+    let (seen, _) = sink.let_go_count();
+    let _hanging = sink.hang();
+    sink.until(|sink| sink.let_go_count().0 != seen).await;
+    sink.let_go_count().1
 }

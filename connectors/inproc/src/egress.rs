@@ -19,7 +19,7 @@ use weft_api::status::Health;
 use crate::answer::Act;
 use crate::direct::Direct;
 use crate::hub::locked;
-use crate::sink::Sink;
+use crate::sink::{Hanging, Sink};
 
 pub(crate) struct InprocEgress {
     pub(crate) sink: Sink,
@@ -39,6 +39,7 @@ struct Waiting {
     act: Act,
     /// `None` while it hangs.
     due: Option<Instant>,
+    hanging: Option<Hanging>,
 }
 
 #[async_trait]
@@ -54,7 +55,8 @@ impl Egress for InprocEgress {
     async fn run(self: Box<Self>, mut cx: EgressContext) -> Result<(), EgressError> {
         let mut changes = self.sink.changes();
         let mut flights: Vec<Flight> = Vec::new();
-        let mut let_go = locked(&self.sink.state).let_go.0;
+        let (mut let_go, _) = self.sink.let_go_count();
+        let stop = cx.stop.clone();
         let mut open = true;
         cx.report.health(Health::Ready);
         while open || !flights.is_empty() {
@@ -63,7 +65,7 @@ impl Egress for InprocEgress {
             tokio::select! {
                 biased;
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.settle_due(&mut flights)?,
-                () = cx.stop.stopped() => return Ok(()),
+                () = stop.stopped() => return Ok(()),
                 batch = cx.next_batch(), if open => match batch {
                     Some(batch) => self.take(batch, &mut flights),
                     None => open = false,
@@ -89,25 +91,23 @@ impl InprocEgress {
             state.batches
         };
         let now = Instant::now();
-        let last_of_all = flights.iter().flat_map(|flight| &flight.waiting).filter_map(|waiting| waiting.due).max();
-        let mut last = last_of_all.filter(|_| self.profile.keeps_order_or_fails);
-        let mut last_of_key: HashMap<&[u8], Instant> = HashMap::new();
+        let ordered = self.profile.keeps_order_or_fails;
+        // The last event of each line that keeps order: when it is due, or `None` if it hangs and so holds up the rest.
+        let mut lines: HashMap<Option<&[u8]>, Option<Instant>> = HashMap::new();
+        if ordered && let Some(last) = flights.iter().flat_map(|flight| &flight.waiting).next_back() {
+            lines.insert(None, last.due);
+        }
         let mut waiting = Vec::with_capacity(batch.events().len());
         for (index, event) in (0..).zip(batch.events()) {
             let answer = self.sink.attempt(event, Some(number));
-            let mut due = (now + answer.after).max(last.unwrap_or(now));
-            if let Some(key) = event.key() {
-                due = due.max(last_of_key.get(key).copied().unwrap_or(now));
-                last_of_key.insert(key, due);
+            let line = if ordered { Some(None) } else { event.key().map(Some) };
+            let before = line.map_or(Some(now), |line| lines.get(&line).copied().unwrap_or(Some(now)));
+            let due = before.filter(|_| answer.act != Act::Hang).map(|before| before.max(now + answer.after));
+            if let Some(line) = line {
+                lines.insert(line, due);
             }
-            if self.profile.keeps_order_or_fails {
-                last = Some(due);
-            }
-            let hangs = answer.act == Act::Hang;
-            if hangs {
-                locked(&self.sink.state).hanging += 1;
-            }
-            waiting.push(Waiting { index, act: answer.act, due: (!hangs).then_some(due) });
+            let hanging = due.is_none().then(|| self.sink.hang());
+            waiting.push(Waiting { index, act: answer.act, due, hanging });
         }
         flights.push(Flight { batch, waiting });
         self.sink.notify();
@@ -127,11 +127,8 @@ impl InprocEgress {
             self.sink.violated("no more than in_flight is given out", held + events.len());
         }
         if !self.profile.keeps_order_or_fails {
-            let unsettled = |flight: &'_ Flight| {
-                let keys = flight.waiting.iter().filter_map(|w| flight.batch.events()[w.index as usize].key());
-                keys.map(<[u8]>::to_vec).collect::<Vec<_>>()
-            };
-            let keys: HashSet<Vec<u8>> = flights.iter().flat_map(unsettled).collect();
+            let unsettled = flights.iter().flat_map(|flight| flight.batch.events());
+            let keys: HashSet<&[u8]> = unsettled.filter_map(Event::key).collect();
             if let Some(key) = events.iter().filter_map(Event::key).find(|key| keys.contains(*key)) {
                 self.sink.violated("a key has one unsettled batch", String::from_utf8_lossy(key));
             }
@@ -139,81 +136,78 @@ impl InprocEgress {
     }
 
     fn let_go(&self, flights: &mut [Flight], seen: &mut u64) {
-        let mut state = locked(&self.sink.state);
-        let (count, act) = state.let_go;
+        let (count, act) = self.sink.let_go_count();
         if count == *seen {
             return;
         }
         *seen = count;
         for waiting in flights.iter_mut().flat_map(|flight| &mut flight.waiting).filter(|w| w.due.is_none()) {
-            (waiting.act, waiting.due) = (act, Some(Instant::now()));
-            state.hanging -= 1;
+            (waiting.act, waiting.due, waiting.hanging) = (act, Some(Instant::now()), None);
         }
     }
 
     /// Answers everything that is due, in order of its time; then drops the batches that have nothing left.
     fn settle_due(&self, flights: &mut Vec<Flight>) -> Result<(), EgressError> {
         let now = Instant::now();
-        let mut due: Vec<(Instant, usize, u32, Act)> = Vec::new();
-        for (flight, at) in flights.iter().zip(0..) {
-            let ripe = flight.waiting.iter().filter_map(|w| Some((w.due.filter(|due| *due <= now)?, at, w.index, w.act)));
-            due.extend(ripe);
+        let mut due: Vec<(Instant, usize, u32)> = Vec::new();
+        for (at, flight) in flights.iter().enumerate() {
+            let ripe = flight.waiting.iter().filter(|waiting| waiting.due.is_some_and(|due| due <= now));
+            due.extend(ripe.filter_map(|waiting| Some((waiting.due?, at, waiting.index))));
         }
-        due.sort_by_key(|(time, flight, index, _)| (*time, *flight, *index));
-        // The last failure of each kind of line: a key, or with `ordered` the whole sink.
-        let mut failed_keys: HashSet<(usize, Vec<u8>)> = HashSet::new();
-        for (_, at, index, act) in due {
-            let flight = &mut flights[at];
-            if !flight.waiting.iter().any(|waiting| waiting.index == index) {
-                continue; // failed below, behind an earlier one
-            }
-            flight.waiting.retain(|waiting| waiting.index != index);
-            let event = flight.batch.events()[index as usize].clone();
-            let line = event.key().map(|key| (at, key.to_vec()));
-            if line.as_ref().is_some_and(|line| failed_keys.contains(line)) {
-                flight.batch.fail(index, behind());
-                continue;
-            }
-            if act.delivers() {
-                self.sink.deliver(&event, act == Act::Accept);
-            }
-            match act {
-                Act::Accept => flight.batch.accept(&[index]),
-                Act::Forget { .. } | Act::Hang => {}
-                Act::Panic => panic!("inproc: the script makes this egress panic"),
-                Act::Quit => return Err(EgressError("inproc: the script ended this egress".to_owned())),
-                Act::Reject | Act::Fail | Act::Down { .. } | Act::Timeout { .. } => {
-                    let error = act.error().expect("each of these acts has an error");
-                    flight.batch.fail(index, error);
-                }
-            }
-            if !matches!(act, Act::Accept | Act::Reject) {
-                failed_keys.extend(line);
-                if self.profile.keeps_order_or_fails {
-                    fail_behind(flights, at, index);
-                }
+        due.sort();
+        for (_, at, index) in due {
+            let waiting = &mut flights[at].waiting;
+            // It may be gone: failed behind one that was answered just now.
+            if let Some(place) = waiting.iter().position(|waiting| waiting.index == index) {
+                let act = waiting.remove(place).act;
+                self.settle(flights, at, index, act)?;
             }
         }
         flights.retain(|flight| !flight.waiting.is_empty());
         self.sink.notify();
         Ok(())
     }
-}
 
-/// Fails everything that was handed over after this event.
-fn fail_behind(flights: &mut [Flight], at: usize, index: u32) {
-    for (number, flight) in flights.iter_mut().enumerate().skip(at) {
-        let (kept, failed): (Vec<Waiting>, Vec<Waiting>) = std::mem::take(&mut flight.waiting)
-            .into_iter()
-            .partition(|waiting| (number, waiting.index) <= (at, index));
-        flight.waiting = kept;
-        for waiting in failed {
-            flight.batch.fail(waiting.index, behind());
+    fn settle(&self, flights: &mut [Flight], at: usize, index: u32, act: Act) -> Result<(), EgressError> {
+        let batch = &mut flights[at].batch;
+        if act.delivers() {
+            self.sink.deliver(&batch.events()[index as usize], act == Act::Accept);
+        }
+        match act {
+            Act::Accept => batch.accept(&[index]),
+            Act::Forget { .. } | Act::Hang => {}
+            Act::Panic => panic!("inproc: the script makes this egress panic"),
+            Act::Quit => return Err(EgressError("inproc: the script ended this egress".to_owned())),
+            Act::Reject | Act::Fail | Act::Down { .. } | Act::Timeout { .. } => {
+                batch.fail(index, act.error().expect("each of these acts has an error"));
+            }
+        }
+        if !matches!(act, Act::Accept | Act::Reject) {
+            self.fail_behind(flights, at, index);
+        }
+        Ok(())
+    }
+
+    /// An event will come again: what was handed over after it, and must not overtake it, fails with it.
+    fn fail_behind(&self, flights: &mut [Flight], at: usize, index: u32) {
+        let ordered = self.profile.keeps_order_or_fails;
+        let reach = if ordered { flights.len() } else { at + 1 };
+        let key = flights[at].batch.events()[index as usize].key().map(<[u8]>::to_vec);
+        for (number, flight) in flights.iter_mut().enumerate().take(reach).skip(at) {
+            let Flight { batch, waiting } = flight;
+            let behind = waiting.extract_if(.., |waiting| {
+                let same_line = ordered || key.is_some() && batch.events()[waiting.index as usize].key() == key.as_deref();
+                same_line && (number, waiting.index) > (at, index)
+            });
+            let behind: Vec<u32> = behind.map(|waiting| waiting.index).collect();
+            for index in behind {
+                batch.fail(index, unsent());
+            }
         }
     }
 }
 
-fn behind() -> SendError {
+fn unsent() -> SendError {
     let detail = "inproc: not sent, since an event before it failed";
     SendError::destination(Reason::Unavailable, detail).retry_after(Some(Duration::ZERO))
 }

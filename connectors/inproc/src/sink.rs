@@ -50,9 +50,9 @@ pub(crate) struct State {
     attempts: Vec<Attempt>,
     deliveries: Vec<Delivery>,
     violations: Vec<String>,
-    pub(crate) hanging: usize,
-    /// What hanging events are to do now, and how often that was said.
-    pub(crate) let_go: (u64, Act),
+    hanging: usize,
+    /// How often hanging events were let go, and what they were to do the last time.
+    let_go: (u64, Act),
     pub(crate) batches: u64,
 }
 
@@ -154,7 +154,27 @@ impl Sink {
         self.notify();
     }
 
+    pub(crate) fn hang(&self) -> Hanging {
+        locked(&self.state).hanging += 1;
+        self.notify();
+        Hanging(self.clone())
+    }
+
+    pub(crate) fn let_go_count(&self) -> (u64, Act) {
+        locked(&self.state).let_go
+    }
+
     pub(crate) fn violated(&self, rule: &str, found: impl std::fmt::Debug) {
         locked(&self.state).violations.push(format!("{rule}: {found:?}"));
+    }
+}
+
+/// Counts as hanging for as long as it lives: whoever waits may give up.
+pub(crate) struct Hanging(Sink);
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        locked(&self.0.state).hanging -= 1;
+        self.0.notify();
     }
 }
