@@ -2,4 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod delivery;
+pub mod lane;
 pub mod metrics;
+pub mod routing;

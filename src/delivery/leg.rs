@@ -45,6 +45,7 @@ pub struct Duty {
     /// Its place in the queue's order of arrival.
     /// Its size, as queues count it.
     pub bytes: u64,
+    /// Its place in the order of arrival.
     pub order: u64,
     /// Its shard in the queue, or [`NO_SHARD`].
     pub shard: u16,

@@ -18,7 +18,8 @@ use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
 use crate::delivery::wiring::Wiring;
 use crate::routing::plan::{NodeId, Steps, Target};
-use crate::routing::table::{Matches, Obligations};
+use crate::routing::index::Matches;
+use crate::routing::table::Obligations;
 
 /// What the file says about an ingress, as far as admission cares.
 pub struct Policy {

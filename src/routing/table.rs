@@ -9,7 +9,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use weft_api::event::{AttrKind, Event, EventBuilder};
 
-use super::index::Index;
+use super::index::{Index, Matches};
 use super::plan::{NodeId, Plans};
 
 /// A compiled route.
@@ -45,9 +45,6 @@ pub struct Obligation {
     pub route: u32,
 }
 
-/// Routes that match, by their place in [`Table::routes`], ascending.
-pub type Matches = SmallVec<[u32; 8]>;
-
 /// What an event owes.
 pub type Obligations = SmallVec<[Obligation; 4]>;
 
@@ -65,7 +62,7 @@ impl Table {
     /// The routes that match an event from this ingress. `matches` is emptied first.
     pub fn matches(&self, event: &Event, ingress: u16, matches: &mut Matches) {
         matches.clear();
-        self.index.matching(event, ingress, matches);
+        self.index.matches(event, ingress, matches);
     }
 
     /// The union of the plans of these routes: each destination or named group once, however many routes name it.

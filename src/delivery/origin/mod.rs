@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub use join::Join;
 pub use slot::{LanePort, Mailbox, Port, Settled};
-pub use ticket::Ticket;
+pub use ticket::{Charge, Ticket};
 
 use crate::delivery::leg::Duty;
 
