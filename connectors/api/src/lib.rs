@@ -21,3 +21,4 @@ pub mod mapping;
 pub mod outcome;
 pub mod status;
 pub mod stop;
+pub mod template;

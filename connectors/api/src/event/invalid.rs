@@ -12,7 +12,7 @@ const EXCERPT_MAX: usize = 64;
 /// A rule of CloudEvents 1.0.2 (or a stated bound of Weft) that an attribute broke.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
-    /// `id`, `source` or `type` is missing.
+    /// `id`, `source`, `type` or (in a format that has it) `specversion` is missing.
     Required,
     /// The value is empty where it must not be.
     Empty,
@@ -44,6 +44,13 @@ pub enum Rule {
     MediaType,
     /// All attributes together are larger than an event's block can be.
     TooLarge,
+}
+
+impl Rule {
+    /// Whether the attribute's name is at fault, whatever its value.
+    pub fn is_about_names(self) -> bool {
+        matches!(self, Rule::Name | Rule::NameLength | Rule::Reserved)
+    }
 }
 
 impl fmt::Display for Rule {

@@ -6,15 +6,23 @@
 
 mod attr;
 mod builder;
+pub mod header;
 mod invalid;
+pub mod json;
 mod layout;
+mod malformed;
 mod rules;
+#[cfg(any(test, feature = "cloudevents-sdk"))]
+pub mod sdk;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod time;
 
 pub use attr::{AttrKind, AttrValue, Attributes};
 pub use builder::EventBuilder;
 pub use invalid::{InvalidEvent, Rule};
+pub use json::{CLOUDEVENTS_BATCH_JSON, CLOUDEVENTS_JSON};
 pub use layout::{Event, SPECVERSION};
-
-#[cfg(test)]
-mod tests;
+pub use malformed::{Coordinates, MALFORMED_TYPE, malformed};
