@@ -12,16 +12,11 @@ use weft_api::connector::{
 };
 use weft_api::egress::{Egress, EgressProfile};
 use weft_api::event::{Event, json};
-use weft_api::ingress::{Ingress, Settle, Window};
+use weft_api::ingress::Ingress;
 
 use crate::answer::{Act, Policy};
-use crate::egress::InprocEgress;
 use crate::hub::Hub;
-use crate::request::RequestIngress;
-use crate::stream::StreamIngress;
-
-/// What a lane may have unsettled where the file does not say.
-const WINDOW: Window = Window { events: 1024, bytes: 16 << 20 };
+use crate::options::{IngressOptions, Settling};
 
 /// The connector `inproc` over one hub.
 #[derive(Clone, Debug, Default)]
@@ -47,18 +42,6 @@ struct IngressSection {
     /// How long a client waits for its answer (`request`).
     #[serde(default = "deadline")]
     deadline: HumanDuration,
-}
-
-#[derive(Clone, Copy, Default, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Settling {
-    /// A contiguous prefix at a time, like a log's partition.
-    #[default]
-    InOrder,
-    /// One by one, like a queue's link.
-    Individual,
-    /// One answer a message, like a request.
-    Request,
 }
 
 /// `destinations.NAME.inproc`.
@@ -142,8 +125,14 @@ impl Connector for Inproc {
         });
         Some(read.map(|section| {
             let feed = section.feed.clone().unwrap_or_else(|| settings.name.to_string());
-            let window = settings.window.unwrap_or(WINDOW);
-            Box::new(InprocIngressBuilder { hub: self.hub.clone(), feed, section, window }) as Box<dyn IngressBuilder>
+            let options = IngressOptions {
+                lanes: section.lanes,
+                settle: section.settle,
+                window: settings.window.unwrap_or(IngressOptions::default().window),
+                redeliver_after: section.redeliver_after.0,
+                deadline: section.deadline.0,
+            };
+            Box::new(InprocIngressBuilder { hub: self.hub.clone(), feed, options }) as Box<dyn IngressBuilder>
         }))
     }
 
@@ -180,23 +169,12 @@ impl Connector for Inproc {
 struct InprocIngressBuilder {
     hub: Hub,
     feed: String,
-    section: IngressSection,
-    window: Window,
+    options: IngressOptions,
 }
 
 impl IngressBuilder for InprocIngressBuilder {
     fn build(&self) -> Result<Box<dyn Ingress>, String> {
-        let (feed, lanes, window) = (self.hub.feed(&self.feed), self.section.lanes, self.window);
-        let redeliver_after = self.section.redeliver_after.0;
-        let settle = match self.section.settle {
-            Settling::InOrder => Settle::InOrder,
-            Settling::Individual => Settle::Individual,
-            Settling::Request => {
-                let deadline = self.section.deadline.0;
-                return Ok(Box::new(RequestIngress { feed, lanes, window, deadline, redeliver_after }));
-            }
-        };
-        Ok(Box::new(StreamIngress { feed, lanes, window, settle, redeliver_after }))
+        Ok(self.hub.feed(&self.feed).ingress(self.options))
     }
 
     fn address(&self) -> String {
@@ -228,7 +206,7 @@ impl EgressBuilder for InprocEgressBuilder {
             in_flight: self.section.in_flight,
             keeps_order_or_fails: self.section.ordered,
         };
-        Ok(Box::new(InprocEgress { sink, profile, direct: self.section.direct }))
+        Ok(sink.egress(profile, self.section.direct))
     }
 
     fn address(&self) -> String {

@@ -60,7 +60,9 @@ impl Lanes {
             }
             Settle::InOrder => self.settle_prefix(id),
         }
-        self.waker.take().map_or((), Waker::wake);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 
     fn settle_prefix(&mut self, id: LaneId) {
