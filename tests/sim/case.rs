@@ -11,66 +11,66 @@ use weft_api::event::{AttrKind, Event, EventBuilder};
 use weft_inproc::{Faults, Settling};
 
 /// When the trouble is over and everything heals.
-pub const HEALED: Duration = Duration::from_secs(20);
+pub(crate) const HEALED: Duration = Duration::from_secs(20);
 /// How many types of event there are.
 const TYPES: usize = 4;
 
 #[derive(Debug)]
-pub struct Case {
-    pub seed: u64,
-    pub budget: u64,
-    pub ingresses: Vec<IngressCase>,
-    pub destinations: Vec<DestinationCase>,
-    pub groups: Vec<GroupCase>,
-    pub routes: Vec<RouteCase>,
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    pub(crate) budget: u64,
+    pub(crate) ingresses: Vec<IngressCase>,
+    pub(crate) destinations: Vec<DestinationCase>,
+    pub(crate) groups: Vec<GroupCase>,
+    pub(crate) routes: Vec<RouteCase>,
     /// In order of time.
-    pub load: Vec<Load>,
-    pub trouble: Vec<(Duration, Trouble)>,
+    pub(crate) load: Vec<Load>,
+    pub(crate) trouble: Vec<(Duration, Trouble)>,
 }
 
 #[derive(Debug)]
-pub struct IngressCase {
-    pub settle: Settling,
-    pub lanes: u32,
-    pub window_events: u32,
-    pub window_bytes: u64,
-    pub redeliver_after: Duration,
-    pub deadline: Duration,
-    pub unmatched: Stray,
-    pub malformed: Stray,
-    pub drop_rejected: bool,
+pub(crate) struct IngressCase {
+    pub(crate) settle: Settling,
+    pub(crate) lanes: u32,
+    pub(crate) window_events: u32,
+    pub(crate) window_bytes: u64,
+    pub(crate) redeliver_after: Duration,
+    pub(crate) deadline: Duration,
+    pub(crate) unmatched: Stray,
+    pub(crate) malformed: Stray,
+    pub(crate) drop_rejected: bool,
 }
 
 /// What becomes of an event that no route takes, or of a message that is no event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stray {
+pub(crate) enum Stray {
     Forget,
     Reject,
     To(usize),
 }
 
 #[derive(Debug)]
-pub struct DestinationCase {
-    pub keyed: bool,
-    pub attempts: u32,
-    pub retry_initial: Duration,
-    pub retry_max: Duration,
-    pub unavailable: Option<Duration>,
-    pub queue_events: u64,
-    pub queue_bytes: u64,
-    pub linger: Duration,
-    pub breaker_failures: u32,
-    pub breaker_initial: Duration,
-    pub batch_events: u32,
-    pub in_flight: u32,
-    pub ordered: bool,
-    pub direct: bool,
-    pub faults: Faults,
+pub(crate) struct DestinationCase {
+    pub(crate) keyed: bool,
+    pub(crate) attempts: u32,
+    pub(crate) retry_initial: Duration,
+    pub(crate) retry_max: Duration,
+    pub(crate) unavailable: Option<Duration>,
+    pub(crate) queue_events: u64,
+    pub(crate) queue_bytes: u64,
+    pub(crate) linger: Duration,
+    pub(crate) breaker_failures: u32,
+    pub(crate) breaker_initial: Duration,
+    pub(crate) batch_events: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) ordered: bool,
+    pub(crate) direct: bool,
+    pub(crate) faults: Faults,
 }
 
 /// What a route or a group leads to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Part {
+pub(crate) enum Part {
     Destination(usize),
     Group(usize),
     /// Only as a member of a group.
@@ -78,13 +78,13 @@ pub enum Part {
 }
 
 #[derive(Debug)]
-pub struct GroupCase {
-    pub kind: GroupKind,
-    pub members: Vec<Part>,
+pub(crate) struct GroupCase {
+    pub(crate) kind: GroupKind,
+    pub(crate) members: Vec<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GroupKind {
+pub(crate) enum GroupKind {
     RoundRobin,
     Weighted,
     LeastPending,
@@ -93,29 +93,29 @@ pub enum GroupKind {
 }
 
 #[derive(Debug)]
-pub struct RouteCase {
-    pub from: Option<Vec<usize>>,
-    pub types: Option<Vec<usize>>,
+pub(crate) struct RouteCase {
+    pub(crate) from: Option<Vec<usize>>,
+    pub(crate) types: Option<Vec<usize>>,
     /// Inverts `types`.
-    pub not: bool,
-    pub parts: Vec<Part>,
-    pub dead_letter: Option<usize>,
-    pub max_age: Option<Duration>,
+    pub(crate) not: bool,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) dead_letter: Option<usize>,
+    pub(crate) max_age: Option<Duration>,
 }
 
 #[derive(Debug)]
-pub struct Load {
-    pub at: Duration,
-    pub ingress: usize,
-    pub lane: u32,
-    pub event: Event,
-    pub ty: usize,
-    pub malformed: bool,
-    pub expired: bool,
+pub(crate) struct Load {
+    pub(crate) at: Duration,
+    pub(crate) ingress: usize,
+    pub(crate) lane: u32,
+    pub(crate) event: Event,
+    pub(crate) ty: usize,
+    pub(crate) malformed: bool,
+    pub(crate) expired: bool,
 }
 
 #[derive(Clone, Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     Revoke(usize, u32),
     Assign(usize, u32),
     CrashIngress(usize, weft_inproc::Crash),
@@ -127,7 +127,7 @@ pub enum Trouble {
 }
 
 impl Case {
-    pub fn new(seed: u64) -> Case {
+    pub(crate) fn new(seed: u64) -> Case {
         let mut rng = Rng::with_seed(seed);
         let destinations: Vec<_> = (0..rng.usize(2..=6)).map(|_| DestinationCase::draw(&mut rng)).collect();
         let count = destinations.len();
@@ -143,7 +143,7 @@ impl Case {
         }
         load.sort_by_key(|load| load.at);
         let trouble = draw_trouble(&mut rng, &ingresses, count);
-        let budget = if rng.u32(0..4) == 0 { rng.u64(4_000..40_000) } else { 1 << 30 };
+        let budget = if rng.u32(0..4) == 0 { rng.u64(12_000..60_000) } else { 1 << 30 };
         Case { seed, budget, ingresses, destinations, groups, routes, load, trouble }
     }
 }
@@ -256,7 +256,7 @@ impl RouteCase {
     }
 
     /// The naive twin of filters and index.
-    pub fn matches(&self, ingress: usize, ty: usize) -> bool {
+    pub(crate) fn matches(&self, ingress: usize, ty: usize) -> bool {
         let from = self.from.as_ref().is_none_or(|from| from.contains(&ingress));
         let types = self.types.as_ref().is_none_or(|types| types.contains(&ty) != self.not);
         from && types

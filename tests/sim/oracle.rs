@@ -42,7 +42,7 @@ struct Owed {
 }
 
 /// Every promise that was broken, in words; empty for a correct router.
-pub fn judge(case: &Case, world: &World) -> Vec<String> {
+pub(crate) fn judge(case: &Case, world: &World) -> Vec<String> {
     let mut oracle = Oracle {
         case,
         world,

@@ -44,22 +44,22 @@ const DRAIN: Duration = Duration::from_secs(3600);
 const SWEEP: Duration = Duration::from_millis(500);
 const RESTART: Duration = Duration::from_millis(100);
 
-pub struct World {
-    pub feeds: Vec<Feed>,
-    pub sinks: Vec<Sink>,
-    pub destinations: Vec<Arc<Destination>>,
-    pub ingress_metrics: Vec<Arc<IngressMetrics>>,
-    pub budget: Arc<Budget>,
+pub(crate) struct World {
+    pub(crate) feeds: Vec<Feed>,
+    pub(crate) sinks: Vec<Sink>,
+    pub(crate) destinations: Vec<Arc<Destination>>,
+    pub(crate) ingress_metrics: Vec<Arc<IngressMetrics>>,
+    pub(crate) budget: Arc<Budget>,
     /// What was wrong with the bounds while the case ran.
-    pub overruns: Vec<String>,
+    pub(crate) overruns: Vec<String>,
     /// Everything that should have drained and did not.
-    pub stuck: Vec<String>,
+    pub(crate) stuck: Vec<String>,
     stop: StopHandle,
     tasks: Vec<JoinHandle<()>>,
 }
 
 /// Runs the case to its end.
-pub async fn run(case: &Case) -> World {
+pub(crate) async fn run(case: &Case) -> World {
     let mut world = World::build(case);
     let overruns = Arc::new(Mutex::new(BTreeMap::new()));
     world.tasks.push(watch(case, &world, Arc::clone(&overruns)));
@@ -105,6 +105,9 @@ impl World {
         }
         for (number, destination) in case.destinations.iter().enumerate() {
             world.sinks[number].answer_with(Policy::seeded(case.seed ^ number as u64, destination.faults));
+            if !destination.keyed {
+                world.sinks[number].without_order();
+            }
             let task = world.run_egress(number, destination);
             world.tasks.push(task);
         }

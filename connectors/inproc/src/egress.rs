@@ -126,11 +126,14 @@ impl InprocEgress {
         if held + events.len() > self.profile.in_flight as usize {
             self.sink.violated("no more than in_flight is given out", held + events.len());
         }
-        if !self.profile.keeps_order_or_fails {
-            let unsettled = flights.iter().flat_map(|flight| flight.batch.events());
-            let keys: HashSet<&[u8]> = unsettled.filter_map(Event::key).collect();
+        if !self.profile.keeps_order_or_fails && self.sink.is_keyed() {
+            let unsettled = |flight: &'_ Flight| -> Vec<Vec<u8>> {
+                let keys = flight.waiting.iter().map(|waiting| flight.batch.events()[waiting.index as usize].key());
+                keys.flatten().map(<[u8]>::to_vec).collect()
+            };
+            let keys: HashSet<Vec<u8>> = flights.iter().flat_map(unsettled).collect();
             if let Some(key) = events.iter().filter_map(Event::key).find(|key| keys.contains(*key)) {
-                self.sink.violated("a key has one unsettled batch", String::from_utf8_lossy(key));
+                self.sink.violated("a key is in flight once", String::from_utf8_lossy(key));
             }
         }
     }

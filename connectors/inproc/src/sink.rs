@@ -50,6 +50,7 @@ pub(crate) struct State {
     attempts: Vec<Attempt>,
     deliveries: Vec<Delivery>,
     violations: Vec<String>,
+    keyed: bool,
     hanging: usize,
     /// How often hanging events were let go, and what they were to do the last time.
     let_go: (u64, Act),
@@ -63,6 +64,7 @@ impl Sink {
             attempts: Vec::new(),
             deliveries: Vec::new(),
             violations: Vec::new(),
+            keyed: true,
             hanging: 0,
             let_go: (0, Act::Accept),
             batches: 0,
@@ -73,6 +75,11 @@ impl Sink {
     /// Answers by `policy` from now on; answers that are already decided stand.
     pub fn answer_with(&self, policy: Policy) {
         locked(&self.state).policy = policy;
+    }
+
+    /// The destination is configured without an order (`order_by: none`): a key may be in flight more than once.
+    pub fn without_order(&self) {
+        locked(&self.state).keyed = false;
     }
 
     /// Everything that hangs does `act` now.
@@ -162,6 +169,10 @@ impl Sink {
 
     pub(crate) fn let_go_count(&self) -> (u64, Act) {
         locked(&self.state).let_go
+    }
+
+    pub(crate) fn is_keyed(&self) -> bool {
+        locked(&self.state).keyed
     }
 
     pub(crate) fn violated(&self, rule: &str, found: impl std::fmt::Debug) {
