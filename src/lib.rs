@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod config;
 pub mod connectors;
 pub mod delivery;
 pub mod lane;
