@@ -15,6 +15,7 @@ mod event;
 mod explain;
 mod init;
 mod load;
+mod run;
 mod schema;
 mod send;
 mod status;
@@ -46,6 +47,8 @@ struct Cli {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    /// Run the router until it is told to stop.
+    Run(run::Args),
     /// Check files: every mistake with its place and what to write instead.
     Check(check::Args),
     /// Say for one event which routes match, why the others do not, and what is owed to whom.
@@ -78,6 +81,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
     let log = LogSpec::choose(cli.log.as_deref(), env.as_deref());
     log.map_err(|error| CliError::Config(error.to_string()))?.install();
     match &cli.command {
+        Command::Run(args) => run::run(args, out),
         Command::Check(args) => check::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Send(args) => send::run(args, out),
