@@ -16,7 +16,12 @@ use crate::connectors;
 /// Every mistake, one below the other, with a count at the end.
 pub(super) fn load(files: &[PathBuf]) -> Result<Model, CliError> {
     config::load(files, connectors::ALL, &config::Process)
-        .map_err(|findings| CliError::Config(report(&findings)))
+        .map_err(|findings| wrong(&findings))
+}
+
+/// The failure that these findings are.
+pub(super) fn wrong(findings: &[Finding]) -> CliError {
+    CliError::Config(report(findings))
 }
 
 /// Writes warnings to standard error; a terminal that cannot take them is no reason to stop.
