@@ -6,12 +6,17 @@
 //!
 //! Does not know how events travel: `run` hands a file to [`crate::app`] and waits.
 
+mod check;
 mod client;
 mod connect;
 mod deliver;
 mod error;
 mod event;
+mod explain;
 mod init;
+mod load;
+mod run;
+mod schema;
 mod send;
 mod status;
 mod text;
@@ -42,12 +47,20 @@ struct Cli {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    /// Run the router until it is told to stop.
+    Run(run::Args),
+    /// Check files: every mistake with its place and what to write instead.
+    Check(check::Args),
+    /// Say for one event which routes match, why the others do not, and what is owed to whom.
+    Explain(explain::Args),
     /// Send an event to an ingress of a file, or to a URL.
     Send(send::Args),
     /// Show how a running router stands: a line for each ingress and destination.
     Status(status::Args),
     /// Print a commented file to start from: gateway or sidecar.
     Init(init::Args),
+    /// Print the JSON Schema of the file, for editors.
+    Schema,
     /// Print the version and the connectors of this binary.
     Version,
 }
@@ -68,9 +81,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
     let log = LogSpec::choose(cli.log.as_deref(), env.as_deref());
     log.map_err(|error| CliError::Config(error.to_string()))?.install();
     match &cli.command {
+        Command::Run(args) => run::run(args, out),
+        Command::Check(args) => check::run(args, out),
+        Command::Explain(args) => explain::run(args, out),
         Command::Send(args) => send::run(args, out),
         Command::Status(args) => status::run(args, out),
         Command::Init(args) => init::run(args, out),
+        Command::Schema => schema::run(out),
         Command::Version => version::run(out),
     }?;
     Ok(out.flush()?)

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::CliError;
 
 pub(super) fn run(out: &mut dyn Write) -> Result<(), CliError> {
-    let kinds: Vec<&str> = crate::connectors::all()
+    let kinds: Vec<&str> = crate::connectors::ALL
         .iter()
         .map(|connector| connector.kind())
         .collect();
