@@ -13,21 +13,21 @@
 #![forbid(unsafe_code)]
 
 mod answer;
-//mod connector;
+mod connector;
 mod direct;
 mod egress;
 mod feed;
 mod hub;
 mod options;
-//mod log;
+mod log;
 mod request;
 mod sink;
 mod stream;
 
 pub use answer::{Act, Answer, Faults, Policy};
-//pub use connector::Inproc;
+pub use connector::Inproc;
 pub use feed::{Crash, Entry, Feed, Happening};
 pub use hub::{Hub, Stamp};
-//pub use log::Log;
+pub use log::Log;
 pub use options::{IngressOptions, Settling};
 pub use sink::{Attempt, Delivery, Sink};
