@@ -34,25 +34,42 @@ impl Attributes for Event {
 type Filter = fn(usize) -> String;
 
 const KINDS: [(&str, Filter); 7] = [
-    ("exact type", |i| format!(r#"{{"exact": {{"type": "com.acme.order.{i}"}}}}"#)),
-    ("prefix type", |i| format!(r#"{{"prefix": {{"type": "com.acme.order.{i}."}}}}"#)),
-    ("suffix source", |i| format!(r#"{{"suffix": {{"source": "/plant/{i}"}}}}"#)),
-    ("one type, exact subject", |i| format!(r#"{{"exact": {{"type": "com.acme.order", "subject": "s{i}"}}}}"#)),
-    ("sql type = and n >", |i| format!(r#"{{"sql": "type = 'com.acme.order.{i}' AND n > 2"}}"#)),
+    ("exact type", |i| {
+        format!(r#"{{"exact": {{"type": "com.acme.order.{i}"}}}}"#)
+    }),
+    ("prefix source", |i| {
+        format!(r#"{{"prefix": {{"source": "/plant/{i}/"}}}}"#)
+    }),
+    ("suffix source", |i| {
+        format!(r#"{{"suffix": {{"source": "/{i}/line"}}}}"#)
+    }),
+    ("one type, exact subject", |i| {
+        format!(r#"{{"exact": {{"type": "com.acme.order", "subject": "s{i}"}}}}"#)
+    }),
+    ("sql type = and n >", |i| {
+        format!(r#"{{"sql": "type = 'com.acme.order.{i}' AND n > 2"}}"#)
+    }),
     ("any of two types", |i| {
-        format!(r#"{{"any": [{{"exact": {{"type": "com.acme.order.{i}"}}}}, {{"exact": {{"type": "b{i}"}}}}]}}"#)
+        format!(
+            r#"{{"any": [{{"exact": {{"type": "com.acme.order.{i}"}}}}, {{"exact": {{"type": "b{i}"}}}}]}}"#
+        )
     }),
     ("mixed", |i| match i % 5 {
         0 => format!(r#"{{"exact": {{"type": "com.acme.order.{i}"}}}}"#),
-        1 => format!(r#"{{"prefix": {{"type": "com.acme.order.{i}."}}}}"#),
+        1 => format!(r#"{{"prefix": {{"source": "/plant/{i}/"}}}}"#),
         2 => format!(r#"{{"sql": "type IN ('com.acme.order.{i}', 'c{i}') AND EXISTS subject"}}"#),
-        3 => format!(r#"{{"exact": {{"source": "/plant/{i}"}}}}"#),
-        _ => format!(r#"{{"all": [{{"exact": {{"subject": "s{i}"}}}}, {{"not": {{"exact": {{"type": "x"}}}}}}]}}"#),
+        3 => format!(r#"{{"exact": {{"source": "/plant/{i}/line"}}}}"#),
+        _ => format!(
+            r#"{{"all": [{{"exact": {{"subject": "s{i}"}}}}, {{"not": {{"exact": {{"type": "x"}}}}}}]}}"#
+        ),
     }),
 ];
 
 fn main() {
-    println!("{:26}{:>8}{:>12}{:>14}{:>10}", "rules", "routes", "ns/event", "matches/event", "ratio");
+    println!(
+        "{:26}{:>8}{:>12}{:>14}{:>10}",
+        "rules", "routes", "ns/event", "matches/event", "ratio"
+    );
     for (name, filter) in KINDS {
         let mut smallest = None;
         for size in SIZES {
@@ -82,7 +99,7 @@ fn events(size: usize) -> Vec<Event> {
         let i = random.usize(..size);
         Event([
             ("id", AttrKind::String, format!("id-{i}")),
-            ("source", AttrKind::UriReference, format!("/plant/{i}")),
+            ("source", AttrKind::UriReference, format!("/plant/{i}/line")),
             ("specversion", AttrKind::String, "1.0".into()),
             ("type", AttrKind::String, format!("com.acme.order.{i}")),
             ("subject", AttrKind::String, format!("s{i}")),
@@ -91,7 +108,10 @@ fn events(size: usize) -> Vec<Event> {
     };
     let mut events: Vec<_> = (0..EVENTS).map(|_| event()).collect();
     // Half of them are of the type that many rules share.
-    events.iter_mut().step_by(2).for_each(|event| event.0[3].2 = "com.acme.order".into());
+    events
+        .iter_mut()
+        .step_by(2)
+        .for_each(|event| event.0[3].2 = "com.acme.order".into());
     events
 }
 

@@ -13,6 +13,7 @@
 
 mod build;
 mod check;
+mod describe;
 mod files;
 pub mod keys;
 mod model;

@@ -87,6 +87,16 @@ pub(super) fn leave_closed_door(destination: &Arc<Destination>, mut leg: Leg, er
     carry_out(destination, leg, next);
 }
 
+/// The destination of a waiting leg was removed with `dead_letter`.
+pub(super) fn removed(destination: &Arc<Destination>, mut leg: Leg) {
+    leg.duty.note(&SendError::destination(Reason::Removed, "the destination was removed"));
+    let next = match advance(&mut leg, Failure::Unavailable { open: true }) {
+        Some(target) => Next::Move(target),
+        None => given_up(&leg, Reason::Removed, not_delivered(&leg, Reason::Removed)),
+    };
+    carry_out(destination, leg, next);
+}
+
 /// Whether the plan of `leg` would go elsewhere after `failure`, itself or around it.
 pub(super) fn would_move(leg: &Leg, failure: Failure) -> bool {
     let mut steps = leg.duty.steps.clone();

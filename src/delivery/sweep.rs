@@ -32,6 +32,29 @@ impl Destination {
         }
     }
 
+    /// Ends every waiting leg as unknown: the router stops.
+    pub fn purge(&self) {
+        let mut ender = Ender::default();
+        for leg in self.extract(|_| true) {
+            ender.end(leg.duty, STALE);
+        }
+    }
+
+    /// Sends every waiting leg to its route's dead letter: the destination was removed.
+    pub fn dead_letter_all(self: &Arc<Self>) {
+        for leg in self.extract(|_| true) {
+            failure::removed(self, leg);
+        }
+    }
+
+    /// Drops every waiting leg and counts it: the destination was removed with `purge`.
+    pub fn drop_all(&self) {
+        let mut ender = Ender::default();
+        for leg in self.extract(|_| true) {
+            ender.end(leg.duty, End::Dropped(Outcome::Accepted));
+        }
+    }
+
     /// Ends what has expired and moves what waits for a destination that is down and has somewhere else to go, or
     /// whose `unavailable:` has passed. Called now and then for every destination.
     pub fn sweep(self: &Arc<Self>) {

@@ -38,7 +38,6 @@ pub struct StreamLanes {
     pulse: Arc<Pulse>,
     lanes: Vec<Option<Lane>>,
     free: Vec<u32>,
-    born: Instant,
     said: VecDeque<(LaneId, LaneEvent)>,
     limbo: Limbo,
     rng: fastrand::Rng,
@@ -47,7 +46,6 @@ pub struct StreamLanes {
     scratch: Scratch,
     /// Legs on their way into queues, by destination; empty between calls.
     outgoing: Vec<(Arc<Destination>, Vec<Leg>)>,
-    next_epoch: u32,
 }
 
 /// What a scrape may ask of an ingress' lanes without touching them.
@@ -55,8 +53,25 @@ pub struct StreamLanes {
 pub struct Pulse {
     /// Unsettled events.
     pub unsettled: AtomicU64,
-    /// When the oldest unsettled event was admitted: milliseconds since the lanes were made, plus one; 0 for none.
+    /// When the oldest unsettled event was admitted: milliseconds of the process' clock, plus one; 0 for none.
     pub oldest_ms: AtomicU64,
+}
+
+impl Pulse {
+    /// How long the oldest unsettled event has been here; zero for none, and for requests, which have a deadline.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        match self.oldest_ms.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(now_ms().saturating_sub(since - 1)),
+        }
+    }
+}
+
+/// Milliseconds since the first call in this process.
+fn now_ms() -> u64 {
+    static BORN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(BORN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 struct Lane {
@@ -83,7 +98,6 @@ impl StreamLanes {
             pulse,
             lanes: Vec::new(),
             free: Vec::new(),
-            born: Instant::now(),
             said: VecDeque::new(),
             limbo: Limbo::default(),
             rng: fastrand::Rng::with_seed(seed),
@@ -91,21 +105,11 @@ impl StreamLanes {
             inbox: Vec::new(),
             scratch: Scratch::default(),
             outgoing: Vec::new(),
-            next_epoch: 0,
         }
     }
 
     fn lane(&self, id: LaneId) -> Option<&Lane> {
         self.lanes.get(id.index as usize)?.as_ref().filter(|lane| lane.shared.epoch() == id.epoch)
-    }
-
-    fn take_epoch(&mut self) -> u32 {
-        self.next_epoch = self.next_epoch.wrapping_add(1);
-        self.next_epoch
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Admits one event into slot `seq`, or a new one.
@@ -221,7 +225,7 @@ impl StreamLanes {
 
     /// The lane's life is over; the connector hears of it once the backoff has passed.
     fn start_rewind(&mut self, index: usize, from: u64) {
-        let epoch = self.take_epoch();
+        let epoch = self.port.take_epoch();
         let jitter = self.rng.f64();
         let Some(lane) = self.lanes[index].as_mut() else { return };
         let wait = backoff(REWIND_INITIAL, REWIND_MAX, lane.rewinds, jitter);
@@ -341,7 +345,7 @@ impl Lane {
 
 impl LanesBackend for StreamLanes {
     fn open(&mut self, spec: LaneSpec) -> LaneId {
-        let epoch = self.take_epoch();
+        let epoch = self.port.take_epoch();
         let index = self.free.pop().unwrap_or_else(|| {
             self.lanes.push(None);
             u32::try_from(self.lanes.len() - 1).expect("a connector does not have four thousand million lanes")
@@ -383,7 +387,7 @@ impl LanesBackend for StreamLanes {
             self.port.metrics.overdelivered.inc_by(batch.len() as u64 - room);
         }
         let gate = self.gate.load_full();
-        let (now, now_ms) = (Instant::now(), self.now_ms());
+        let (now, now_ms) = (Instant::now(), now_ms());
         for incoming in batch.drain(..) {
             self.admit_one(index, incoming, &gate, now, now_ms);
         }
@@ -429,7 +433,7 @@ impl LanesBackend for StreamLanes {
         if self.lane(id).is_none() {
             return;
         }
-        let epoch = self.take_epoch();
+        let epoch = self.port.take_epoch();
         let index = id.index as usize;
         let Some(lane) = self.lanes[index].as_mut() else { return };
         lane.shared.set_epoch(epoch);

@@ -10,16 +10,26 @@ impl Fields {
     /// An event with the required attributes and these.
     pub(crate) fn event(attributes: &[(&str, AttrKind, &str)]) -> Self {
         let mut fields = Self::default();
-        for (name, text) in [("id", "1"), ("source", "/test"), ("specversion", "1.0"), ("type", "com.acme.test")] {
+        for (name, text) in [
+            ("id", "1"),
+            ("source", "/test"),
+            ("specversion", "1.0"),
+            ("type", "com.acme.test"),
+        ] {
             fields.set(name, AttrKind::String, text);
         }
-        attributes.iter().for_each(|(name, kind, text)| fields.set(name, *kind, text));
+        attributes
+            .iter()
+            .for_each(|(name, kind, text)| fields.set(name, *kind, text));
         fields
     }
 
     /// An event with the required attributes and these, all Strings.
     pub(crate) fn of(attributes: &[(&str, &str)]) -> Self {
-        let typed: Vec<_> = attributes.iter().map(|(name, text)| (*name, AttrKind::String, *text)).collect();
+        let typed: Vec<_> = attributes
+            .iter()
+            .map(|(name, text)| (*name, AttrKind::String, *text))
+            .collect();
         Self::event(&typed)
     }
 

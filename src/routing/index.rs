@@ -83,14 +83,27 @@ impl Index {
                 None => anywhere.add(number, path.as_deref()),
                 Some(from) => {
                     for ingress in from {
-                        by_ingress.entry(*ingress).or_default().add(number, path.as_deref());
+                        by_ingress
+                            .entry(*ingress)
+                            .or_default()
+                            .add(number, path.as_deref());
                     }
                 }
             }
         }
         let anywhere = anywhere.build();
-        let by_ingress = by_ingress.into_iter().map(|(ingress, builder)| (ingress, builder.build())).collect();
-        Self { rules: rules.into_iter().map(|rule| (rule.route, rule.predicate)).collect(), anywhere, by_ingress }
+        let by_ingress = by_ingress
+            .into_iter()
+            .map(|(ingress, builder)| (ingress, builder.build()))
+            .collect();
+        Self {
+            rules: rules
+                .into_iter()
+                .map(|rule| (rule.route, rule.predicate))
+                .collect(),
+            anywhere,
+            by_ingress,
+        }
     }
 
     /// Appends the routes that the event matches, in ascending order.
@@ -128,14 +141,20 @@ impl Table {
     fn candidates<E: Attributes + ?Sized>(&self, event: &E, into: &mut SmallVec<[u32; 64]>) {
         into.extend_from_slice(&self.always);
         for attribute in &self.attributes {
-            let Some(found) = event.get(&attribute.name) else { continue };
+            let Some(found) = event.get(&attribute.name) else {
+                continue;
+            };
             if let Some(rules) = attribute.exact.get(found.text) {
                 into.extend_from_slice(rules);
             }
-            attribute.prefixes.find(found.text.as_bytes(), |rules| into.extend_from_slice(rules));
+            attribute
+                .prefixes
+                .find(found.text.as_bytes(), |rules| into.extend_from_slice(rules));
             if !attribute.suffixes.is_empty() {
                 let reversed: SmallVec<[u8; 128]> = found.text.bytes().rev().collect();
-                attribute.suffixes.find(&reversed, |rules| into.extend_from_slice(rules));
+                attribute
+                    .suffixes
+                    .find(&reversed, |rules| into.extend_from_slice(rules));
             }
             into.extend_from_slice(&attribute.present);
         }
@@ -153,15 +172,18 @@ impl<'p> Builder<'p> {
     fn add(&mut self, rule: u32, path: Option<&[Key<'p>]>) {
         match path {
             None => self.always.push(rule),
-            Some(keys) => keys.iter().for_each(|key| self.keys.entry(*key).or_default().push(rule)),
+            Some(keys) => keys
+                .iter()
+                .for_each(|key| self.keys.entry(*key).or_default().push(rule)),
         }
     }
 
     fn build(self) -> Table {
         let mut attributes = BTreeMap::<&str, (Attribute, [BTreeMap<Vec<u8>, Vec<u32>>; 2])>::new();
         for (key, rules) in self.keys {
-            let (attribute, [prefixes, suffixes]) =
-                attributes.entry(key.name).or_insert_with(|| (Attribute::new(key.name), Default::default()));
+            let (attribute, [prefixes, suffixes]) = attributes
+                .entry(key.name)
+                .or_insert_with(|| (Attribute::new(key.name), Default::default()));
             match key.kind {
                 Kind::Exact => drop(attribute.exact.insert(key.text.into(), rules)),
                 Kind::Prefix => drop(prefixes.insert(key.text.as_bytes().to_vec(), rules)),
@@ -169,12 +191,17 @@ impl<'p> Builder<'p> {
                 Kind::Present => attribute.present.extend(rules),
             }
         }
-        let attributes = attributes.into_values().map(|(attribute, [prefixes, suffixes])| Attribute {
-            prefixes: Affixes::new(prefixes),
-            suffixes: Affixes::new(suffixes),
-            ..attribute
-        });
-        Table { attributes: attributes.collect(), always: self.always.into() }
+        let attributes = attributes
+            .into_values()
+            .map(|(attribute, [prefixes, suffixes])| Attribute {
+                prefixes: Affixes::new(prefixes),
+                suffixes: Affixes::new(suffixes),
+                ..attribute
+            });
+        Table {
+            attributes: attributes.collect(),
+            always: self.always.into(),
+        }
     }
 }
 

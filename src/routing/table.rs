@@ -27,6 +27,7 @@ pub struct Route {
 }
 
 /// One attribute that a route adds.
+#[derive(Clone)]
 pub struct Addition {
     /// Its name.
     pub name: Box<str>,

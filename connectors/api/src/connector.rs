@@ -94,6 +94,11 @@ pub trait IngressBuilder: Send + Sync {
     /// Where it takes messages from, for logs and status (`http://127.0.0.1:8080/events`); no credentials.
     fn address(&self) -> String;
 
+    /// Whether it listens, so that the router is ready only once it does.
+    fn listens(&self) -> bool {
+        false
+    }
+
     /// Makes the event that this raw message would become, for `weft explain --ingress NAME --data`.
     ///
     /// # Errors

@@ -10,8 +10,6 @@ pub use join::Join;
 pub use slot::{LanePort, Mailbox, Port, Settled};
 pub use ticket::{Charge, Ticket};
 
-use crate::delivery::leg::Duty;
-
 /// One of the three.
 pub enum Origin {
     /// A slot of a stream lane, in one life of that lane.
@@ -56,7 +54,7 @@ impl Origin {
     pub fn last_resort(&self) -> LastResort {
         match self {
             Origin::Slot { lane, .. } => lane.last_resort(),
-            Origin::Ticket(ticket) if ticket.port().drop_rejected => LastResort::Drop,
+            Origin::Ticket(ticket) if ticket.port().drops_rejected() => LastResort::Drop,
             Origin::Ticket(_) => LastResort::Return,
             Origin::Join(join) => join
                 .with_parent(|parent| parent.origin().map(Origin::last_resort))
@@ -71,15 +69,6 @@ impl Origin {
             Origin::Slot { lane, epoch, .. } => lane.epoch() == *epoch,
             Origin::Ticket(ticket) => ticket.dispatch(),
             Origin::Join(join) => join.dispatch(),
-        }
-    }
-
-    /// The ingress' dead-letter destination and name, for malformed input and logs.
-    pub(super) fn port(&self) -> Option<Arc<Port>> {
-        match self {
-            Origin::Slot { lane, .. } => Some(Arc::clone(&lane.port)),
-            Origin::Ticket(ticket) => Some(Arc::clone(ticket.port())),
-            Origin::Join(join) => join.with_parent(|parent: &Duty| parent.origin().and_then(Origin::port)).flatten(),
         }
     }
 }

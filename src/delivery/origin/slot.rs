@@ -1,6 +1,6 @@
 //! Slots of stream lanes: the mailbox through which their legs' outcomes come back to the connector's task.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -31,7 +31,10 @@ pub struct Port {
     /// Where outcomes go; unused by request lanes.
     pub mailbox: Mailbox,
     /// `on_rejected: drop` in place of `pause`.
-    pub drop_rejected: bool,
+    pub drop_rejected: AtomicBool,
+    /// The last epoch that was given out; lanes of every client that the ingress has had share the count, so that
+    /// nothing of an earlier client is taken for one of a later.
+    epochs: AtomicU32,
 }
 
 /// What one lane shares with the legs that came from it.
@@ -58,6 +61,31 @@ struct Inbox {
     waker: Option<Waker>,
 }
 
+impl Port {
+    /// For one ingress.
+    #[must_use]
+    pub fn new(name: Arc<str>, metrics: Arc<IngressMetrics>, drop_rejected: bool) -> Port {
+        Port {
+            name,
+            metrics,
+            mailbox: Mailbox::default(),
+            drop_rejected: AtomicBool::new(drop_rejected),
+            epochs: AtomicU32::new(0),
+        }
+    }
+
+    /// An epoch that no lane of this ingress has had.
+    pub fn take_epoch(&self) -> u32 {
+        self.epochs.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
+    /// `on_rejected: drop`
+    #[must_use]
+    pub fn drops_rejected(&self) -> bool {
+        self.drop_rejected.load(Ordering::Relaxed)
+    }
+}
+
 impl LanePort {
     /// A lane in its first life.
     #[must_use]
@@ -79,7 +107,7 @@ impl LanePort {
     /// What to do with a refused event when there is no dead letter.
     #[must_use]
     pub fn last_resort(&self) -> LastResort {
-        match (self.in_order, self.port.drop_rejected) {
+        match (self.in_order, self.port.drops_rejected()) {
             (_, true) => LastResort::Drop,
             (true, false) => LastResort::Hold,
             (false, false) => LastResort::Return,

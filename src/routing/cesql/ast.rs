@@ -184,7 +184,11 @@ impl Expr {
     }
 
     fn write(&self, f: &mut Formatter<'_>, at_least: Bind) -> fmt::Result {
-        if self.bind() < at_least { write!(f, "({self})") } else { write!(f, "{self}") }
+        if self.bind() < at_least {
+            write!(f, "({self})")
+        } else {
+            write!(f, "{self}")
+        }
     }
 }
 
@@ -192,7 +196,9 @@ impl Chain {
     /// The level that all operators of this chain share.
     #[must_use]
     pub fn level(&self) -> Level {
-        self.rest.first().map_or(Level::Product, |(operator, _)| operator.level())
+        self.rest
+            .first()
+            .map_or(Level::Product, |(operator, _)| operator.level())
     }
 }
 
@@ -214,7 +220,11 @@ impl Display for Expr {
                     inner.write(f, Bind::Unary)
                 }
             },
-            Self::Like { value, pattern, negated } => {
+            Self::Like {
+                value,
+                pattern,
+                negated,
+            } => {
                 value.write(f, Bind::Postfix)?;
                 f.write_str(if *negated { " NOT LIKE " } else { " LIKE " })?;
                 write_quoted(f, pattern)
@@ -266,7 +276,11 @@ fn write_list(f: &mut Formatter<'_>, items: &[Expr]) -> fmt::Result {
 /// Writes a literal so that the lexer reads `text` back. A backslash takes the character after it along, so an odd
 /// run of them in front of a quote needs the other kind of quote.
 fn write_quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
-    let quote = if readable_within(text, '\'') || !readable_within(text, '"') { '\'' } else { '"' };
+    let quote = if readable_within(text, '\'') || !readable_within(text, '"') {
+        '\''
+    } else {
+        '"'
+    };
     f.write_char(quote)?;
     for c in text.chars() {
         if c == quote {

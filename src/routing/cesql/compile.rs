@@ -13,7 +13,16 @@ use super::value::Type;
 use crate::routing::{AttrValue, Attributes};
 
 /// The context attributes of which the CloudEvents specification itself says that CESQL sees them as Strings.
-const STRINGS: [&str; 8] = ["datacontenttype", "dataschema", "id", "source", "specversion", "subject", "time", "type"];
+const STRINGS: [&str; 8] = [
+    "datacontenttype",
+    "dataschema",
+    "id",
+    "source",
+    "specversion",
+    "subject",
+    "time",
+    "type",
+];
 
 /// The attributes that every event has.
 pub(crate) const REQUIRED: [&str; 4] = ["id", "source", "specversion", "type"];
@@ -38,9 +47,18 @@ pub(super) fn compile(expr: &Expr) -> Any {
         Expr::Exists(name) => Any::Bool(Bool::Exists(name.as_str().into())),
         Expr::Not(inner) => Any::Bool(Bool::Not(compile(inner).into_bool().into()).folded()),
         Expr::Negate(inner) => Any::Int(Int::Negate(compile(inner).into_int().into()).folded()),
-        Expr::Like { value, pattern, negated } => {
-            Any::Bool(Bool::Like(equality(*negated), compile(value).into_str(), Pattern::new(pattern)).folded())
-        }
+        Expr::Like {
+            value,
+            pattern,
+            negated,
+        } => Any::Bool(
+            Bool::Like(
+                equality(*negated),
+                compile(value).into_str(),
+                Pattern::new(pattern),
+            )
+            .folded(),
+        ),
         Expr::In { value, set, negated } => {
             let set = set.iter().map(compile).collect();
             Any::Bool(within(equality(*negated), compile(value), set).folded())
@@ -55,7 +73,11 @@ pub(super) fn compile(expr: &Expr) -> Any {
 }
 
 fn equality(negated: bool) -> Equality {
-    if negated { Equality::Differ } else { Equality::Equal }
+    if negated {
+        Equality::Differ
+    } else {
+        Equality::Equal
+    }
 }
 
 fn logic(chain: &Chain) -> Bool {
@@ -79,7 +101,11 @@ fn logic(chain: &Chain) -> Bool {
             }
         };
     }
-    if rest.is_empty() { first } else { Bool::Logic(first.into(), rest.into()) }
+    if rest.is_empty() {
+        first
+    } else {
+        Bool::Logic(first.into(), rest.into())
+    }
 }
 
 fn comparison(chain: &Chain) -> Bool {
@@ -109,7 +135,11 @@ fn compare(operator: Operator, left: Any, right: Any) -> Bool {
 }
 
 fn arithmetic(chain: &Chain) -> Int {
-    let rest = chain.rest.iter().map(|(operator, expr)| (*operator, compile(expr).into_int())).collect();
+    let rest = chain
+        .rest
+        .iter()
+        .map(|(operator, expr)| (*operator, compile(expr).into_int()))
+        .collect();
     Int::Arithmetic(compile(&chain.first).into_int().into(), rest).folded()
 }
 
@@ -120,8 +150,11 @@ fn within(equality: Equality, left: Any, set: Vec<Any>) -> Bool {
         Some(Type::String) => Bool::InStr(equality, left.into_str(), strings(set)),
         None => match left {
             Any::Attr(name) => {
-                let sets =
-                    Sets { strings: strings(set.clone()), integers: integers(set.clone()), booleans: booleans(set) };
+                let sets = Sets {
+                    strings: strings(set.clone()),
+                    integers: integers(set.clone()),
+                    booleans: booleans(set),
+                };
                 Bool::InAttr(equality, name, sets.into())
             }
             other => Bool::InStr(equality, other.into_str(), strings(set)),
@@ -129,7 +162,10 @@ fn within(equality: Equality, left: Any, set: Vec<Any>) -> Bool {
     }
 }
 
-fn split<Node, Value: Ord>(nodes: Vec<Node>, constant: impl Fn(Node) -> Result<Value, Node>) -> Set<Node, Value> {
+fn split<Node, Value: Ord>(
+    nodes: Vec<Node>,
+    constant: impl Fn(Node) -> Result<Value, Node>,
+) -> Set<Node, Value> {
     let (mut constants, mut others) = (Vec::new(), Vec::new());
     for node in nodes {
         match constant(node) {
@@ -139,7 +175,10 @@ fn split<Node, Value: Ord>(nodes: Vec<Node>, constant: impl Fn(Node) -> Result<V
     }
     constants.sort_unstable();
     constants.dedup();
-    Set { constants: constants.into(), others: others.into() }
+    Set {
+        constants: constants.into(),
+        others: others.into(),
+    }
 }
 
 fn strings(set: Vec<Any>) -> Set<Str, Box<str>> {
@@ -236,21 +275,33 @@ impl Any {
 
 impl Bool {
     fn folded(self) -> Self {
-        let value = if self.is_constant() { self.test(&NoAttributes).ok() } else { None };
+        let value = if self.is_constant() {
+            self.test(&NoAttributes).ok()
+        } else {
+            None
+        };
         value.map_or(self, Self::Const)
     }
 }
 
 impl Int {
     fn folded(self) -> Self {
-        let value = if self.is_constant() { self.number(&NoAttributes).ok() } else { None };
+        let value = if self.is_constant() {
+            self.number(&NoAttributes).ok()
+        } else {
+            None
+        };
         value.map_or(self, Self::Const)
     }
 }
 
 impl Str {
     fn folded(self) -> Self {
-        let text = if self.is_constant() { self.text(&NoAttributes).ok() } else { None };
+        let text = if self.is_constant() {
+            self.text(&NoAttributes).ok()
+        } else {
+            None
+        };
         match text.map(|text| text.as_str().into()) {
             Some(value) => Self::Const(value),
             None => self,

@@ -72,7 +72,12 @@ pub(super) enum Cause {
 impl ParseError {
     /// An error at a byte offset of `source`.
     pub(super) fn at(source: &str, offset: usize, found: &str, expected: &str) -> Self {
-        Self { column: column(source, offset), found: found.into(), expected: expected.into(), advice: None }
+        Self {
+            column: column(source, offset),
+            found: found.into(),
+            expected: expected.into(),
+            advice: None,
+        }
     }
 
     pub(super) fn advice(mut self, advice: &str) -> Self {
@@ -83,12 +88,16 @@ impl ParseError {
 
 /// The column of a byte offset, in characters from 1.
 pub(super) fn column(source: &str, offset: usize) -> usize {
-    source.char_indices().take_while(|(at, _)| *at < offset).count() + 1
+    source.get(..offset).unwrap_or(source).chars().count() + 1
 }
 
 impl Display for ParseError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "column {}: found {}, expected {}", self.column, self.found, self.expected)?;
+        write!(
+            f,
+            "column {}: found {}, expected {}",
+            self.column, self.found, self.expected
+        )?;
         self.advice.iter().try_for_each(|advice| write!(f, "; {advice}"))
     }
 }
@@ -102,7 +111,10 @@ impl<'a> Fault<'a> {
     pub(crate) fn explain(self) -> EvalError {
         let subject = super::value::shorten(self.subject);
         let (kind, message) = match self.cause {
-            Cause::Missing => (ErrorKind::MissingAttribute, format!("the event has no attribute `{subject}`")),
+            Cause::Missing => (
+                ErrorKind::MissingAttribute,
+                format!("the event has no attribute `{subject}`"),
+            ),
             Cause::NoSuchFunction => (
                 ErrorKind::MissingFunction,
                 format!("there is no function {subject} with this number of arguments"),
@@ -111,10 +123,14 @@ impl<'a> Fault<'a> {
             Cause::Cast(to) => (ErrorKind::Cast, format!("{subject:?} is not {to}")),
             Cause::DivisionByZero => (ErrorKind::Math, "division by zero".into()),
             Cause::Overflow => (ErrorKind::Math, "the result does not fit into 32 bits".into()),
-            Cause::NegativeLength => (ErrorKind::FunctionEvaluation, format!("the length given to {subject} is negative")),
-            Cause::OutOfString => {
-                (ErrorKind::FunctionEvaluation, format!("the position given to {subject} lies outside of the string"))
-            }
+            Cause::NegativeLength => (
+                ErrorKind::FunctionEvaluation,
+                format!("the length given to {subject} is negative"),
+            ),
+            Cause::OutOfString => (
+                ErrorKind::FunctionEvaluation,
+                format!("the position given to {subject} lies outside of the string"),
+            ),
         };
         EvalError { kind, message }
     }

@@ -99,12 +99,13 @@ pub(crate) fn missing_function(expr: &Expr) -> Option<&Expr> {
     match expr {
         Expr::Literal(_) | Expr::Attribute(_) | Expr::Exists(_) => None,
         Expr::Not(inner) | Expr::Negate(inner) | Expr::Like { value: inner, .. } => missing_function(inner),
-        Expr::In { value, set, .. } => missing_function(value).or_else(|| set.iter().find_map(missing_function)),
+        Expr::In { value, set, .. } => {
+            missing_function(value).or_else(|| set.iter().find_map(missing_function))
+        }
         Expr::Call { name, args, .. } if exists(name, args.len()) => args.iter().find_map(missing_function),
         Expr::Call { .. } => Some(expr),
-        Expr::Chain(chain) => {
-            missing_function(&chain.first).or_else(|| chain.rest.iter().find_map(|(_, expr)| missing_function(expr)))
-        }
+        Expr::Chain(chain) => missing_function(&chain.first)
+            .or_else(|| chain.rest.iter().find_map(|(_, expr)| missing_function(expr))),
     }
 }
 
@@ -118,14 +119,28 @@ pub(super) fn exists(name: &str, arguments: usize) -> bool {
 /// How to call the function whose name is nearest to `name`, if one is near.
 pub(crate) fn functions_like(name: &str) -> Option<String> {
     let near = |known: &str| {
-        let common = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        (known == name || common >= 3 || (common > 0 && known.len().abs_diff(name.len()) <= 1)).then_some(common)
+        let common = known
+            .bytes()
+            .zip(name.bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
+        (known == name || common >= 3 || (common > 0 && known.len().abs_diff(name.len()) <= 1))
+            .then_some(common)
     };
-    let best = FUNCTIONS.iter().filter_map(|row| near(row.0).map(|common| (row.0 == name, common, row))).max_by_key(|found| (found.0, found.1))?;
+    let best = FUNCTIONS
+        .iter()
+        .filter_map(|row| near(row.0).map(|common| (row.0 == name, common, row)))
+        .max_by_key(|found| (found.0, found.1))?;
     let (known, least, most) = best.2;
     Some(match most {
-        Some(most) if most == least => format!("{known} with {least} argument{}", if *least == 1 { "" } else { "s" }),
+        Some(most) if most == least => format!(
+            "{known} with {least} argument{}",
+            if *least == 1 { "" } else { "s" }
+        ),
         Some(most) => format!("{known} with {least} to {most} arguments"),
-        None => format!("{known} with at least {least} argument{}", if *least == 1 { "" } else { "s" }),
+        None => format!(
+            "{known} with at least {least} argument{}",
+            if *least == 1 { "" } else { "s" }
+        ),
     })
 }

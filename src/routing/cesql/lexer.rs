@@ -30,7 +30,9 @@ pub(super) enum Kind<'s> {
 }
 
 /// Two characters before one, so that the longest wins.
-const SYMBOLS: [&str; 16] = ["!=", "<>", ">=", "<=", "(", ")", ",", "*", "/", "%", "+", "-", "=", "<", ">", ";"];
+const SYMBOLS: [&str; 16] = [
+    "!=", "<>", ">=", "<=", "(", ")", ",", "*", "/", "%", "+", "-", "=", "<", ">", ";",
+];
 
 /// Cuts `source` into tokens; the last one is [`Kind::End`].
 pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, ParseError> {
@@ -40,7 +42,11 @@ pub(super) fn tokens(source: &str) -> Result<Vec<Token<'_>>, ParseError> {
         let rest = source[at..].trim_start_matches([' ', '\t', '\r', '\n']);
         let start = source.len() - rest.len();
         let Some(first) = rest.chars().next() else {
-            tokens.push(Token { kind: Kind::End, start, end: start });
+            tokens.push(Token {
+                kind: Kind::End,
+                start,
+                end: start,
+            });
             return Ok(tokens);
         };
         let (kind, length) = match first {
@@ -61,7 +67,14 @@ fn word(rest: &str) -> (Kind<'_>, usize) {
     let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
     let word = &rest[..end];
     let digits = word.bytes().all(|b| b.is_ascii_digit());
-    (if digits { Kind::Digits(word) } else { Kind::Word(word) }, end)
+    (
+        if digits {
+            Kind::Digits(word)
+        } else {
+            Kind::Word(word)
+        },
+        end,
+    )
 }
 
 /// Reads a quoted string. A backslash and the character after it stay together; only the string's own quote loses
@@ -83,24 +96,44 @@ fn quoted(source: &str, start: usize, quote: char) -> Result<(Kind<'_>, usize), 
             None => break,
         }
     }
-    Err(ParseError::at(source, start, "a string that has no end", &format!("a closing {quote}"))
-        .advice(&format!("close it with {quote}, and write \\{quote} for a quote within")))
+    Err(ParseError::at(
+        source,
+        start,
+        "a string that has no end",
+        &format!("a closing {quote}"),
+    )
+    .advice(&format!(
+        "close it with {quote}, and write \\{quote} for a quote within"
+    )))
 }
 
 fn symbol(source: &str, start: usize) -> Result<(Kind<'_>, usize), ParseError> {
     let rest = &source[start..];
-    let foreign = [("==", "="), ("&&", "AND"), ("||", "OR"), ("=>", ">="), ("=<", "<=")];
+    let foreign = [
+        ("==", "="),
+        ("&&", "AND"),
+        ("||", "OR"),
+        ("=>", ">="),
+        ("=<", "<="),
+    ];
     for (theirs, ours) in foreign {
         if rest.starts_with(theirs) {
-            return Err(ParseError::at(source, start, &format!("`{theirs}`"), "an operator")
-                .advice(&format!("write {ours}")));
+            return Err(
+                ParseError::at(source, start, &format!("`{theirs}`"), "an operator")
+                    .advice(&format!("write {ours}")),
+            );
         }
     }
     if let Some(symbol) = SYMBOLS.iter().find(|s| rest.starts_with(**s)) {
         return Ok((Kind::Symbol(symbol), symbol.len()));
     }
     let found = rest.chars().next().unwrap_or(' ');
-    let error = ParseError::at(source, start, &format!("`{}`", found.escape_debug()), "an attribute, a value or an operator");
+    let error = ParseError::at(
+        source,
+        start,
+        &format!("`{}`", found.escape_debug()),
+        "an attribute, a value or an operator",
+    );
     Err(match found {
         '!' => error.advice("write NOT"),
         '&' => error.advice("write AND"),

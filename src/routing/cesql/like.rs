@@ -33,7 +33,9 @@ impl Pattern {
                 _ => last.push(Some(c)),
             }
         }
-        Self { pieces: pieces.into_iter().map(Piece::new).collect() }
+        Self {
+            pieces: pieces.into_iter().map(Piece::new).collect(),
+        }
     }
 
     /// The one text that matches, if the pattern has no wildcard.
@@ -55,11 +57,16 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
-        let (first, rest) = self.pieces.split_first().expect("a pattern has at least one piece");
+        let (first, rest) = self
+            .pieces
+            .split_first()
+            .expect("a pattern has at least one piece");
         let Some((last, middle)) = rest.split_last() else {
             return first.at_start(text) == Some(text.len());
         };
-        let Some(mut at) = first.at_start(text) else { return false };
+        let Some(mut at) = first.at_start(text) else {
+            return false;
+        };
         // The leftmost place for each middle piece leaves the most room for those after it.
         for piece in middle {
             match piece.find(&text[at..]) {
@@ -107,9 +114,9 @@ impl Piece {
     fn find(&self, text: &str) -> Option<usize> {
         match self {
             Self::Plain(piece) => text.find(&**piece).map(|start| start + piece.len()),
-            Self::Wild(_) => {
-                text.char_indices().find_map(|(start, _)| self.at_start(&text[start..]).map(|end| start + end))
-            }
+            Self::Wild(_) => text
+                .char_indices()
+                .find_map(|(start, _)| self.at_start(&text[start..]).map(|end| start + end)),
         }
     }
 
@@ -118,11 +125,14 @@ impl Piece {
             Self::Plain(piece) => text.ends_with(&**piece),
             Self::Wild(piece) => {
                 let mut chars = text.chars();
-                piece.iter().rev().all(|wanted| match (wanted, chars.next_back()) {
-                    (_, None) => false,
-                    (None, Some(_)) => true,
-                    (Some(wanted), Some(found)) => *wanted == found,
-                })
+                piece
+                    .iter()
+                    .rev()
+                    .all(|wanted| match (wanted, chars.next_back()) {
+                        (_, None) => false,
+                        (None, Some(_)) => true,
+                        (Some(wanted), Some(found)) => *wanted == found,
+                    })
             }
         }
     }

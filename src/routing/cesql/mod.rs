@@ -17,6 +17,8 @@
 
 mod ast;
 mod compile;
+mod cursor;
+mod dynamic;
 mod error;
 mod functions;
 mod lexer;
@@ -28,6 +30,7 @@ mod reach;
 mod value;
 
 #[cfg(test)]
+#[rustfmt::skip]
 mod conformance;
 #[cfg(test)]
 mod properties;
@@ -67,7 +70,9 @@ impl Expression {
     /// Compiles a syntax tree.
     #[must_use]
     pub fn new(expr: &Expr) -> Self {
-        Self { program: compile::compile(expr) }
+        Self {
+            program: compile::compile(expr),
+        }
     }
 
     /// Evaluates the expression for one event.
@@ -76,7 +81,9 @@ impl Expression {
         let result = match &self.program {
             Any::Bool(node) => node.test(event).map(Value::Boolean),
             Any::Int(node) => node.number(event).map(Value::Integer),
-            Any::Str(node) => node.text(event).map(|text| Value::String(text.as_str().to_owned())),
+            Any::Str(node) => node
+                .text(event)
+                .map(|text| Value::String(text.as_str().to_owned())),
             Any::Attr(name) => match event.get(name) {
                 None => Err(Fault::new(error::Cause::Missing, name)),
                 Some(found) => match type_of(found) {
@@ -88,7 +95,10 @@ impl Expression {
         };
         match result {
             Ok(value) => Evaluation { value, error: None },
-            Err(fault) => Evaluation { value: self.value_beside_error(event), error: Some(fault.explain()) },
+            Err(fault) => Evaluation {
+                value: self.value_beside_error(event),
+                error: Some(fault.explain()),
+            },
         }
     }
 
@@ -112,10 +122,12 @@ impl Expression {
     fn value_beside_error<E: Attributes + ?Sized>(&self, event: &E) -> Value {
         let own = match &self.program {
             Any::Int(Int::Absolute(inner)) => inner.number(event).ok().map(|_| Value::Integer(i32::MAX)),
-            Any::Str(Str::Left(inner, count) | Str::Right(inner, count)) => match (inner.text(event), count.number(event)) {
-                (Ok(text), Ok(_)) => Some(Value::String(Text::as_str(&text).to_owned())),
-                _ => None,
-            },
+            Any::Str(Str::Left(inner, count) | Str::Right(inner, count)) => {
+                match (inner.text(event), count.number(event)) {
+                    (Ok(text), Ok(_)) => Some(Value::String(Text::as_str(&text).to_owned())),
+                    _ => None,
+                }
+            }
             _ => None,
         };
         // A bare attribute that is not there has no type, and section 3.2 says to take Boolean then.

@@ -9,16 +9,15 @@
 //! which that surprises.
 
 use super::ast::{Chain, Column, Expr, Level, Literal, Operator};
+use super::cursor::{Parser, is_keyword};
 use super::error::{ParseError, column};
-use super::lexer::{Kind, Token, tokens};
+use super::lexer::{Kind, tokens};
 
 /// The longest expression, in bytes.
 pub const LENGTH_MAX: usize = 64 * 1024;
 
 /// The deepest nesting of an expression.
 pub const DEPTH_MAX: usize = 64;
-
-const KEYWORDS: [&str; 9] = ["AND", "OR", "XOR", "NOT", "LIKE", "EXISTS", "IN", "TRUE", "FALSE"];
 
 const OPERATORS: [(&str, Operator); 15] = [
     ("AND", Operator::And),
@@ -44,14 +43,26 @@ const OPERATORS: [(&str, Operator); 15] = [
 /// A [`ParseError`] with the column of the first thing that cannot be.
 pub fn parse(source: &str) -> Result<Expr, ParseError> {
     if source.len() > LENGTH_MAX {
-        return Err(ParseError::at(source, 0, &format!("{} bytes", source.len()), &format!("at most {LENGTH_MAX} bytes"))
-            .advice("split the filter into several, or compare with a prefix"));
+        return Err(ParseError::at(
+            source,
+            0,
+            &format!("{} bytes", source.len()),
+            &format!("at most {LENGTH_MAX} bytes"),
+        )
+        .advice("split the filter into several, or compare with a prefix"));
     }
-    let mut parser = Parser { source, tokens: tokens(source)?, at: 0, depth: 0 };
+    let mut parser = Parser {
+        source,
+        tokens: tokens(source)?,
+        at: 0,
+        depth: 0,
+    };
     let tall = parser.expression()?;
     match parser.peek().kind {
         Kind::End => Ok(tall.expr),
-        Kind::Symbol(")") => Err(parser.error("the end of the expression").advice("remove the ), or open it before")),
+        Kind::Symbol(")") => Err(parser
+            .error("the end of the expression")
+            .advice("remove the ), or open it before")),
         _ => Err(parser.error("an operator or the end of the expression")),
     }
 }
@@ -62,61 +73,12 @@ struct Tall {
     height: usize,
 }
 
-struct Parser<'s> {
-    source: &'s str,
-    tokens: Vec<Token<'s>>,
-    at: usize,
-    /// How many expressions are open around this one.
-    depth: usize,
-}
-
 impl<'s> Parser<'s> {
-    fn peek(&self) -> &Token<'s> {
-        self.ahead(0)
-    }
-
-    fn ahead(&self, by: usize) -> &Token<'s> {
-        let last = self.tokens.len() - 1;
-        &self.tokens[(self.at + by).min(last)]
-    }
-
-    fn eat(&mut self, symbol: &str) -> bool {
-        let found = matches!(self.peek().kind, Kind::Symbol(s) if s == symbol);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn is_keyword(&self, by: usize, keyword: &str) -> bool {
-        matches!(self.ahead(by).kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword))
-    }
-
-    fn eat_keyword(&mut self, keyword: &str) -> bool {
-        let found = self.is_keyword(0, keyword);
-        self.at += usize::from(found);
-        found
-    }
-
-    fn error(&self, expected: &str) -> ParseError {
-        let token = self.peek();
-        let found = match &token.kind {
-            Kind::End => "the end of the expression".into(),
-            Kind::Quoted(_) => "a string".into(),
-            _ => format!("`{}`", super::value::shorten(&self.source[token.start..token.end])),
-        };
-        ParseError::at(self.source, token.start, &found, expected)
-    }
-
-    fn bounded(&self, height: usize) -> Result<usize, ParseError> {
-        if height <= DEPTH_MAX {
-            return Ok(height);
-        }
-        let expected = format!("at most {DEPTH_MAX} levels of nesting");
-        Err(ParseError::at(self.source, self.peek().start, "an expression that nests deeper", &expected)
-            .advice("split it, or write AND and OR side by side"))
-    }
-
     /// Parses within one more level of recursion.
-    fn nested(&mut self, parse: impl FnOnce(&mut Self) -> Result<Tall, ParseError>) -> Result<Tall, ParseError> {
+    fn nested(
+        &mut self,
+        parse: impl FnOnce(&mut Self) -> Result<Tall, ParseError>,
+    ) -> Result<Tall, ParseError> {
         self.depth = self.bounded(self.depth + 1)?;
         let result = parse(self);
         self.depth -= 1;
@@ -135,14 +97,25 @@ impl<'s> Parser<'s> {
             self.at += 1;
             let next = self.operand(level)?;
             // Comparisons nest when they are evaluated: each compares the truth of the one before.
-            height = if level == Level::Comparison { height + 1 } else { height }.max(next.height);
+            height = if level == Level::Comparison {
+                height + 1
+            } else {
+                height
+            }
+            .max(next.height);
             self.bounded(height + 1)?;
             rest.push((operator, next.expr));
         }
         if rest.is_empty() {
             return Ok(first);
         }
-        Ok(Tall { expr: Expr::Chain(Chain { first: Box::new(first.expr), rest }), height: height + 1 })
+        Ok(Tall {
+            expr: Expr::Chain(Chain {
+                first: Box::new(first.expr),
+                rest,
+            }),
+            height: height + 1,
+        })
     }
 
     fn operand(&mut self, level: Level) -> Result<Tall, ParseError> {
@@ -158,23 +131,35 @@ impl<'s> Parser<'s> {
             Kind::Symbol(symbol) => symbol,
             _ => return None,
         };
-        let operator = OPERATORS.iter().find(|(name, _)| name.eq_ignore_ascii_case(spelling))?.1;
+        let operator = OPERATORS
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(spelling))?
+            .1;
         (operator.level() == level).then_some(operator)
     }
 
     fn postfix(&mut self) -> Result<Tall, ParseError> {
         let Tall { mut expr, mut height } = self.unary()?;
         loop {
-            let negated = self.is_keyword(0, "NOT") && (self.is_keyword(1, "LIKE") || self.is_keyword(1, "IN"));
+            let negated =
+                self.is_keyword(0, "NOT") && (self.is_keyword(1, "LIKE") || self.is_keyword(1, "IN"));
             self.at += usize::from(negated);
             let value = Box::new(expr);
             if self.eat_keyword("LIKE") {
                 let pattern = self.pattern()?;
-                expr = Expr::Like { value, pattern, negated };
+                expr = Expr::Like {
+                    value,
+                    pattern,
+                    negated,
+                };
             } else if self.eat_keyword("IN") {
                 let set = self.list("a set such as (1, 2)", false)?;
                 height = height.max(set.height);
-                expr = Expr::In { value, set: set.items, negated };
+                expr = Expr::In {
+                    value,
+                    set: set.items,
+                    negated,
+                };
             } else {
                 return Ok(Tall { expr: *value, height });
             }
@@ -183,15 +168,14 @@ impl<'s> Parser<'s> {
     }
 
     fn pattern(&mut self) -> Result<String, ParseError> {
-        let error = self.error("a quoted pattern").advice("LIKE takes a string literal, such as 'com.acme.%'");
-        match &mut self.tokens[self.at].kind {
-            Kind::Quoted(text) => {
-                let pattern = std::mem::take(text);
-                self.at += 1;
-                Ok(pattern)
-            }
-            _ => Err(error),
+        if let Kind::Quoted(text) = &mut self.tokens[self.at].kind {
+            let pattern = std::mem::take(text);
+            self.at += 1;
+            return Ok(pattern);
         }
+        Err(self
+            .error("a quoted pattern")
+            .advice("LIKE takes a string literal, such as 'com.acme.%'"))
     }
 
     fn unary(&mut self) -> Result<Tall, ParseError> {
@@ -205,15 +189,23 @@ impl<'s> Parser<'s> {
                 return self.integer();
             }
             if sign == "+" {
-                return Err(self.error("an expression").advice("+ is a sign only right before digits"));
+                return Err(self
+                    .error("an expression")
+                    .advice("+ is a sign only right before digits"));
             }
             self.at += 1;
             let inner = self.nested(Self::unary)?;
-            return Ok(Tall { height: self.bounded(inner.height + 1)?, expr: Expr::Negate(Box::new(inner.expr)) });
+            return Ok(Tall {
+                height: self.bounded(inner.height + 1)?,
+                expr: Expr::Negate(Box::new(inner.expr)),
+            });
         }
         if self.eat_keyword("NOT") {
             let inner = self.nested(Self::unary)?;
-            return Ok(Tall { height: self.bounded(inner.height + 1)?, expr: Expr::Not(Box::new(inner.expr)) });
+            return Ok(Tall {
+                height: self.bounded(inner.height + 1)?,
+                expr: Expr::Not(Box::new(inner.expr)),
+            });
         }
         self.primary()
     }
@@ -224,11 +216,16 @@ impl<'s> Parser<'s> {
         let digits = &self.source[start..self.peek().end];
         let Ok(value) = digits.parse() else {
             let found = format!("`{}`", super::value::shorten(digits));
-            return Err(ParseError::at(self.source, start, &found, "an integer of 32 bits")
-                .advice("integers go from -2147483648 to 2147483647; compare longer numbers as strings"));
+            return Err(
+                ParseError::at(self.source, start, &found, "an integer of 32 bits")
+                    .advice("integers go from -2147483648 to 2147483647; compare longer numbers as strings"),
+            );
         };
         self.at += 1;
-        Ok(Tall { expr: Expr::Literal(Literal::Integer(value)), height: 1 })
+        Ok(Tall {
+            expr: Expr::Literal(Literal::Integer(value)),
+            height: 1,
+        })
     }
 
     fn primary(&mut self) -> Result<Tall, ParseError> {
@@ -266,9 +263,14 @@ impl<'s> Parser<'s> {
     }
 
     fn attribute(&mut self, expected: &str) -> Result<String, ParseError> {
-        let Kind::Word(word) = self.peek().kind else { return Err(self.error(expected)) };
+        let Kind::Word(word) = self.peek().kind else {
+            return Err(self.error(expected));
+        };
         if is_keyword(word) {
-            let advice = format!("{} is a word of the language and cannot name an attribute", word.to_ascii_uppercase());
+            let advice = format!(
+                "{} is a word of the language and cannot name an attribute",
+                word.to_ascii_uppercase()
+            );
             return Err(self.error(expected).advice(&advice));
         }
         if !word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
@@ -286,13 +288,22 @@ impl<'s> Parser<'s> {
 
     fn call(&mut self, word: &str) -> Result<Tall, ParseError> {
         if !word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_') || word.starts_with('_') {
-            return Err(self.error("the name of a function").advice("names of functions have letters and _ only"));
+            return Err(self
+                .error("the name of a function")
+                .advice("names of functions have letters and _ only"));
         }
         let at = Column(column(self.source, self.peek().start));
         self.at += 1;
         let args = self.list("arguments in parentheses", true)?;
         let height = self.bounded(args.height + 1)?;
-        Ok(Tall { expr: Expr::Call { name: word.to_ascii_uppercase(), args: args.items, at }, height })
+        Ok(Tall {
+            expr: Expr::Call {
+                name: word.to_ascii_uppercase(),
+                args: args.items,
+                at,
+            },
+            height,
+        })
     }
 
     fn list(&mut self, expected: &str, may_be_empty: bool) -> Result<List, ParseError> {
@@ -300,10 +311,15 @@ impl<'s> Parser<'s> {
         if !self.eat("(") {
             return Err(self.error(expected));
         }
-        let mut list = List { items: Vec::new(), height: 0 };
+        let mut list = List {
+            items: Vec::new(),
+            height: 0,
+        };
         if matches!(self.peek().kind, Kind::Symbol(")")) {
             if !may_be_empty {
-                return Err(self.error("an expression").advice("a set has at least one element"));
+                return Err(self
+                    .error("an expression")
+                    .advice("a set has at least one element"));
             }
             self.at += 1;
             return Ok(list);
@@ -325,15 +341,13 @@ impl<'s> Parser<'s> {
             return Ok(());
         }
         let at = column(self.source, self.tokens[open].start);
-        Err(self.error("an operator, `,` or `)`").advice(&format!("close the ( of column {at}")))
+        Err(self
+            .error("an operator, `,` or `)`")
+            .advice(&format!("close the ( of column {at}")))
     }
 }
 
 struct List {
     items: Vec<Expr>,
     height: usize,
-}
-
-fn is_keyword(word: &str) -> bool {
-    KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word))
 }

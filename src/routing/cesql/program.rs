@@ -6,6 +6,7 @@
 //! the string functions that build new text. Does not know syntax.
 
 use super::ast::Operator;
+use super::dynamic::{castable, compare_attribute};
 use super::error::{Cause, Fault};
 use super::functions;
 use super::like::Pattern;
@@ -16,6 +17,10 @@ pub(crate) type Name = Box<str>;
 
 /// A node that gives a Boolean.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "a comparison is named after the type that it compares"
+)]
 pub(crate) enum Bool {
     Const(bool),
     Attr(Name),
@@ -108,7 +113,10 @@ impl Equality {
     }
 }
 
-fn attribute<'a, E: Attributes + ?Sized>(name: &'a str, event: &'a E) -> Result<AttrValue<'a>, Fault<'a>> {
+pub(super) fn attribute<'a, E: Attributes + ?Sized>(
+    name: &'a str,
+    event: &'a E,
+) -> Result<AttrValue<'a>, Fault<'a>> {
     event.get(name).ok_or(Fault::new(Cause::Missing, name))
 }
 
@@ -149,11 +157,20 @@ impl Bool {
                     _ => order.is_ge(),
                 })
             }
-            Self::CompareAttr(how, left, right) => compare_attribute(left, right, event).map(|equal| how.of(equal)),
+            Self::CompareAttr(how, left, right) => {
+                compare_attribute(left, right, event).map(|equal| how.of(equal))
+            }
             Self::Like(how, inner, pattern) => Ok(how.of(pattern.matches(inner.text(event)?.as_str()))),
-            Self::InStr(how, left, set) => set.has_text(left.text(event)?.as_str(), event).map(|found| how.of(found)),
-            Self::InInt(how, left, set) => set.has_number(left.number(event)?, event).map(|found| how.of(found)),
-            Self::InBool(how, inner) => inner.1.has_boolean(inner.0.test(event)?, event).map(|found| how.of(found)),
+            Self::InStr(how, left, set) => set
+                .has_text(left.text(event)?.as_str(), event)
+                .map(|found| how.of(found)),
+            Self::InInt(how, left, set) => set
+                .has_number(left.number(event)?, event)
+                .map(|found| how.of(found)),
+            Self::InBool(how, inner) => inner
+                .1
+                .has_boolean(inner.0.test(event)?, event)
+                .map(|found| how.of(found)),
             Self::InAttr(how, name, sets) => {
                 let left = attribute(name, event)?;
                 let found = match value::type_of(left) {
@@ -179,7 +196,10 @@ impl Int {
                 let text = inner.text(event)?;
                 value::integer(text.as_str()).ok_or(Fault::new(Cause::Cast(Type::Integer), text.subject()))
             }
-            Self::Negate(inner) => inner.number(event)?.checked_neg().ok_or(Fault::new(Cause::Overflow, "")),
+            Self::Negate(inner) => inner
+                .number(event)?
+                .checked_neg()
+                .ok_or(Fault::new(Cause::Overflow, "")),
             Self::Arithmetic(first, rest) => {
                 let mut left = first.number(event)?;
                 for (operator, right) in rest {
@@ -191,7 +211,10 @@ impl Int {
                 let count = inner.text(event)?.as_str().chars().count();
                 i32::try_from(count).map_err(|_| Fault::new(Cause::Overflow, ""))
             }
-            Self::Absolute(inner) => inner.number(event)?.checked_abs().ok_or(Fault::new(Cause::Overflow, "")),
+            Self::Absolute(inner) => inner
+                .number(event)?
+                .checked_abs()
+                .ok_or(Fault::new(Cause::Overflow, "")),
         }
     }
 }
@@ -221,7 +244,10 @@ impl Str {
 
 impl Set<Str, Box<str>> {
     fn has_text<'a, E: Attributes + ?Sized>(&'a self, wanted: &str, event: &'a E) -> Result<bool, Fault<'a>> {
-        let mut found = self.constants.binary_search_by(|constant| (**constant).cmp(wanted)).is_ok();
+        let mut found = self
+            .constants
+            .binary_search_by(|constant| (**constant).cmp(wanted))
+            .is_ok();
         for other in &self.others {
             found |= other.text(event)?.as_str() == wanted;
         }
@@ -230,7 +256,11 @@ impl Set<Str, Box<str>> {
 }
 
 impl Set<Int, i32> {
-    fn has_number<'a, E: Attributes + ?Sized>(&'a self, wanted: i32, event: &'a E) -> Result<bool, Fault<'a>> {
+    fn has_number<'a, E: Attributes + ?Sized>(
+        &'a self,
+        wanted: i32,
+        event: &'a E,
+    ) -> Result<bool, Fault<'a>> {
         let mut found = self.constants.binary_search(&wanted).is_ok();
         for other in &self.others {
             found |= other.number(event)? == wanted;
@@ -240,7 +270,11 @@ impl Set<Int, i32> {
 }
 
 impl Set<Bool, bool> {
-    fn has_boolean<'a, E: Attributes + ?Sized>(&'a self, wanted: bool, event: &'a E) -> Result<bool, Fault<'a>> {
+    fn has_boolean<'a, E: Attributes + ?Sized>(
+        &'a self,
+        wanted: bool,
+        event: &'a E,
+    ) -> Result<bool, Fault<'a>> {
         let mut found = self.constants.contains(&wanted);
         for other in &self.others {
             found |= other.test(event)? == wanted;
@@ -249,72 +283,7 @@ impl Set<Bool, bool> {
     }
 }
 
-fn compare_attribute<'a, E: Attributes + ?Sized>(left: &'a Any, right: &'a str, event: &'a E) -> Result<bool, Fault<'a>> {
-    if let Any::Attr(name) = left {
-        // Both attributes must be there before either is cast.
-        attribute(name, event)?;
-    }
-    let right = attribute(right, event)?;
-    match value::type_of(right) {
-        Type::Boolean => Ok(left.boolean(event)? == value::attribute_boolean(right)?),
-        Type::Integer => Ok(left.integer(event)? == value::attribute_integer(right)?),
-        Type::String => Ok(left.string(event)?.as_str() == right.text),
-    }
-}
-
-fn castable<'a, E: Attributes + ?Sized>(inner: &'a Any, to: Type, event: &'a E) -> Result<bool, Fault<'a>> {
-    let cast = match to {
-        Type::Boolean => inner.boolean(event).map(|_| true),
-        Type::Integer => inner.integer(event).map(|_| true),
-        Type::String => Ok(true),
-    };
-    let own_cast = match inner {
-        Any::Str(_) | Any::Attr(_) => true,
-        Any::Bool(_) | Any::Int(_) => false,
-    };
-    match cast {
-        Err(Fault { cause: Cause::Cast(_), .. }) if own_cast => match inner {
-            // The fault may be from within the text's own computation, which is a fault still.
-            Any::Str(node) => node.text(event).map(|_| false),
-            _ => Ok(false),
-        },
-        other => other,
-    }
-}
-
-impl Any {
-    fn boolean<'a, E: Attributes + ?Sized>(&'a self, event: &'a E) -> Result<bool, Fault<'a>> {
-        match self {
-            Self::Bool(node) => node.test(event),
-            Self::Int(node) => node.number(event).map(|n| n != 0),
-            Self::Str(node) => to_boolean(&node.text(event)?),
-            Self::Attr(name) => value::attribute_boolean(attribute(name, event)?),
-        }
-    }
-
-    fn integer<'a, E: Attributes + ?Sized>(&'a self, event: &'a E) -> Result<i32, Fault<'a>> {
-        match self {
-            Self::Bool(node) => node.test(event).map(i32::from),
-            Self::Int(node) => node.number(event),
-            Self::Str(node) => {
-                let text = node.text(event)?;
-                value::integer(text.as_str()).ok_or(Fault::new(Cause::Cast(Type::Integer), text.subject()))
-            }
-            Self::Attr(name) => value::attribute_integer(attribute(name, event)?),
-        }
-    }
-
-    fn string<'a, E: Attributes + ?Sized>(&'a self, event: &'a E) -> Result<Text<'a>, Fault<'a>> {
-        match self {
-            Self::Bool(node) => node.test(event).map(Text::of_boolean),
-            Self::Int(node) => node.number(event).map(Text::of_integer),
-            Self::Str(node) => node.text(event),
-            Self::Attr(name) => attribute(name, event).map(|value| Text::Borrowed(value.text)),
-        }
-    }
-}
-
-fn to_boolean<'a>(text: &Text<'a>) -> Result<bool, Fault<'a>> {
+pub(super) fn to_boolean<'a>(text: &Text<'a>) -> Result<bool, Fault<'a>> {
     value::boolean(text.as_str()).ok_or(Fault::new(Cause::Cast(Type::Boolean), text.subject()))
 }
 

@@ -28,7 +28,8 @@ fn literal() -> impl Strategy<Value = Expr> {
 
 fn operators() -> impl Strategy<Value = &'static [Operator]> {
     use Operator::{
-        Add, And, Divide, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Multiply, NotEqual, Or, Remainder, Subtract, Xor,
+        Add, And, Divide, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Multiply, NotEqual, Or,
+        Remainder, Subtract, Xor,
     };
     const LEVELS: [&[Operator]; 4] = [
         &[And, Or, Xor],
@@ -41,19 +42,41 @@ fn operators() -> impl Strategy<Value = &'static [Operator]> {
 
 /// Any expression that a text could have been parsed to.
 pub(crate) fn expr() -> impl Strategy<Value = Expr> {
-    let leaf = prop_oneof![literal(), name().prop_map(Expr::Attribute), name().prop_map(Expr::Exists)];
+    let leaf = prop_oneof![
+        literal(),
+        name().prop_map(Expr::Attribute),
+        name().prop_map(Expr::Exists)
+    ];
     leaf.prop_recursive(5, 40, 4, |inner| {
         let boxed = inner.clone().prop_map(Box::new);
-        let function = prop::sample::select(vec!["ABS", "LENGTH", "CONCAT_WS", "LEFT", "SUBSTRING", "IS_INT", "NOSUCH"]);
+        let function = prop::sample::select(vec![
+            "ABS",
+            "LENGTH",
+            "CONCAT_WS",
+            "LEFT",
+            "SUBSTRING",
+            "IS_INT",
+            "NOSUCH",
+        ]);
         prop_oneof![
             boxed.clone().prop_map(Expr::Not),
             boxed.clone().prop_map(Expr::Negate),
-            (boxed.clone(), text(), any::<bool>())
-                .prop_map(|(value, pattern, negated)| Expr::Like { value, pattern, negated }),
-            (boxed.clone(), prop::collection::vec(inner.clone(), 1..4), any::<bool>())
+            (boxed.clone(), text(), any::<bool>()).prop_map(|(value, pattern, negated)| Expr::Like {
+                value,
+                pattern,
+                negated
+            }),
+            (
+                boxed.clone(),
+                prop::collection::vec(inner.clone(), 1..4),
+                any::<bool>()
+            )
                 .prop_map(|(value, set, negated)| Expr::In { value, set, negated }),
-            (function, prop::collection::vec(inner.clone(), 0..4))
-                .prop_map(|(name, args)| Expr::Call { name: name.into(), args, at: Column(1) }),
+            (function, prop::collection::vec(inner.clone(), 0..4)).prop_map(|(name, args)| Expr::Call {
+                name: name.into(),
+                args,
+                at: Column(1)
+            }),
             operators().prop_flat_map(move |level| {
                 let pair = (prop::sample::select(level), inner.clone());
                 (boxed.clone(), prop::collection::vec(pair, 1..4))
@@ -124,18 +147,32 @@ fn hide_literals(expr: &Expr, event: &mut Fields, hidden: &mut usize) -> Expr {
         Expr::Attribute(_) | Expr::Exists(_) => expr.clone(),
         Expr::Not(inner) => Expr::Not(each(inner).into()),
         Expr::Negate(inner) => Expr::Negate(each(inner).into()),
-        Expr::Like { value, pattern, negated } => {
-            Expr::Like { value: each(value).into(), pattern: pattern.clone(), negated: *negated }
-        }
-        Expr::In { value, set, negated } => {
-            Expr::In { value: each(value).into(), set: set.iter().map(each).collect(), negated: *negated }
-        }
-        Expr::Call { name, args, at } => {
-            Expr::Call { name: name.clone(), args: args.iter().map(each).collect(), at: *at }
-        }
+        Expr::Like {
+            value,
+            pattern,
+            negated,
+        } => Expr::Like {
+            value: each(value).into(),
+            pattern: pattern.clone(),
+            negated: *negated,
+        },
+        Expr::In { value, set, negated } => Expr::In {
+            value: each(value).into(),
+            set: set.iter().map(each).collect(),
+            negated: *negated,
+        },
+        Expr::Call { name, args, at } => Expr::Call {
+            name: name.clone(),
+            args: args.iter().map(each).collect(),
+            at: *at,
+        },
         Expr::Chain(chain) => Expr::Chain(Chain {
             first: each(&chain.first).into(),
-            rest: chain.rest.iter().map(|(operator, expr)| (*operator, each(expr))).collect(),
+            rest: chain
+                .rest
+                .iter()
+                .map(|(operator, expr)| (*operator, each(expr)))
+                .collect(),
         }),
     }
 }
@@ -144,9 +181,16 @@ fn hide_literals(expr: &Expr, event: &mut Fields, hidden: &mut usize) -> Expr {
 fn hostile_depth_and_length_are_refused_before_they_recurse() {
     let n = LENGTH_MAX / 4;
     let ladders = [
-        "(".repeat(n), format!("{}1{}", "(".repeat(n), ")".repeat(n)), "NOT ".repeat(n), "-".repeat(n), "ABS(".repeat(n),
-        "1 IN (".repeat(n / 2), format!("x{}", " LIKE 'a'".repeat(n / 3)), format!("1{}", " = 1".repeat(n / 2)),
-        format!("1{}", " IN (1)".repeat(n / 2)), "x".repeat(LENGTH_MAX + 1),
+        "(".repeat(n),
+        format!("{}1{}", "(".repeat(n), ")".repeat(n)),
+        "NOT ".repeat(n),
+        "-".repeat(n),
+        "ABS(".repeat(n),
+        "1 IN (".repeat(n / 2),
+        format!("x{}", " LIKE 'a'".repeat(n / 3)),
+        format!("1{}", " = 1".repeat(n / 2)),
+        format!("1{}", " IN (1)".repeat(n / 2)),
+        "x".repeat(LENGTH_MAX + 1),
     ];
     for ladder in ladders {
         let error = parse(&ladder).unwrap_err().to_string();
@@ -156,9 +200,18 @@ fn hostile_depth_and_length_are_refused_before_they_recurse() {
 
 #[test]
 fn the_deepest_nesting_is_read_printed_and_evaluated() {
-    for (open, leaf, close) in [("(", "1", ")"), ("NOT ", "TRUE", ""), ("-", "x", ""), ("LENGTH(", "x", ")"), ("1 + (", "1", ")")] {
+    for (open, leaf, close) in [
+        ("(", "1", ")"),
+        ("NOT ", "TRUE", ""),
+        ("-", "x", ""),
+        ("LENGTH(", "x", ")"),
+        ("1 + (", "1", ")"),
+    ] {
         let text = |depth| format!("{}{leaf}{}", open.repeat(depth), close.repeat(depth));
-        let deepest = (1..=DEPTH_MAX).rev().find(|depth| parse(&text(*depth)).is_ok()).unwrap();
+        let deepest = (1..=DEPTH_MAX)
+            .rev()
+            .find(|depth| parse(&text(*depth)).is_ok())
+            .unwrap();
         assert!(deepest >= DEPTH_MAX / 2, "{open} nests {deepest} deep");
         let expr = parse(&text(deepest)).unwrap();
         assert_eq!(parse(&expr.to_string()).unwrap(), expr);
@@ -170,24 +223,56 @@ fn the_deepest_nesting_is_read_printed_and_evaluated() {
 fn a_long_chain_side_by_side_is_not_deep() {
     let text = vec!["subject = 'a'"; 2_000].join(" OR ");
     let expr = parse(&text).unwrap();
-    let value = Expression::new(&expr).evaluate(&Fields::of(&[("subject", "b")])).value;
+    let value = Expression::new(&expr)
+        .evaluate(&Fields::of(&[("subject", "b")]))
+        .value;
     assert_eq!(value, super::Value::Boolean(false));
 }
 
 #[test]
 fn a_parse_error_says_where_what_and_what_to_write() {
     let cases = [
-        ("type == 'a'", "column 6: found `==`, expected an operator; write ="),
-        ("ž = 1", "column 1: found `ž`, expected an attribute, a value or an operator"),
+        (
+            "type == 'a'",
+            "column 6: found `==`, expected an operator; write =",
+        ),
+        (
+            "ž = 1",
+            "column 1: found `ž`, expected an attribute, a value or an operator",
+        ),
         ("'žž' &&", "column 6: found `&&`, expected an operator; write AND"),
-        ("Type = 'a'", "column 1: found `Type`, expected the name of an attribute; names of attributes are in lower case: write type"),
-        ("type = 'a", "column 8: found a string that has no end, expected a closing '; close it with ', and write \\' for a quote within"),
-        ("(a = 1", "column 7: found the end of the expression, expected an operator, `,` or `)`; close the ( of column 1"),
-        ("a LIKE 5", "column 8: found `5`, expected a quoted pattern; LIKE takes a string literal, such as 'com.acme.%'"),
-        ("a = 1)", "column 6: found `)`, expected the end of the expression; remove the ), or open it before"),
-        ("a = 3000000000", "column 5: found `3000000000`, expected an integer of 32 bits; integers go from -2147483648 to 2147483647; compare longer numbers as strings"),
-        ("a IN ()", "column 7: found `)`, expected an expression; a set has at least one element"),
-        ("a = 1 b", "column 7: found `b`, expected an operator or the end of the expression"),
+        (
+            "Type = 'a'",
+            "column 1: found `Type`, expected the name of an attribute; names of attributes are in lower case: write type",
+        ),
+        (
+            "type = 'a",
+            "column 8: found a string that has no end, expected a closing '; close it with ', and write \\' for a quote within",
+        ),
+        (
+            "(a = 1",
+            "column 7: found the end of the expression, expected an operator, `,` or `)`; close the ( of column 1",
+        ),
+        (
+            "a LIKE 5",
+            "column 8: found `5`, expected a quoted pattern; LIKE takes a string literal, such as 'com.acme.%'",
+        ),
+        (
+            "a = 1)",
+            "column 6: found `)`, expected the end of the expression; remove the ), or open it before",
+        ),
+        (
+            "a = 3000000000",
+            "column 5: found `3000000000`, expected an integer of 32 bits; integers go from -2147483648 to 2147483647; compare longer numbers as strings",
+        ),
+        (
+            "a IN ()",
+            "column 7: found `)`, expected an expression; a set has at least one element",
+        ),
+        (
+            "a = 1 b",
+            "column 7: found `b`, expected an operator or the end of the expression",
+        ),
     ];
     for (text, want) in cases {
         assert_eq!(parse(text).unwrap_err().to_string(), want, "{text}");

@@ -47,12 +47,16 @@ impl Bool {
                     rest.iter().for_each(|(_, node)| node.attributes(reach, into));
                 }
             }
-            Self::CompareStr(_, left, right) => [left, right].iter().for_each(|side| side.attributes(reach, into)),
+            Self::CompareStr(_, left, right) => {
+                [left, right].iter().for_each(|side| side.attributes(reach, into))
+            }
             Self::CompareBool(_, sides) => {
                 sides.0.attributes(reach, into);
                 sides.1.attributes(reach, into);
             }
-            Self::CompareInt(_, left, right) => [left, right].iter().for_each(|side| side.attributes(reach, into)),
+            Self::CompareInt(_, left, right) => {
+                [left, right].iter().for_each(|side| side.attributes(reach, into))
+            }
             Self::CompareAttr(_, left, right) => {
                 left.attributes(reach, into);
                 into.push(right);
@@ -67,11 +71,18 @@ impl Bool {
             }
             Self::InBool(_, inner) => {
                 inner.0.attributes(reach, into);
-                inner.1.others.iter().for_each(|node| node.attributes(reach, into));
+                inner
+                    .1
+                    .others
+                    .iter()
+                    .for_each(|node| node.attributes(reach, into));
             }
             Self::InAttr(_, name, sets) => {
                 into.push(name);
-                sets.strings.others.iter().for_each(|node| node.attributes(reach, into));
+                sets.strings
+                    .others
+                    .iter()
+                    .for_each(|node| node.attributes(reach, into));
             }
             Self::Castable(inner, _) => inner.attributes(reach, into),
         }

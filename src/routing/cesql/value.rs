@@ -79,9 +79,8 @@ impl Text<'_> {
         match self {
             Self::Borrowed(text) => text,
             Self::Owned(text) => text,
-            Self::Number(digits, start) => {
-                std::str::from_utf8(&digits[usize::from(*start)..]).expect("only ASCII digits and a sign are written")
-            }
+            Self::Number(digits, start) => std::str::from_utf8(&digits[usize::from(*start)..])
+                .expect("only ASCII digits and a sign are written"),
         }
     }
 }

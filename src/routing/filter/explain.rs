@@ -55,14 +55,28 @@ impl Explanation {
     }
 
     fn new(part: String, outcome: Outcome) -> Self {
-        Self { part, outcome, reason: None, error: None, missing: Vec::new(), parts: Vec::new() }
+        Self {
+            part,
+            outcome,
+            reason: None,
+            error: None,
+            missing: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 
     fn of_parts(part: impl Into<String>, outcome: Outcome, parts: Vec<Self>) -> Self {
-        let mut missing: Vec<_> = parts.iter().flat_map(|part| part.missing.iter().cloned()).collect();
+        let mut missing: Vec<_> = parts
+            .iter()
+            .flat_map(|part| part.missing.iter().cloned())
+            .collect();
         missing.sort_unstable();
         missing.dedup();
-        Self { missing, parts, ..Self::new(part.into(), outcome) }
+        Self {
+            missing,
+            parts,
+            ..Self::new(part.into(), outcome)
+        }
     }
 
     fn write(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
@@ -77,7 +91,9 @@ impl Explanation {
             f.write_str(" (not evaluated)")?;
         }
         self.error.iter().try_for_each(|error| write!(f, ": {error}"))?;
-        self.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))?;
+        self.reason
+            .iter()
+            .try_for_each(|reason| write!(f, ": {reason}"))?;
         self.parts.iter().try_for_each(|part| {
             f.write_str("\n")?;
             part.write(f, depth + 1)
@@ -92,13 +108,20 @@ impl Display for Explanation {
 }
 
 fn outcome(matched: bool) -> Outcome {
-    if matched { Outcome::Matched } else { Outcome::NotMatched }
+    if matched {
+        Outcome::Matched
+    } else {
+        Outcome::NotMatched
+    }
 }
 
 pub(super) fn explain<E: Attributes + ?Sized>(node: &Node, event: &E) -> Explanation {
     match node {
         Node::Text(affix, texts) => {
-            let mut parts: Vec<_> = texts.iter().map(|(name, text)| compare(*affix, name, text, event)).collect();
+            let mut parts: Vec<_> = texts
+                .iter()
+                .map(|(name, text)| compare(*affix, name, text, event))
+                .collect();
             if parts.len() == 1 {
                 return parts.remove(0);
             }
@@ -156,7 +179,10 @@ fn explain_sql<E: Attributes + ?Sized>(sql: &Sql, event: &E) -> Explanation {
         return flag;
     }
     let inner = explain_expr(&sql.expr, event);
-    Explanation { part: format!("sql {}", inner.part), ..inner }
+    Explanation {
+        part: format!("sql {}", inner.part),
+        ..inner
+    }
 }
 
 fn explain_expr<E: Attributes + ?Sized>(expr: &Expr, event: &E) -> Explanation {
@@ -186,18 +212,28 @@ fn explain_expr<E: Attributes + ?Sized>(expr: &Expr, event: &E) -> Explanation {
 }
 
 /// The next operand of a chain, and what the chain amounts to after it.
-fn step<E: Attributes + ?Sized>(so_far: Outcome, operator: Operator, operand: &Expr, event: &E) -> (Explanation, Outcome) {
+fn step<E: Attributes + ?Sized>(
+    so_far: Outcome,
+    operator: Operator,
+    operand: &Expr,
+    event: &E,
+) -> (Explanation, Outcome) {
     let decided = match so_far {
         Outcome::Matched => operator == Operator::Or,
         Outcome::NotMatched => operator == Operator::And,
         Outcome::Failed | Outcome::Skipped => true,
     };
     if decided {
-        return (Explanation::new(shorten(&operand.to_string()), Outcome::Skipped), so_far);
+        return (
+            Explanation::new(shorten(&operand.to_string()), Outcome::Skipped),
+            so_far,
+        );
     }
     let explanation = explain_expr(operand, event);
     let after = match explanation.outcome {
-        Outcome::Matched | Outcome::NotMatched if operator == Operator::Xor => outcome(so_far != explanation.outcome),
+        Outcome::Matched | Outcome::NotMatched if operator == Operator::Xor => {
+            outcome(so_far != explanation.outcome)
+        }
         other => other,
     };
     (explanation, after)

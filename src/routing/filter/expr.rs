@@ -80,7 +80,9 @@ impl<'de> Visitor<'de> for OneDialect {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FilterExpr, A::Error> {
         let Some(dialect) = map.next_key::<String>()? else {
-            return Err(A::Error::custom(format_args!("an empty filter: write one of {DIALECTS}")));
+            return Err(A::Error::custom(format_args!(
+                "an empty filter: write one of {DIALECTS}"
+            )));
         };
         let filter = match dialect.as_str() {
             "exact" => FilterExpr::Exact(map.next_value()?),
@@ -90,7 +92,11 @@ impl<'de> Visitor<'de> for OneDialect {
             "any" => FilterExpr::Any(map.next_value()?),
             "not" => FilterExpr::Not(map.next_value()?),
             "sql" => FilterExpr::Sql(map.next_value()?),
-            _ => return Err(A::Error::custom(format_args!("unknown filter dialect `{dialect}`: write one of {DIALECTS}"))),
+            _ => {
+                return Err(A::Error::custom(format_args!(
+                    "unknown filter dialect `{dialect}`: write one of {DIALECTS}"
+                )));
+            }
         };
         match map.next_key::<String>()? {
             None => Ok(filter),

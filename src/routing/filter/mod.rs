@@ -11,7 +11,9 @@ mod never;
 mod shape;
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod generators;
+#[cfg(test)]
+mod tests;
 
 pub use compile::{DEPTH_MAX, FilterError};
 pub use explain::{Explanation, Outcome};
@@ -113,9 +115,9 @@ impl Predicate {
 impl Node {
     fn matches<E: Attributes + ?Sized>(&self, event: &E) -> bool {
         match self {
-            Self::Text(affix, texts) => {
-                texts.iter().all(|(name, text)| event.get(name).is_some_and(|found| affix.fits(found.text, text)))
-            }
+            Self::Text(affix, texts) => texts
+                .iter()
+                .all(|(name, text)| event.get(name).is_some_and(|found| affix.fits(found.text, text))),
             Self::All(nodes) => nodes.iter().all(|node| node.matches(event)),
             Self::Any(nodes) => nodes.iter().any(|node| node.matches(event)),
             Self::Not(node) => !node.matches(event),
@@ -137,7 +139,9 @@ impl Sql {
     fn matches<E: Attributes + ?Sized>(&self, event: &E) -> bool {
         match &self.test {
             Test::Program(program) => program.test(event).unwrap_or(false),
-            Test::Flag(name) => event.get(name).is_some_and(|found| found.kind == AttrKind::Boolean && found.text == "true"),
+            Test::Flag(name) => event
+                .get(name)
+                .is_some_and(|found| found.kind == AttrKind::Boolean && found.text == "true"),
         }
     }
 }

@@ -30,19 +30,32 @@ fn contradiction<'p>(shape: &Shape<'p>, mut known: Known<'p>) -> Option<String> 
     add(shape, &mut known, &mut alternatives).err().or_else(|| {
         alternatives.into_iter().find_map(|branches| {
             // Every branch must fail; the last reason stands for all of them.
-            let reasons: Option<Vec<_>> = branches.iter().map(|branch| contradiction(branch, known.clone())).collect();
+            let reasons: Option<Vec<_>> = branches
+                .iter()
+                .map(|branch| contradiction(branch, known.clone()))
+                .collect();
             let last = reasons?.pop()?;
-            Some(if branches.len() == 1 { last } else { format!("no alternative can match: {last}") })
+            Some(if branches.len() == 1 {
+                last
+            } else {
+                format!("no alternative can match: {last}")
+            })
         })
     })
 }
 
 /// Adds what holds for sure, and puts alternatives aside until all of it is known.
-fn add<'s, 'p>(shape: &'s Shape<'p>, known: &mut Known<'p>, alternatives: &mut Vec<&'s [Shape<'p>]>) -> Result<(), String> {
+fn add<'s, 'p>(
+    shape: &'s Shape<'p>,
+    known: &mut Known<'p>,
+    alternatives: &mut Vec<&'s [Shape<'p>]>,
+) -> Result<(), String> {
     match shape {
         Shape::Unknown => Ok(()),
         Shape::Never(reason) => Err(reason.clone()),
-        Shape::And(shapes) => shapes.iter().try_for_each(|shape| add(shape, known, alternatives)),
+        Shape::And(shapes) => shapes
+            .iter()
+            .try_for_each(|shape| add(shape, known, alternatives)),
         Shape::Or(shapes) => {
             alternatives.push(shapes);
             Ok(())
@@ -51,13 +64,19 @@ fn add<'s, 'p>(shape: &'s Shape<'p>, known: &mut Known<'p>, alternatives: &mut V
             let facts = known.entry(name).or_default();
             facts.present = true;
             let before = facts.one_of.replace(match &facts.one_of {
-                Some(allowed) => texts.iter().copied().filter(|text| allowed.contains(text)).collect(),
+                Some(allowed) => texts
+                    .iter()
+                    .copied()
+                    .filter(|text| allowed.contains(text))
+                    .collect(),
                 None => texts.clone(),
             });
             match (before, facts.one_of.as_deref()) {
-                (Some(before), Some([])) => {
-                    Err(format!("`{name}` cannot be both {} and {}", any_of(&before), any_of(texts)))
-                }
+                (Some(before), Some([])) => Err(format!(
+                    "`{name}` cannot be both {} and {}",
+                    any_of(&before),
+                    any_of(texts)
+                )),
                 _ => facts.check(name),
             }
         }
@@ -110,7 +129,9 @@ impl Facts<'_> {
         if self.present && self.absent {
             return Err(format!("`{name}` cannot be both there and absent"));
         }
-        let Some(allowed) = &mut self.one_of else { return Ok(()) };
+        let Some(allowed) = &mut self.one_of else {
+            return Ok(());
+        };
         let before = any_of(allowed);
         let (prefix, suffix) = (self.prefix.unwrap_or(""), self.suffix.unwrap_or(""));
         allowed.retain(|text| text.starts_with(prefix) && text.ends_with(suffix));

@@ -59,7 +59,9 @@ fn of_negation(node: &Node) -> Shape<'_> {
     match node {
         Node::Not(inner) => of_node(inner),
         Node::Sql(sql) => match &sql.test {
-            Test::Program(Bool::Const(true)) => Shape::Never("`not` of an expression that is always true".into()),
+            Test::Program(Bool::Const(true)) => {
+                Shape::Never("`not` of an expression that is always true".into())
+            }
             Test::Program(Bool::Exists(name)) => Shape::Absent(name),
             _ => Shape::Unknown,
         },
@@ -85,23 +87,35 @@ fn of_program(program: &Bool) -> Shape<'_> {
             _ => Shape::Unknown,
         },
         Bool::CompareStr(Equality::Equal, Str::Attr(name), Str::Const(text))
-        | Bool::CompareStr(Equality::Equal, Str::Const(text), Str::Attr(name)) => Shape::OneOf(name, vec![text]),
+        | Bool::CompareStr(Equality::Equal, Str::Const(text), Str::Attr(name)) => {
+            Shape::OneOf(name, vec![text])
+        }
         Bool::InStr(Equality::Equal, Str::Attr(name), set) if set.others.is_empty() => {
             Shape::OneOf(name, set.constants.iter().map(|text| &**text).collect())
         }
         Bool::Like(Equality::Equal, Str::Attr(name), pattern) => match pattern.literal() {
             Some(text) => Shape::OneOf(name, vec![text]),
-            None => Shape::And(vec![Shape::Prefix(name, pattern.prefix()), Shape::Suffix(name, pattern.suffix())]),
+            None => Shape::And(vec![
+                Shape::Prefix(name, pattern.prefix()),
+                Shape::Suffix(name, pattern.suffix()),
+            ]),
         },
         Bool::CompareInt(operator, Int::Attr(name), Int::Const(bound)) => between(name, *operator, *bound),
-        Bool::CompareInt(operator, Int::Const(bound), Int::Attr(name)) => between(name, mirrored(*operator), *bound),
+        Bool::CompareInt(operator, Int::Const(bound), Int::Attr(name)) => {
+            between(name, mirrored(*operator), *bound)
+        }
         _ => Shape::Unknown,
     };
     // Whatever is evaluated in any case must be there, or the evaluation fails.
     let mut names = Names::new();
     program.attributes(Reach::Required, &mut names);
     let mut all = vec![own];
-    all.extend(names.into_iter().filter(|name| !REQUIRED.contains(name)).map(Shape::Present));
+    all.extend(
+        names
+            .into_iter()
+            .filter(|name| !REQUIRED.contains(name))
+            .map(Shape::Present),
+    );
     Shape::And(all)
 }
 
@@ -124,8 +138,19 @@ fn of_chain<'p>(first: &'p Bool, rest: &'p [(Operator, Bool)]) -> Shape<'p> {
             }
             (operator, left) => {
                 changes += 1;
-                let both = vec![if changes > CHANGES_MAX { Shape::Unknown } else { left }, right];
-                if *operator == Operator::And { Shape::And(both) } else { Shape::Or(both) }
+                let both = vec![
+                    if changes > CHANGES_MAX {
+                        Shape::Unknown
+                    } else {
+                        left
+                    },
+                    right,
+                ];
+                if *operator == Operator::And {
+                    Shape::And(both)
+                } else {
+                    Shape::Or(both)
+                }
             }
         }
     })

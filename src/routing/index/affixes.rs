@@ -36,15 +36,28 @@ impl Affixes {
             {
                 shorter = entries[at].shorter;
             }
-            entries.push(Entry { text: text.into(), rules: rules.into(), shorter });
+            entries.push(Entry {
+                text: text.into(),
+                rules: rules.into(),
+                shorter,
+            });
         }
         // Of sorted texts the first and the last differ the most.
         let common = match (entries.first(), entries.last()) {
-            (Some(first), Some(last)) => first.text.iter().zip(&last.text).take_while(|(a, b)| a == b).count(),
+            (Some(first), Some(last)) => first
+                .text
+                .iter()
+                .zip(&last.text)
+                .take_while(|(a, b)| a == b)
+                .count(),
             _ => 0,
         };
         let heads = entries.iter().map(|entry| head(&entry.text[common..])).collect();
-        Self { common, heads, entries: entries.into() }
+        Self {
+            common,
+            heads,
+            entries: entries.into(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

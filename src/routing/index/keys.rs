@@ -43,8 +43,15 @@ pub(super) fn paths(rules: &[Rule]) -> Vec<Option<Path<'_>>> {
     for key in offers.iter().flatten().flatten() {
         *uses.entry(*key).or_default() += 1;
     }
-    let cost = |path: &Path<'_>| path.iter().map(|key| uses[key] * (key.kind as usize + 1)).sum::<usize>();
-    offers.into_iter().map(|offer| offer.into_iter().min_by_key(cost)).collect()
+    let cost = |path: &Path<'_>| {
+        path.iter()
+            .map(|key| uses[key] * (key.kind as usize + 1))
+            .sum::<usize>()
+    };
+    offers
+        .into_iter()
+        .map(|offer| offer.into_iter().min_by_key(cost))
+        .collect()
 }
 
 /// The paths that a shape offers.
@@ -55,7 +62,16 @@ fn offered(shape: Shape<'_>) -> Vec<Path<'_>> {
         Shape::Never(_) => vec![Vec::new()],
         Shape::OneOf(_, texts) if texts.len() > KEYS_MAX => Vec::new(),
         Shape::OneOf(name, texts) => {
-            vec![texts.into_iter().map(|text| Key { name, kind: Kind::Exact, text }).collect()]
+            vec![
+                texts
+                    .into_iter()
+                    .map(|text| Key {
+                        name,
+                        kind: Kind::Exact,
+                        text,
+                    })
+                    .collect(),
+            ]
         }
         Shape::Prefix(_, "") | Shape::Suffix(_, "") => Vec::new(),
         Shape::Prefix(name, text) => key(name, Kind::Prefix, text),
@@ -77,7 +93,11 @@ fn offered(shape: Shape<'_>) -> Vec<Path<'_>> {
             }
             all.sort_unstable();
             all.dedup();
-            if all.len() > KEYS_MAX { Vec::new() } else { vec![all] }
+            if all.len() > KEYS_MAX {
+                Vec::new()
+            } else {
+                vec![all]
+            }
         }
     }
 }

@@ -1,0 +1,45 @@
+# Thin names for what the tools do. `make run` needs Rust and a C++ compiler; `make test` fetches all else it needs.
+# The flags of clippy, docs and test agree, so that nothing is compiled twice.
+
+ALL := --locked --workspace --all-features
+
+.PHONY: help run test ci bench setup fmt format clippy docs deny advisories
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+run: ## build weft and run routes.example.yaml
+	@tools/setup.sh build
+	cargo run --locked --release --bin weft -- run routes.example.yaml
+
+test: ## every test, with a real Kafka broker
+	@tools/test.sh
+
+ci: ## what the continuous integration runs
+	@.ci/run
+
+bench: ## the micro benchmarks
+	@tools/setup.sh build
+	cargo bench --locked -p weft --bench '*'
+
+setup: ## install and fetch what the tests need
+	@tools/setup.sh test
+
+fmt: ## check the format
+	cargo fmt --all --check
+
+format: ## write the format
+	cargo fmt --all
+
+clippy: ## the lints, with warnings as errors
+	cargo clippy $(ALL) --all-targets -- -D warnings
+
+docs: ## the API documentation, with warnings as errors
+	RUSTDOCFLAGS="-D warnings" cargo doc $(ALL) --no-deps --document-private-items
+
+deny: ## licences, sources and bans of the dependencies
+	@tools/deny.sh bans licenses sources
+
+# Apart from `deny`, since it fetches the advisory database from GitHub, which a closed network does not reach.
+advisories: ## known vulnerabilities of the dependencies (needs GitHub)
+	@tools/deny.sh advisories

@@ -1,0 +1,260 @@
+//! The living whole: ingresses, destinations and the wiring between them.
+//!
+//! Owns: every task of the router but the listeners of `admin`. First start and reload take the same path: a
+//! [`spec::Spec`] is built into a wiring (pure), what is new is spawned, what is unchanged is left alone.
+//! Invariants
+//! - An ingress that did not change is never reopened; a destination that did not change keeps its client.
+//! - A lane belongs to its ingress: a route that goes ends none (DESIGN section 4, Reload).
+//!
+//! Does not know: YAML, HTTP endpoints, signals.
+
+pub mod build;
+pub mod reload;
+pub mod report;
+pub mod spec;
+pub mod supervise;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use crate::delivery::destination::Destination;
+use crate::delivery::origin::Port;
+use crate::lane::admit::{CurrentGate, Gate};
+use crate::lane::budget::Budget;
+use crate::lane::stream::Pulse;
+use crate::metrics::Metrics;
+use build::Built;
+use report::{Board, Post};
+use spec::Spec;
+use supervise::{RunningEgress, RunningIngress};
+
+/// How often every destination is looked over for what has expired or has somewhere better to go.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// How often a drain looks whether it is done.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long stopped connectors may take to return before their tasks are cancelled.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct Topology {
+    metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
+    board: Arc<Board>,
+    ingresses: BTreeMap<Arc<str>, Ingress>,
+    destinations: BTreeMap<Arc<str>, Egress>,
+    /// What [`Topology::sweep`] goes over; shared with the task that does it.
+    swept: Arc<ArcSwap<Vec<Arc<Destination>>>>,
+    janitor: tokio::task::JoinHandle<()>,
+    seed: u64,
+}
+
+struct Ingress {
+    number: u16,
+    port: Arc<Port>,
+    gate: CurrentGate,
+    pulse: Arc<Pulse>,
+    fingerprint: String,
+    running: RunningIngress,
+}
+
+struct Egress {
+    destination: Arc<Destination>,
+    fingerprint: String,
+    running: RunningEgress,
+}
+
+impl Topology {
+    /// Builds and starts everything in `spec`. Must be called within a tokio runtime. `seed` makes jitter repeatable.
+    ///
+    /// # Errors
+    /// One line for an operator: what could not be built.
+    pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
+        let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let mut topology = Topology {
+            budget: Budget::new(spec.budget),
+            board: Arc::new(Board::default()),
+            ingresses: BTreeMap::new(),
+            destinations: BTreeMap::new(),
+            janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept))),
+            swept,
+            metrics,
+            seed,
+        };
+        topology.metrics.process().budget_bytes.set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
+        topology.apply(spec)?;
+        Ok(topology)
+    }
+
+    /// What admin shows; stays valid through reloads.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// The byte budget.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// A destination by name.
+    #[must_use]
+    pub fn destination(&self, name: &str) -> Option<&Arc<Destination>> {
+        self.destinations.get(name).map(|egress| &egress.destination)
+    }
+
+    /// Events that came in and are not settled.
+    #[must_use]
+    pub fn unsettled(&self) -> u64 {
+        let load = |ingress: &Ingress| ingress.pulse.unsettled.load(std::sync::atomic::Ordering::Relaxed);
+        self.ingresses.values().map(load).sum()
+    }
+
+    /// Takes nothing more in and waits until everything is settled, at most until `deadline` (C29). `tell` hears now
+    /// and then how many events are waited for. Returns what is left.
+    pub async fn drain(&self, deadline: Instant, mut tell: impl FnMut(u64)) -> u64 {
+        for ingress in self.ingresses.values() {
+            ingress.running.drain();
+        }
+        let mut told = None;
+        loop {
+            let left = self.unsettled();
+            if left == 0 || Instant::now() >= deadline {
+                return left;
+            }
+            if told.is_none_or(|at: Instant| at.elapsed() >= Duration::from_secs(1)) {
+                told = Some(Instant::now());
+                tell(left);
+            }
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// Ends everything: ingresses first, so that what is unsettled is released to its senders.
+    pub async fn stop(mut self) {
+        let ingresses = std::mem::take(&mut self.ingresses);
+        let ends = ingresses.into_values().map(|ingress| ingress.running.stop(STOP_GRACE));
+        join_all(ends).await;
+        let destinations = std::mem::take(&mut self.destinations);
+        let ends = destinations.into_values().map(|egress| async move {
+            egress.running.stop(STOP_GRACE).await;
+            egress.destination.purge();
+        });
+        join_all(ends).await;
+        self.janitor.abort();
+    }
+
+    /// Brings what runs into line with `spec`. Everything that can fail happens before anything is touched.
+    fn apply(&mut self, spec: Spec) -> Result<(), String> {
+        let numbers = self.numbers(&spec);
+        let existing = self.destinations.iter().map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
+        let Built { wiring, policies } =
+            build::build(&spec, &numbers, existing.collect(), &self.metrics, self.seed)?;
+        let wiring = Arc::new(wiring);
+        self.adopt_destinations(&spec, &wiring);
+        let mut policies = policies.into_iter();
+        for ingress in spec.ingresses {
+            let Some(policy) = policies.next() else { break };
+            let gate = Gate { wiring: Arc::clone(&wiring), policy };
+            self.adopt_ingress(ingress, gate);
+        }
+        self.swept.store(Arc::new(self.destinations.values().map(|e| Arc::clone(&e.destination)).collect()));
+        Ok(())
+    }
+
+    fn adopt_destinations(&mut self, spec: &Spec, wiring: &crate::delivery::wiring::Wiring) {
+        for (endpoint, destination) in spec.endpoints().zip(&wiring.destinations) {
+            match self.destinations.get_mut(&endpoint.name) {
+                Some(egress) if egress.fingerprint == endpoint.fingerprint => {}
+                Some(egress) => {
+                    destination.configure(endpoint.settings.clone());
+                    egress.running.replace(Arc::clone(&endpoint.builder));
+                    egress.fingerprint.clone_from(&endpoint.fingerprint);
+                }
+                None => {
+                    let post = Post::destination(&endpoint.name, endpoint.builder.address());
+                    self.board.add_destination(Arc::clone(&post), Arc::clone(destination));
+                    let running =
+                        RunningEgress::start(Arc::clone(destination), Arc::clone(&endpoint.builder), post);
+                    let egress =
+                        Egress { destination: Arc::clone(destination), fingerprint: endpoint.fingerprint.clone(), running };
+                    self.destinations.insert(Arc::clone(&endpoint.name), egress);
+                }
+            }
+        }
+    }
+
+    fn adopt_ingress(&mut self, spec: spec::IngressSpec, gate: Gate) {
+        let number = gate.policy.number;
+        match self.ingresses.get_mut(&spec.name) {
+            Some(ingress) if ingress.fingerprint == spec.fingerprint => {
+                ingress.port.drop_rejected.store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
+                ingress.gate.store(Arc::new(gate));
+            }
+            Some(ingress) => {
+                ingress.port.drop_rejected.store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
+                ingress.gate.store(Arc::new(gate));
+                ingress.running.replace(spec.builder);
+                ingress.fingerprint = spec.fingerprint;
+            }
+            None => {
+                let metrics = self.metrics.ingress(&spec.name);
+                let port = Arc::new(Port::new(Arc::clone(&spec.name), metrics, spec.drop_rejected));
+                let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
+                let pulse = Arc::new(Pulse::default());
+                let post = Post::ingress(&spec.name, spec.builder.address(), spec.builder.listens(), &port.metrics);
+                self.board.add_ingress(Arc::clone(&post), Arc::clone(&pulse), Arc::clone(&port.metrics));
+                let hands = supervise::Hands {
+                    port: Arc::clone(&port),
+                    gate: Arc::clone(&gate),
+                    pulse: Arc::clone(&pulse),
+                    budget: Arc::clone(&self.budget),
+                    seed: self.seed ^ u64::from(number),
+                };
+                let running = RunningIngress::start(spec.builder, hands, post);
+                let ingress = Ingress { number, port, gate, pulse, fingerprint: spec.fingerprint, running };
+                self.ingresses.insert(spec.name, ingress);
+            }
+        }
+    }
+
+    /// Numbers for the index: an ingress keeps its own for life.
+    fn numbers(&self, spec: &Spec) -> BTreeMap<Arc<str>, u16> {
+        let mut taken: Vec<u16> = self.ingresses.values().map(|ingress| ingress.number).collect();
+        let mut numbers = BTreeMap::new();
+        for ingress in &spec.ingresses {
+            let number = match self.ingresses.get(&ingress.name) {
+                Some(known) => known.number,
+                None => (0..u16::MAX).find(|n| !taken.contains(n)).unwrap_or(u16::MAX),
+            };
+            taken.push(number);
+            numbers.insert(Arc::clone(&ingress.name), number);
+        }
+        numbers
+    }
+}
+
+async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>) {
+    let mut clock = tokio::time::interval(SWEEP_EVERY);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        for destination in destinations.load().iter() {
+            destination.sweep();
+        }
+    }
+}
+
+/// Waits for all of them, side by side.
+async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
+    let mut open: Vec<_> = futures.map(Box::pin).collect();
+    std::future::poll_fn(|cx| {
+        open.retain_mut(|future| future.as_mut().poll(cx).is_pending());
+        if open.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}

@@ -1,0 +1,136 @@
+//! Reload: only what changed is touched (C30).
+//!
+//! A destination that disappears while legs are pending needs a word on what shall become of them; without it the
+//! whole reload is refused and nothing changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::spec::{DestinationSpec, Spec};
+use super::{Egress, STOP_GRACE, Topology};
+
+/// What becomes of the legs of a destination that disappears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removal {
+    /// They are still delivered; the destination goes when the last one has ended.
+    Drain,
+    /// They go to their routes' dead letters; those without one are given back.
+    DeadLetter,
+    /// They are dropped and counted.
+    Purge,
+}
+
+/// What a reload did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Ingresses that were opened, reopened and closed.
+    pub ingresses: Changes,
+    /// Destinations that were made, got another client, and went.
+    pub destinations: Changes,
+}
+
+/// Names by what happened to them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changes {
+    /// New.
+    pub added: Vec<String>,
+    /// With other settings.
+    pub changed: Vec<String>,
+    /// Gone.
+    pub removed: Vec<String>,
+}
+
+impl Topology {
+    /// Brings what runs into line with `spec`, or changes nothing.
+    ///
+    /// # Errors
+    /// One line for an operator: what could not be built, or which destination needs a word in `removed:`.
+    pub async fn reload(&mut self, spec: Spec, removed: &BTreeMap<String, Removal>) -> Result<Report, String> {
+        let report = self.compare(&spec);
+        let groups: Vec<&str> = group_names(&spec);
+        for name in &report.destinations.removed {
+            let pending = self.destination(name).map_or(0, |destination| destination.pending_events());
+            if pending > 0 && !removed.contains_key(name) {
+                let now = if groups.contains(&name.as_str()) { ", which is now a group," } else { "" };
+                return Err(format!(
+                    "destination {name}{now} still has {pending} pending events: say what shall become of them \
+                     (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
+                ));
+            }
+        }
+        self.apply(spec)?;
+        for name in &report.ingresses.removed {
+            if let Some(ingress) = self.ingresses.remove(name.as_str()) {
+                self.board.remove_ingress(name);
+                ingress.running.stop(STOP_GRACE).await;
+                self.metrics.forget_ingress(name);
+            }
+        }
+        for name in &report.destinations.removed {
+            if let Some(egress) = self.destinations.remove(name.as_str()) {
+                let how = removed.get(name).copied().unwrap_or(Removal::Drain);
+                let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
+                let name = name.clone();
+                tokio::spawn(async move {
+                    retire(egress, how).await;
+                    board.remove_destination(&name);
+                    metrics.forget_destination(&name);
+                });
+            }
+        }
+        Ok(report)
+    }
+
+    /// What `spec` would change.
+    #[must_use]
+    pub fn compare(&self, spec: &Spec) -> Report {
+        let known = self.ingresses.iter().map(|(name, ingress)| (&**name, ingress.fingerprint.as_str())).collect();
+        let wanted = spec.ingresses.iter().map(|ingress| (&*ingress.name, ingress.fingerprint.as_str())).collect();
+        let ingresses = changes(&known, &wanted);
+        let known = self.destinations.iter().map(|(name, egress)| (&**name, egress.fingerprint.as_str())).collect();
+        let wanted = spec.endpoints().map(|endpoint| (&*endpoint.name, endpoint.fingerprint.as_str())).collect();
+        Report { ingresses, destinations: changes(&known, &wanted) }
+    }
+}
+
+async fn retire(egress: Egress, how: Removal) {
+    const POLL: Duration = Duration::from_millis(50);
+    let destination = egress.destination;
+    match how {
+        Removal::Drain => {
+            while destination.pending_events() > 0 {
+                tokio::time::sleep(POLL).await;
+                destination.sweep();
+            }
+        }
+        Removal::DeadLetter => destination.dead_letter_all(),
+        Removal::Purge => destination.drop_all(),
+    }
+    egress.running.stop(STOP_GRACE).await;
+    // What was in flight when the client ended has come back.
+    match how {
+        Removal::Drain => destination.purge(),
+        Removal::DeadLetter => destination.dead_letter_all(),
+        Removal::Purge => destination.drop_all(),
+    }
+}
+
+fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Changes {
+    let names = |pick: &dyn Fn(&str) -> bool, from: &BTreeMap<&str, &str>| -> Vec<String> {
+        from.keys().filter(|name| pick(name)).map(ToString::to_string).collect()
+    };
+    Changes {
+        added: names(&|name| !known.contains_key(name), wanted),
+        changed: names(&|name| known.get(name).is_some_and(|fingerprint| *fingerprint != wanted[name]), wanted),
+        removed: names(&|name| !wanted.contains_key(name), known),
+    }
+}
+
+fn group_names(spec: &Spec) -> Vec<&str> {
+    let groups = spec.destinations.iter().filter_map(|destination| match destination {
+        DestinationSpec::Group { name, .. } => Some(&**name),
+        DestinationSpec::Endpoint(_) => None,
+    });
+    groups.collect()
+}

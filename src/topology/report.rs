@@ -1,0 +1,208 @@
+//! What connectors say of themselves, and the board on which admin reads it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use weft_api::status::{Health, Report};
+
+use crate::delivery::destination::{Destination, Standing};
+use crate::lane::stream::Pulse;
+use crate::metrics::IngressMetrics;
+
+/// A line is not repeated within this time.
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
+/// How many lines are remembered for that.
+const LINES_REMEMBERED: usize = 32;
+
+/// One connector's post box: what it said last.
+pub struct Post {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// Where it takes from or delivers to.
+    pub address: String,
+    /// It listens: readiness waits for it.
+    pub listens: bool,
+    role: &'static str,
+    metrics: Option<Arc<IngressMetrics>>,
+    state: Mutex<Said>,
+}
+
+struct Said {
+    health: Health,
+    last_error: Option<(Instant, String)>,
+    lag: Option<u64>,
+    lines: VecDeque<(Instant, String)>,
+}
+
+impl Post {
+    /// For an ingress.
+    #[must_use]
+    pub fn ingress(name: &Arc<str>, address: String, listens: bool, metrics: &Arc<IngressMetrics>) -> Arc<Post> {
+        Post::new("ingress", name, address, listens, Some(Arc::clone(metrics)))
+    }
+
+    /// For a destination.
+    #[must_use]
+    pub fn destination(name: &Arc<str>, address: String) -> Arc<Post> {
+        Post::new("destination", name, address, false, None)
+    }
+
+    fn new(
+        role: &'static str,
+        name: &Arc<str>,
+        address: String,
+        listens: bool,
+        metrics: Option<Arc<IngressMetrics>>,
+    ) -> Arc<Post> {
+        let said = Said { health: Health::Starting, last_error: None, lag: None, lines: VecDeque::new() };
+        Arc::new(Post { name: Arc::clone(name), address, listens, role, metrics, state: Mutex::new(said) })
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn health_now(&self) -> Health {
+        self.lock().health.clone()
+    }
+
+    /// What went wrong last, and how long ago.
+    #[must_use]
+    pub fn last_error(&self) -> Option<(String, Duration)> {
+        self.lock().last_error.as_ref().map(|(at, line)| (line.clone(), at.elapsed()))
+    }
+
+    /// How much the remote still holds.
+    #[must_use]
+    pub fn lag_now(&self) -> Option<u64> {
+        self.lock().lag
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Said> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Report for Post {
+    fn health(&self, health: Health) {
+        let mut said = self.lock();
+        if said.health == health {
+            return;
+        }
+        match &health {
+            Health::Starting => {}
+            Health::Ready => {
+                tracing::info!(role = self.role, name = %self.name, address = self.address, "ready");
+            }
+            Health::Waiting(what) => {
+                tracing::warn!(role = self.role, name = %self.name, address = self.address, "waiting: {what}");
+                said.last_error = Some((Instant::now(), what.clone()));
+            }
+        }
+        said.health = health;
+    }
+
+    fn lag(&self, events: Option<u64>) {
+        self.lock().lag = events;
+        if let Some(metrics) = &self.metrics {
+            metrics.lag.set(events);
+        }
+    }
+
+    fn dropped(&self, what: &'static str, count: u64) {
+        if let Some(metrics) = &self.metrics {
+            metrics.dropped_by_rule(what).inc_by(count);
+        }
+    }
+
+    fn warn(&self, line: String) {
+        let now = Instant::now();
+        let mut said = self.lock();
+        said.lines.retain(|(at, _)| now.duration_since(*at) < REPEAT_AFTER);
+        if said.lines.iter().any(|(_, known)| *known == line) {
+            return;
+        }
+        tracing::warn!(role = self.role, name = %self.name, "{line}");
+        said.last_error = Some((now, line.clone()));
+        said.lines.push_back((now, line));
+        if said.lines.len() > LINES_REMEMBERED {
+            said.lines.pop_front();
+        }
+    }
+}
+
+/// Everything that admin may look at; outlives reloads.
+#[derive(Default)]
+pub struct Board {
+    ingresses: RwLock<Vec<IngressView>>,
+    destinations: RwLock<Vec<DestinationView>>,
+}
+
+/// An ingress on the board.
+#[derive(Clone)]
+pub struct IngressView {
+    /// What it said.
+    pub post: Arc<Post>,
+    /// Unsettled events.
+    pub pulse: Arc<Pulse>,
+    /// Its counters.
+    pub metrics: Arc<IngressMetrics>,
+}
+
+/// A destination on the board.
+#[derive(Clone)]
+pub struct DestinationView {
+    /// What it said.
+    pub post: Arc<Post>,
+    /// Itself.
+    pub destination: Arc<Destination>,
+}
+
+impl DestinationView {
+    /// Where it stands.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.destination.standing()
+    }
+}
+
+impl Board {
+    /// The ingresses, in the order in which they were added.
+    #[must_use]
+    pub fn ingresses(&self) -> Vec<IngressView> {
+        self.ingresses.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The destinations, in the order in which they were added.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<DestinationView> {
+        self.destinations.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Recovered and listening: every ingress that listens does.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let ready = |view: &IngressView| !view.post.listens || view.post.health_now() == Health::Ready;
+        self.ingresses().iter().all(ready)
+    }
+
+    pub(super) fn add_ingress(&self, post: Arc<Post>, pulse: Arc<Pulse>, metrics: Arc<IngressMetrics>) {
+        let view = IngressView { post, pulse, metrics };
+        self.ingresses.write().unwrap_or_else(PoisonError::into_inner).push(view);
+    }
+
+    pub(super) fn add_destination(&self, post: Arc<Post>, destination: Arc<Destination>) {
+        let view = DestinationView { post, destination };
+        self.destinations.write().unwrap_or_else(PoisonError::into_inner).push(view);
+    }
+
+    pub(super) fn remove_ingress(&self, name: &str) {
+        let mut views = self.ingresses.write().unwrap_or_else(PoisonError::into_inner);
+        views.retain(|view| &*view.post.name != name);
+    }
+
+    pub(super) fn remove_destination(&self, name: &str) {
+        let mut views = self.destinations.write().unwrap_or_else(PoisonError::into_inner);
+        views.retain(|view| &*view.post.name != name);
+    }
+}

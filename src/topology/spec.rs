@@ -1,0 +1,141 @@
+//! What a topology is built from: names, builders and settings; all validated, nothing living.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weft_api::connector::{EgressBuilder, IngressBuilder};
+
+use crate::delivery::settings::Settings;
+use crate::routing::filter::Predicate;
+use crate::routing::plan::{FallbackOn, KeyRule, Policy};
+use crate::routing::table::Addition;
+
+/// Everything.
+pub struct Spec {
+    /// Bytes of events that may be in the router at once.
+    pub budget: u64,
+    /// In the order of the file.
+    pub ingresses: Vec<IngressSpec>,
+    /// Endpoints and groups, in the order of the file.
+    pub destinations: Vec<DestinationSpec>,
+    /// In the order of the file.
+    pub routes: Vec<RouteSpec>,
+}
+
+/// One ingress.
+pub struct IngressSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Makes it.
+    pub builder: Arc<dyn IngressBuilder>,
+    /// Everything that, when changed, means that it must be reopened.
+    pub fingerprint: String,
+    /// `on_rejected: drop`
+    pub drop_rejected: bool,
+    /// `unmatched:`
+    pub unmatched: UnmatchedSpec,
+    /// `on_malformed:`
+    pub malformed: MalformedSpec,
+}
+
+/// `unmatched:`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum UnmatchedSpec {
+    /// Count and forget.
+    Discard,
+    /// Refuse.
+    Reject,
+    /// Deliver to this destination or group.
+    To(Arc<str>),
+}
+
+/// `on_malformed:`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MalformedSpec {
+    /// Deliver to this destination or group.
+    DeadLetter(Arc<str>),
+    /// Refuse.
+    Reject,
+    /// Count and forget.
+    Drop,
+}
+
+/// A destination with an egress, or a group.
+pub enum DestinationSpec {
+    /// With an egress of its own.
+    Endpoint(EndpointSpec),
+    /// A plan over others, under a name.
+    Group {
+        /// Its name.
+        name: Arc<str>,
+        /// Its plan.
+        plan: PlanSpec,
+    },
+}
+
+/// A destination with an egress of its own.
+pub struct EndpointSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Makes its egress.
+    pub builder: Arc<dyn EgressBuilder>,
+    /// Everything that, when changed, means a new client.
+    pub fingerprint: String,
+    /// How it is delivered to.
+    pub settings: Settings,
+}
+
+/// A plan by names.
+#[derive(Clone, PartialEq, Debug)]
+pub enum PlanSpec {
+    /// A destination or a group.
+    To(Arc<str>),
+    /// All of them.
+    All(Vec<PlanSpec>),
+    /// One of them.
+    Any {
+        /// Each with its weight.
+        members: Vec<(PlanSpec, u32)>,
+        /// How it is chosen.
+        policy: Policy,
+        /// `member_down: wait`
+        wait: bool,
+        /// What [`Policy::Hash`] hashes.
+        key: KeyRule,
+    },
+    /// The first that takes it.
+    First {
+        /// In order.
+        members: Vec<PlanSpec>,
+        /// After which failures the next is tried.
+        on: FallbackOn,
+    },
+}
+
+/// One route.
+pub struct RouteSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The ingresses; `None`: every one of this node.
+    pub from: Option<Vec<Arc<str>>>,
+    /// What an event must meet.
+    pub predicate: Arc<Predicate>,
+    /// Where it goes.
+    pub to: PlanSpec,
+    /// What it adds.
+    pub add: Vec<Addition>,
+    /// Where what will never be taken goes.
+    pub dead_letter: Option<Arc<str>>,
+    /// How long an event may take.
+    pub max_age: Option<Duration>,
+}
+
+impl Spec {
+    /// The destinations that have an egress, in the order of the file.
+    pub fn endpoints(&self) -> impl Iterator<Item = &EndpointSpec> {
+        self.destinations.iter().filter_map(|destination| match destination {
+            DestinationSpec::Endpoint(endpoint) => Some(endpoint),
+            DestinationSpec::Group { .. } => None,
+        })
+    }
+}

@@ -1,0 +1,329 @@
+//! The tasks of connectors: started, watched, restarted with backoff, replaced, stopped.
+//!
+//! A connector that returns an error or panics takes nothing with it: its lanes close, its batches come back as
+//! unknown, and it is built anew.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
+use weft_api::connector::{EgressBuilder, IngressBuilder};
+use weft_api::egress::EgressContext;
+use weft_api::ingress::{IngressContext, Lanes, RequestLanes};
+use weft_api::status::{Health, Report};
+use weft_api::stop::{Phase, StopHandle};
+
+use super::report::Post;
+use crate::delivery::batch::Outlet;
+use crate::delivery::breaker::backoff;
+use crate::delivery::destination::Destination;
+use crate::delivery::origin::Port;
+use crate::lane::admit::CurrentGate;
+use crate::lane::budget::Budget;
+use crate::lane::request::RequestLaneSet;
+use crate::lane::stream::{Pulse, StreamLanes};
+
+const RESTART_INITIAL: Duration = Duration::from_millis(200);
+const RESTART_MAX: Duration = Duration::from_secs(30);
+/// A connector that ran this long starts its backoff anew.
+const RESTART_FORGET: Duration = Duration::from_secs(60);
+/// How long a replaced ingress may take to settle what it has taken in.
+const REPLACE_DRAIN: Duration = Duration::from_secs(10);
+const REPLACE_POLL: Duration = Duration::from_millis(20);
+
+/// What a supervisor is told; the number tells lives of `Run` apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Run(u64),
+    Drain,
+    Stop,
+}
+
+struct Command<B: ?Sized> {
+    orders: watch::Sender<Order>,
+    builder: Arc<Mutex<Arc<B>>>,
+    task: JoinHandle<()>,
+}
+
+/// A supervised ingress.
+pub struct RunningIngress(Command<dyn IngressBuilder>);
+
+/// A supervised egress.
+pub struct RunningEgress(Command<dyn EgressBuilder>);
+
+/// What the router lends to an ingress, whatever client it has.
+pub struct Hands {
+    /// Where its legs report.
+    pub port: Arc<Port>,
+    /// What its events meet.
+    pub gate: CurrentGate,
+    /// What scrapes read.
+    pub pulse: Arc<Pulse>,
+    /// The byte budget.
+    pub budget: Arc<Budget>,
+    /// For jitter.
+    pub seed: u64,
+}
+
+impl RunningIngress {
+    /// Starts it.
+    pub fn start(builder: Arc<dyn IngressBuilder>, hands: Hands, post: Arc<Post>) -> RunningIngress {
+        let slot = Arc::new(Mutex::new(builder));
+        let (orders, rx) = watch::channel(Order::Run(0));
+        let task = tokio::spawn(supervise_ingress(Arc::clone(&slot), hands, post, rx));
+        RunningIngress(Command { orders, builder: slot, task })
+    }
+
+    /// Takes nothing more in.
+    pub fn drain(&self) {
+        self.0.orders.send_replace(Order::Drain);
+    }
+
+    /// Drains it, and starts it again with another builder.
+    pub fn replace(&self, builder: Arc<dyn IngressBuilder>) {
+        self.0.replace(builder);
+    }
+
+    /// Ends it; cancels its task if that takes longer than `grace`.
+    pub async fn stop(self, grace: Duration) {
+        self.0.stop(grace).await;
+    }
+}
+
+impl RunningEgress {
+    /// Starts it.
+    pub fn start(destination: Arc<Destination>, builder: Arc<dyn EgressBuilder>, post: Arc<Post>) -> RunningEgress {
+        let slot = Arc::new(Mutex::new(builder));
+        let (orders, rx) = watch::channel(Order::Run(0));
+        let task = tokio::spawn(supervise_egress(Arc::clone(&slot), destination, post, rx));
+        RunningEgress(Command { orders, builder: slot, task })
+    }
+
+    /// Ends its client once nothing is in flight there, and starts another.
+    pub fn replace(&self, builder: Arc<dyn EgressBuilder>) {
+        self.0.replace(builder);
+    }
+
+    /// Ends it; cancels its task if that takes longer than `grace`.
+    pub async fn stop(self, grace: Duration) {
+        self.0.stop(grace).await;
+    }
+}
+
+impl<B: ?Sized> Command<B> {
+    fn replace(&self, builder: Arc<B>) {
+        *self.builder.lock().unwrap_or_else(PoisonError::into_inner) = builder;
+        self.orders.send_modify(|order| {
+            if let Order::Run(life) = order {
+                *life += 1;
+            }
+        });
+    }
+
+    async fn stop(mut self, grace: Duration) {
+        self.orders.send_replace(Order::Stop);
+        if tokio::time::timeout(grace, &mut self.task).await.is_err() {
+            self.task.abort();
+            // An aborted task drops its connector before this returns.
+            let _ = self.task.await;
+        }
+    }
+}
+
+fn current<B: ?Sized>(slot: &Mutex<Arc<B>>) -> Arc<B> {
+    Arc::clone(&slot.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+async fn supervise_ingress(
+    slot: Arc<Mutex<Arc<dyn IngressBuilder>>>,
+    hands: Hands,
+    post: Arc<Post>,
+    mut orders: watch::Receiver<Order>,
+) {
+    let mut failures = Failures::default();
+    loop {
+        let order = *orders.borrow_and_update();
+        let Order::Run(life) = order else { return };
+        let started = Instant::now();
+        let result = match current(&slot).build() {
+            Err(why) => Err(why),
+            Ok(ingress) => {
+                let (handle, stop) = StopHandle::new();
+                let context = hands.context(&post, stop);
+                let task = tokio::spawn(async move { ingress.run(context).await.map_err(|error| error.0) });
+                watch_ingress(task, life, &handle, &hands.pulse, &mut orders).await
+            }
+        };
+        failures.wait(result, started, life, &post, &mut orders).await;
+    }
+}
+
+/// Passes orders on until the ingress has returned.
+async fn watch_ingress(
+    task: JoinHandle<Result<(), String>>,
+    life: u64,
+    handle: &StopHandle,
+    pulse: &Pulse,
+    orders: &mut watch::Receiver<Order>,
+) -> Result<(), String> {
+    let mut task = Cancelling(task);
+    let mut replaced_at: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut task.0 => return flatten(ended),
+            changed = orders.changed() => {
+                let order = if changed.is_ok() { *orders.borrow_and_update() } else { Order::Stop };
+                match order {
+                    Order::Run(now) if now == life => {}
+                    Order::Run(_) => {
+                        handle.advance(Phase::Draining);
+                        replaced_at = replaced_at.or(Some(Instant::now()));
+                    }
+                    Order::Drain => handle.advance(Phase::Draining),
+                    Order::Stop => handle.advance(Phase::Stopped),
+                }
+            }
+            () = tokio::time::sleep(REPLACE_POLL), if replaced_at.is_some() => {
+                let settled = pulse.unsettled.load(std::sync::atomic::Ordering::Relaxed) == 0;
+                if settled || replaced_at.is_some_and(|at| at.elapsed() >= REPLACE_DRAIN) {
+                    handle.advance(Phase::Stopped);
+                }
+            }
+        }
+    }
+}
+
+async fn supervise_egress(
+    slot: Arc<Mutex<Arc<dyn EgressBuilder>>>,
+    destination: Arc<Destination>,
+    post: Arc<Post>,
+    mut orders: watch::Receiver<Order>,
+) {
+    let mut failures = Failures::default();
+    loop {
+        let order = *orders.borrow_and_update();
+        let Order::Run(life) = order else { return };
+        let started = Instant::now();
+        let result = match current(&slot).build() {
+            Err(why) => Err(why),
+            Ok(egress) => {
+                let (handle, stop) = StopHandle::new();
+                let client = destination.install(egress.profile(), egress.direct());
+                let outlet = Box::new(Outlet::new(Arc::clone(&destination), client));
+                let report: Arc<dyn Report> = Arc::clone(&post) as Arc<dyn Report>;
+                let context = EgressContext::new(Arc::clone(&destination.name), stop, report, outlet);
+                let task = tokio::spawn(async move { egress.run(context).await.map_err(|error| error.0) });
+                let ended = watch_egress(task, life, &handle, &destination, client, &mut orders).await;
+                destination.uninstall(client);
+                ended
+            }
+        };
+        failures.wait(result, started, life, &post, &mut orders).await;
+    }
+}
+
+async fn watch_egress(
+    task: JoinHandle<Result<(), String>>,
+    life: u64,
+    handle: &StopHandle,
+    destination: &Destination,
+    client: u64,
+    orders: &mut watch::Receiver<Order>,
+) -> Result<(), String> {
+    let mut task = Cancelling(task);
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut task.0 => return flatten(ended),
+            changed = orders.changed() => {
+                let order = if changed.is_ok() { *orders.borrow_and_update() } else { Order::Stop };
+                match order {
+                    Order::Run(now) if now == life => {}
+                    Order::Run(_) => destination.uninstall(client),
+                    Order::Drain => {}
+                    Order::Stop => {
+                        destination.uninstall(client);
+                        handle.advance(Phase::Stopped);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Hands {
+    fn context(&self, post: &Arc<Post>, stop: weft_api::stop::Stop) -> IngressContext {
+        let (port, gate, pulse) = (Arc::clone(&self.port), Arc::clone(&self.gate), Arc::clone(&self.pulse));
+        let budget = Arc::clone(&self.budget);
+        let streams = StreamLanes::new(
+            Arc::clone(&port),
+            Arc::clone(&gate),
+            Arc::clone(&budget),
+            Arc::clone(&pulse),
+            self.seed,
+        );
+        IngressContext {
+            name: Arc::clone(&self.port.name),
+            lanes: Lanes::new(Box::new(streams)),
+            requests: RequestLanes::new(Arc::new(RequestLaneSet::new(port, gate, budget, pulse))),
+            stop,
+            report: Arc::clone(post) as Arc<dyn Report>,
+        }
+    }
+}
+
+/// Ends a connector's task with its supervisor.
+struct Cancelling(JoinHandle<Result<(), String>>);
+
+impl Drop for Cancelling {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The wait between a connector's lives.
+#[derive(Default)]
+struct Failures(u32);
+
+impl Failures {
+    async fn wait(
+        &mut self,
+        result: Result<(), String>,
+        started: Instant,
+        life: u64,
+        post: &Post,
+        orders: &mut watch::Receiver<Order>,
+    ) {
+        let why = match result {
+            Ok(()) if *orders.borrow() != Order::Run(life) => return,
+            Ok(()) => "the connector returned by itself".to_owned(),
+            Err(why) => why,
+        };
+        if started.elapsed() >= RESTART_FORGET {
+            self.0 = 0;
+        }
+        let wait = backoff(RESTART_INITIAL, RESTART_MAX, self.0, fastrand::f64());
+        self.0 = self.0.saturating_add(1);
+        post.health(Health::Waiting(why));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = orders.changed() => orders.mark_changed(),
+        }
+    }
+}
+
+fn flatten(ended: Result<Result<(), String>, JoinError>) -> Result<(), String> {
+    match ended {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => {
+            let panic = error.into_panic();
+            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(format!("the connector panicked ({text}): this is a fault of Weft, please report it"))
+        }
+        Err(_) => Err("the connector's task was cancelled".to_owned()),
+    }
+}

@@ -1,0 +1,52 @@
+//! Where `tools/setup.sh` put what it fetched. Knows the names only; fetching is the script's affair, so that a test
+//! never goes to the network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// The directory of Kafka's jars.
+pub(crate) fn kafka_jars() -> PathBuf {
+    fetched("kafka", &source("kafka/pom.xml"))
+}
+
+/// The interpreter of the environment that holds the foreign clients.
+pub(crate) fn python() -> PathBuf {
+    fetched("python", &source("python/requirements.txt")).join("bin/python")
+}
+
+/// A file of the rig, by its path below `tests/rig`.
+pub(crate) fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The cache itself; `bin` below it holds single tools.
+pub(crate) fn root() -> PathBuf {
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    from("WEFT_CACHE")
+        .or_else(|| from("XDG_CACHE_HOME").map(|dir| dir.join("weft")))
+        .or_else(|| from("HOME").map(|dir| dir.join(".cache/weft")))
+        .expect("one of WEFT_CACHE, XDG_CACHE_HOME and HOME is set")
+}
+
+/// The directory that was filled for this very text of `wanted`; `tools/env.sh` makes the same name.
+fn fetched(what: &str, wanted: &Path) -> PathBuf {
+    let text = fs::read(wanted).unwrap_or_else(|e| panic!("reading {}: {e}", wanted.display()));
+    let hash: String = Sha256::digest(&text)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let dir = root().join(format!("{what}-{hash}"));
+    assert!(
+        dir.is_dir(),
+        "{} is absent: run tools/setup.sh once, it fetches it",
+        dir.display()
+    );
+    dir
+}

@@ -1,0 +1,52 @@
+//! Real brokers, real clients and the real binary, for the tests of Weft.
+//!
+//! Owns every process and port that a test needs: [`Kafka`] and [`Broker`] (a real broker), [`Weft`] (the binary under
+//! test), [`Receiver`] (an HTTP server that records and obeys a script), [`Relay`] (a network that fails), and the foreign clients [`Python`], [`kcat`]
+//! and [`promtool`].
+//!
+//! Invariants:
+//! - No process outlives the test binary that started it, however that one ends (`child`).
+//! - Nothing waits for a fixed time: it waits for a line, a request or a state, up to a deadline, and a failure shows
+//!   the end of the log.
+//! - Every call blocks its thread and works inside and outside of a tokio runtime; the rig's own servers and clients
+//!   live on a runtime of their own.
+//! - Ports are on loopback and reserved across processes (`port`).
+//!
+//! Must not know: any crate of Weft. It sees the router as a user does: a binary, a file, sockets.
+//!
+//! A failure here panics with what went wrong, since there is nobody but a test to hand an error to.
+
+mod broker;
+mod cache;
+mod child;
+mod dir;
+pub mod http;
+mod kafka;
+pub mod kcat;
+mod lines;
+mod metrics;
+mod port;
+mod python;
+mod receiver;
+mod record;
+mod relay;
+mod reply;
+mod runtime;
+mod tool;
+mod wait;
+mod weft;
+
+pub use broker::Broker;
+pub use dir::Dir;
+pub use kafka::Kafka;
+pub use lines::Lines;
+pub use metrics::Metrics;
+pub use port::free_port;
+pub use python::{Python, PythonProcess};
+pub use receiver::{Receiver, Request};
+pub use record::Record;
+pub use relay::Relay;
+pub use reply::Reply;
+pub use tool::promtool;
+pub use wait::eventually;
+pub use weft::{Weft, WeftBuilder};

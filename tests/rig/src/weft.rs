@@ -1,0 +1,233 @@
+//! The binary under test, as a process with a file. It owns the process and a directory that lasts over restarts. It
+//! knows of the router: the command line, the signals, and the paths `/readyz` and `/metrics`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use crate::child::Process;
+use crate::dir::Dir;
+use crate::http::{self, Response};
+use crate::lines::Lines;
+use crate::{Metrics, free_port};
+
+/// A start takes milliseconds; the limit is for a busy machine, and for a store that is recovered.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// The longest drain of the router, and some time to spare.
+const EXIT_LIMIT: Duration = Duration::from_secs(60);
+const PACE: Duration = Duration::from_millis(20);
+
+/// What to run, and with what.
+#[derive(Debug)]
+pub struct WeftBuilder {
+    binary: PathBuf,
+    observe: u16,
+    config: String,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
+    dir: Dir,
+}
+
+/// One `weft run`. Dropping it kills it.
+#[derive(Debug)]
+pub struct Weft {
+    plan: WeftBuilder,
+    process: Process,
+}
+
+impl WeftBuilder {
+    /// The port where `/readyz` and `/metrics` answer, a free one unless [`WeftBuilder::observe`] says otherwise.
+    #[must_use]
+    pub fn observe_port(&self) -> u16 {
+        self.observe
+    }
+
+    /// The port that the file gives to `observe.listen`.
+    #[must_use]
+    pub fn observe(mut self, port: u16) -> Self {
+        self.observe = port;
+        self
+    }
+
+    /// The file. Every `${OBSERVE}` in it is the observe address, every `${DIR}` the directory that lasts as long as
+    /// this value, also over a restart; both come to the binary as environment variables.
+    #[must_use]
+    pub fn config(mut self, yaml: &str) -> Self {
+        yaml.clone_into(&mut self.config);
+        self
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// One more argument after `run FILE`.
+    #[must_use]
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Starts it, and waits until it says that it is ready.
+    #[track_caller]
+    #[must_use]
+    pub fn start(self) -> Weft {
+        let mut weft = self.spawn();
+        weft.wait_ready();
+        weft
+    }
+
+    /// Starts it without waiting: for a file that must be refused, or for a start that must take its time.
+    #[must_use]
+    pub fn spawn(self) -> Weft {
+        self.dir.write("weft.yaml", &self.config);
+        let process = self.launch();
+        Weft { plan: self, process }
+    }
+
+    fn launch(&self) -> Process {
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("run")
+            .arg(self.dir.path().join("weft.yaml"))
+            .args(&self.args)
+            .current_dir(self.dir.path())
+            .env("OBSERVE", format!("127.0.0.1:{}", self.observe))
+            .env("DIR", self.dir.path())
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
+        Process::start("weft", &command)
+    }
+}
+
+impl Weft {
+    /// Begins with the path of the binary: `Weft::at(env!("CARGO_BIN_EXE_weft"))`.
+    #[must_use]
+    pub fn at(binary: &str) -> WeftBuilder {
+        WeftBuilder {
+            binary: binary.into(),
+            observe: free_port(),
+            config: String::new(),
+            env: Vec::new(),
+            args: Vec::new(),
+            dir: Dir::new("weft"),
+        }
+    }
+
+    /// Waits until `/readyz` answers 200. Panics with the log where the process ends before.
+    #[track_caller]
+    pub fn wait_ready(&mut self) {
+        let end = Instant::now() + READY_LIMIT;
+        while !self.is_ready() {
+            if let Some(status) = self.process.ended() {
+                panic!(
+                    "weft ended ({status}) before it was ready:\n{}",
+                    self.log().tail()
+                );
+            }
+            assert!(
+                Instant::now() < end,
+                "weft is not ready within {READY_LIMIT:?}:\n{}",
+                self.log().tail()
+            );
+            std::thread::park_timeout(PACE);
+        }
+    }
+
+    /// Whether `/readyz` answers 200 now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        http::get(self.plan.observe, "/readyz").is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// GET on the observe address. Panics where nobody answers.
+    #[track_caller]
+    #[must_use]
+    pub fn get(&self, path: &str) -> Response {
+        match http::get(self.plan.observe, path) {
+            Ok(response) => response,
+            Err(e) => panic!("asking weft for {path}: {e}; its log:\n{}", self.log().tail()),
+        }
+    }
+
+    /// A scrape of `/metrics`.
+    #[track_caller]
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let answer = self.get("/metrics");
+        assert_eq!(answer.status, 200, "scraping /metrics");
+        Metrics::parse(&answer.text())
+    }
+
+    /// What it has logged: its standard error, over the last start.
+    #[must_use]
+    pub fn log(&self) -> &Lines {
+        &self.process.err
+    }
+
+    /// Its standard output, over the last start.
+    #[must_use]
+    pub fn out(&self) -> &Lines {
+        &self.process.out
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Its directory: the working directory, with `weft.yaml` in it. It lasts over restarts.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.plan.dir.path()
+    }
+
+    /// The observe port.
+    #[must_use]
+    pub fn observe_port(&self) -> u16 {
+        self.plan.observe
+    }
+
+    /// Writes another file; [`Weft::sighup`] makes the process read it, [`Weft::restart`] too.
+    pub fn rewrite(&mut self, yaml: &str) {
+        yaml.clone_into(&mut self.plan.config);
+        self.plan.dir.write("weft.yaml", yaml);
+    }
+
+    /// SIGKILL.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// SIGTERM; the drain begins, see [`Weft::wait`].
+    pub fn sigterm(&mut self) {
+        self.process.signal("TERM");
+    }
+
+    /// SIGHUP; the file is read again.
+    pub fn sighup(&mut self) {
+        self.process.signal("HUP");
+    }
+
+    /// Waits until the process has ended.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait(EXIT_LIMIT)
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended()
+    }
+
+    /// Starts it again after its end, with the same file, directory and port, and waits until it is ready.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        assert!(self.ended().is_some(), "weft runs still");
+        self.process = self.plan.launch();
+        self.wait_ready();
+    }
+}

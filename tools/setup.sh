@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Makes a Debian machine ready, and says in one line each what it does; where nothing is missing it says nothing.
+#   tools/setup.sh build   what `make run` needs: Rust, a C++ compiler, OpenSSL and zlib for librdkafka
+#   tools/setup.sh test    that, and what `make test` needs: Java, Kafka's jars, Python's clients, kcat, promtool
+# Packages come through apt (with sudo where the user is not root); everything else lies in the cache (tools/env.sh).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tools/env.sh
+
+goal=${1:-test}
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Fills `dir` by the function `fill DIR` once; a fetch that breaks off leaves nothing that looks whole.
+once() {
+  local dir=$1 fill=$2
+  [ -d "$dir" ] && return 0
+  mkdir -p "$WEFT_CACHE"
+  exec 8>"$WEFT_CACHE/.setup.lock"
+  flock 8
+  if [ ! -d "$dir" ]; then
+    rm -rf "$dir.part"
+    mkdir "$dir.part"
+    "$fill" "$dir.part"
+    mv "$dir.part" "$dir"
+  fi
+  exec 8>&-
+}
+
+check_rust() {
+  local wanted has
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  have cargo || fail "Rust is missing: install $wanted or newer with rustup (https://rustup.rs); Debian's own is too old"
+  has=$(cargo --version | cut -d' ' -f2)
+  printf '%s\n%s\n' "$wanted" "$has" | sort -CV ||
+    fail "Rust $has is too old: Weft needs $wanted or newer (rustup update stable)"
+}
+
+missing_packages() {
+  have cmake || echo cmake
+  have g++ || echo g++
+  have make || echo make
+  have perl || echo perl
+  if have pkg-config; then
+    pkg-config --exists openssl || echo libssl-dev
+    pkg-config --exists zlib || echo zlib1g-dev
+    # For one header: librdkafka 2.12 includes it even where curl is switched off, as it is for us.
+    pkg-config --exists libcurl || echo libcurl4-openssl-dev
+  else
+    echo pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev
+  fi
+  [ "$goal" = test ] || return 0
+  have java || echo default-jre-headless
+  have kcat || echo kcat
+  # Only needed to fill the cache.
+  [ -d "$KAFKA_DIR" ] || have mvn || echo maven
+  [ -d "$PYTHON_DIR" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+}
+
+install_packages() {
+  local packages=$* sudo=
+  have apt-get || fail "this is no Debian; install by hand what these packages hold: $packages"
+  if [ "$(id -u)" -ne 0 ]; then
+    have sudo || fail "not root, and no sudo here; as root: apt-get install --no-install-recommends $packages"
+    sudo=sudo
+  fi
+  say "installing $packages"
+  $sudo apt-get update -qq </dev/null >/dev/null
+  # shellcheck disable=SC2086  # a list of words is what is meant
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages </dev/null >/dev/null
+}
+
+fetch_kafka() {
+  local version
+  version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
+  [ "${version:-0}" -ge 17 ] || fail "Java ${version:-?} is too old: Kafka needs 17 or newer (default-jre-headless)"
+  say "fetching Kafka's jars into ${1%.part}"
+  mvn -B -q -ntp -Dstyle.color=never -f tests/rig/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+    -DoutputDirectory="$1" </dev/null
+}
+
+fetch_python() {
+  say "fetching Python's clients into ${1%.part}"
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install -q --disable-pip-version-check --no-cache-dir \
+    -r tests/rig/python/requirements.txt </dev/null
+}
+
+# Out of the package, not by installing it: that would start a Prometheus server on this machine.
+fetch_promtool() {
+  have promtool && return 0
+  say "fetching promtool into $WEFT_CACHE/bin"
+  local dir
+  dir=$(mktemp -d)
+  (cd "$dir" && apt-get download -qq prometheus </dev/null && dpkg-deb -x prometheus_*.deb .)
+  install -D "$dir/usr/bin/promtool" "$WEFT_CACHE/bin/promtool"
+  rm -rf "$dir"
+}
+
+[ "$goal" = build ] || [ "$goal" = test ] || fail "unknown goal $goal: say build or test"
+check_rust
+packages=$(missing_packages | xargs)
+[ -z "$packages" ] || install_packages "$packages"
+if [ "$goal" = test ]; then
+  once "$KAFKA_DIR" fetch_kafka
+  once "$PYTHON_DIR" fetch_python
+  fetch_promtool
+fi
