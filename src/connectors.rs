@@ -4,5 +4,13 @@
 
 use weft_api::connector::Connector;
 
-/// Every connector that this binary was built with, in the order in which help and schema show them.
-pub const ALL: &[&dyn Connector] = &[];
+/// Every connector that this binary was built with, in the order in which help and schema show them. `inproc` itself
+/// is not among them: it takes its events from a test that holds the other end.
+pub const ALL: &[&dyn Connector] = &[
+    #[cfg(feature = "http")]
+    &weft_http::Http,
+    #[cfg(feature = "kafka")]
+    &weft_kafka::Kafka,
+    #[cfg(feature = "inproc")]
+    &weft_inproc::Log,
+];
