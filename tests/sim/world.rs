@@ -33,13 +33,13 @@ use weft_api::egress::{EgressContext, EgressProfile};
 use weft_api::ingress::{Incoming, IngressContext, Lanes, RequestLanes, Window};
 use weft_api::status::Silent;
 use weft_api::stop::{Phase, StopHandle};
-use weft_inproc::{Act, Feed, Hub, IngressOptions, Policy, Sink};
+use weft_inproc::{Act, Feed, Happening, Hub, IngressOptions, Policy, Sink};
 
 use crate::case::{Case, DestinationCase, GroupKind, HEALED, IngressCase, Part, RouteCase, Stray, Trouble};
 
 /// How long after the healing everything must have drained. Long: an event may have waited for a backed-off breaker
 /// behind a full queue more than once.
-const DRAIN: Duration = Duration::from_secs(3600);
+const DRAIN: Duration = Duration::from_secs(600);
 /// How often the router's own sweep would run.
 const SWEEP: Duration = Duration::from_millis(500);
 const RESTART: Duration = Duration::from_millis(100);
@@ -241,7 +241,16 @@ impl World {
             let offset = load.event.id().rsplit('-').next().and_then(|text| text.parse().ok());
             let offset = offset.expect("ids end with the offset");
             if self.feeds[load.ingress].outcome(load.lane, offset).is_none() {
-                stuck.push(format!("event {} is not settled", load.event.id()));
+                let history = self.feeds[load.ingress].history().into_iter().filter(|entry| {
+                    let at = match entry.what {
+                        Happening::Delivered { offset, .. } | Happening::Settled { offset, .. } | Happening::HungUp { offset } => offset,
+                        _ => offset,
+                    };
+                    entry.lane == load.lane && at == offset
+                });
+                let last: Vec<_> = history.map(|entry| (entry.stamp.at, entry.what)).collect();
+                let last = &last[last.len().saturating_sub(4)..];
+                stuck.push(format!("event {} ({} B) is not settled: {last:?}", load.event.id(), load.event.size()));
             }
         }
         stuck.truncate(5);
@@ -266,6 +275,7 @@ fn watch(case: &Case, world: &World, overruns: Arc<Mutex<BTreeMap<String, String
     // An empty in-order or individual lane may always move one event, whatever the budget says.
     let budget_max = case.budget + largest * lanes().count() as u64;
     let bounds: Vec<_> = case.destinations.iter().map(|d| (d.queue_events + windows, d.in_flight)).collect();
+    let start = Instant::now();
     tokio::spawn(async move {
         let mut note = |what: String, found: String| {
             let line = format!("{what}: {found}");
@@ -286,7 +296,8 @@ fn watch(case: &Case, world: &World, overruns: Arc<Mutex<BTreeMap<String, String
                     note(format!("{} is given no more than in_flight", destination.name), found);
                 }
             }
-            sleep(Duration::from_millis(7)).await;
+            let healed = start.elapsed() > HEALED;
+            sleep(if healed { SWEEP } else { Duration::from_millis(7) }).await;
         }
     })
 }

@@ -7,6 +7,8 @@
 
 mod egress;
 mod ingress;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -140,6 +142,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("session.timeout.ms", "`session_timeout`"),
     ("queued.max.messages.kbytes", "`limits.memory`; Weft divides it"),
     ("queued.min.messages", "`limits.memory`; Weft divides it"),
+    ("fetch.queue.backoff.ms", "nothing: Weft keeps the prefetch full"),
     ("acks", "nothing: Weft counts a delivery at acks=all only"),
     ("request.required.acks", "nothing: Weft counts a delivery at acks=all only"),
     ("enable.idempotence", "nothing: Weft needs the idempotent producer"),
@@ -209,37 +212,6 @@ pub(crate) fn check_remote(section: &Node, remote: &Remote, findings: &mut Vec<F
                 format!("`{key}` would undo what Weft promises, so it does not pass through"),
                 format!("it is set by {instead}"),
             ));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::reserved;
-
-    #[test]
-    fn a_setting_that_the_contract_rests_on_never_passes_through() {
-        for key in [
-            "acks",
-            "enable.idempotence",
-            "enable.auto.commit",
-            "enable.auto.offset.store",
-            "partition.assignment.strategy",
-            "group.id",
-            "message.timeout.ms",
-            "ssl.ca.location",
-            "sasl.password",
-            "enable.ssl.certificate.verification",
-            "security.protocol",
-        ] {
-            assert!(reserved(key).is_some(), "{key} passes through");
-        }
-    }
-
-    #[test]
-    fn a_setting_that_only_tunes_passes_through() {
-        for key in ["linger.ms", "socket.keepalive.enable", "fetch.wait.max.ms", "partitioner", "debug"] {
-            assert!(reserved(key).is_none(), "{key} is held back");
         }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) mod ingress;
 pub(crate) mod plain;
 pub(crate) mod record;
 pub(crate) mod structured;
+#[cfg(test)]
+mod tests;
 
 /// What attributes are prefixed with in headers (binding, 3.2.3.1).
 pub(crate) const PREFIX: &str = "ce_";

@@ -96,3 +96,43 @@ pub(crate) fn list<H: Headers>(headers: &H) -> (HeaderList<'_>, Option<&'static 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::Header;
+
+    use super::*;
+
+    /// Headers of which every third panics, as the binding does at a name that is not UTF-8.
+    struct Odd(usize);
+
+    impl Headers for Odd {
+        fn count(&self) -> usize {
+            self.0
+        }
+
+        fn try_get(&self, index: usize) -> Option<Header<'_, &[u8]>> {
+            assert!(index % 3 != 2, "not UTF-8");
+            (index < self.0).then_some(Header { key: "name", value: None })
+        }
+    }
+
+    #[test]
+    fn a_name_that_panics_the_binding_is_left_out_and_said() {
+        let (headers, why) = list(&Odd(7));
+        assert_eq!(headers.len(), 5);
+        assert_eq!(why, Some("a header's name is not UTF-8"));
+    }
+
+    #[test]
+    fn headers_are_listed_up_to_a_bound() {
+        let (headers, why) = list(&Odd(2));
+        assert_eq!((headers.len(), why), (2, None));
+        let many = (0..=HEADERS_MAX).fold(rdkafka::message::OwnedHeaders::new(), |headers, _| {
+            headers.insert(Header { key: "a", value: Some("b") })
+        });
+        let (headers, why) = list(&many);
+        assert_eq!(headers.len(), HEADERS_MAX);
+        assert!(why.is_some());
+    }
+}
