@@ -53,6 +53,7 @@ impl fmt::Display for Finding {
             Severity::Warning => "warning",
         };
         write!(f, "{}: {word}: ", self.span)?;
+        // What concerns a file as a whole has no path.
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
