@@ -1,8 +1,9 @@
 //! What an event costs on the hot path: nanoseconds for each operation. Run with `cargo bench -p weft-api`.
 //!
-//! Own loop instead of a framework: the best of several rounds is what the code costs on an idle core, and that is the
-//! number that moves with the code. Allocations are counted from outside (`valgrind`, since a counting allocator needs
-//! unsafe code): decoding an event costs one, its block; a copy of small data out of a large input is a second one.
+//! Own loop instead of a framework: the best of several rounds is what the code costs on an idle core, and
+//! that is the number that moves with the code. Allocations are counted from outside (`valgrind`, since a
+//! counting allocator needs unsafe code): decoding an event costs one, its block; a copy of small data out of
+//! a large input is a second one.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::hint::black_box;

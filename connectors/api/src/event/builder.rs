@@ -19,7 +19,8 @@ const LINEAR_MAX: usize = 24;
 /// How much scratch is kept between events.
 const SCRATCH_MAX: usize = 64 * 1024;
 
-/// Collects attributes and data and makes them an [`Event`]. Reusable: `build` leaves it empty and keeps its scratch.
+/// Collects attributes and data and makes them an [`Event`]. Reusable: `build` leaves it empty and keeps its
+/// scratch.
 ///
 /// Nothing is checked before `build`, which names the first attribute that breaks a rule.
 #[derive(Clone, Default, Debug)]
@@ -67,7 +68,8 @@ impl EventBuilder {
         self.key = None;
     }
 
-    /// Forgets what it holds and takes over the event's attributes, data and key: [`Event::edit`] without new scratch.
+    /// Forgets what it holds and takes over the event's attributes, data and key: [`Event::edit`] without new
+    /// scratch.
     pub fn load(&mut self, event: &Event) -> &mut Self {
         self.clear();
         self.text.reserve(event.block.len());
@@ -84,10 +86,11 @@ impl EventBuilder {
         self
     }
 
-    /// Sets any attribute, core or extension, from its canonical text; replaces one of the same name in its place.
+    /// Sets any attribute, core or extension, from its canonical text; replaces one of the same name in its
+    /// place.
     ///
-    /// A core attribute has the type that the specification gives it, whatever `kind` says: formats may present a value
-    /// as a native type or as its canonical text.
+    /// A core attribute has the type that the specification gives it, whatever `kind` says: formats may
+    /// present a value as a native type or as its canonical text.
     pub fn set(&mut self, name: &str, kind: AttrKind, text: &str) -> &mut Self {
         if let Some(core) = Core::by_name(name) {
             return self.set_core(core, text);
@@ -195,7 +198,8 @@ impl EventBuilder {
         })
     }
 
-    /// Validates (CloudEvents 1.0.2, all of its attribute rules), lays out, and leaves the builder empty, also on an error.
+    /// Validates (CloudEvents 1.0.2, all of its attribute rules), lays out, and leaves the builder empty,
+    /// also on an error.
     ///
     /// # Errors
     /// The first attribute that breaks a rule: core ones in the order of the specification, then extensions.

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Writes a value so that it is printable ASCII: space, `"`, `%` and everything outside U+0021-U+007E percent-encoded.
+/// Writes a value so that it is printable ASCII: space, `"`, `%` and everything outside U+0021-U+007E
+/// percent-encoded.
 pub fn encode_value(value: &str) -> Cow<'_, str> {
     let plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'%');
     let Some(first) = value.bytes().position(|byte| !plain(&byte)) else {
@@ -32,8 +33,8 @@ pub struct HeaderError;
 
 /// Reads a value: a value in double quotes is unquoted (RFC 7230 section 3.2.6), then percent-decoded once.
 ///
-/// Liberal where senders are known to differ: a `%` that begins no escape stands for itself, as do raw UTF-8 and quotes
-/// that do not enclose the whole value.
+/// Liberal where senders are known to differ: a `%` that begins no escape stands for itself, as do raw UTF-8
+/// and quotes that do not enclose the whole value.
 ///
 /// # Errors
 /// [`HeaderError`]: bytes that are not UTF-8, overlong forms included.

@@ -1,13 +1,13 @@
 //! The event's layout: one block of attribute text with a small inline index, and data as `Bytes`.
 //!
-//! Block: the values of the seven core attributes one after another in [`Core`] order (absent ones take no room), then
-//! the extensions in the order in which they came, each as a head of [`EXT_HEAD`] bytes, its name, its value. A head is
-//! kind, name length (2 bytes), value length (4 bytes), seven bits a byte, most significant first. Seven bits keep the
-//! whole block UTF-8, so that text is a slice and never validated again; the alternative, a byte block, would pay a
-//! UTF-8 check for each look-up.
+//! Block: the values of the seven core attributes one after another in [`Core`] order (absent ones take no
+//! room), then the extensions in the order in which they came, each as a head of [`EXT_HEAD`] bytes, its
+//! name, its value. A head is kind, name length (2 bytes), value length (4 bytes), seven bits a byte, most
+//! significant first. Seven bits keep the whole block UTF-8, so that text is a slice and never validated
+//! again; the alternative, a byte block, would pay a UTF-8 check for each look-up.
 //!
-//! All text is canonical and was validated when the block was built, so that an encoder writes it without parsing.
-//! A clone is at most three reference counts.
+//! All text is canonical and was validated when the block was built, so that an encoder writes it without
+//! parsing. A clone is at most three reference counts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +69,8 @@ impl Core {
     }
 
     pub(super) fn by_name(name: &str) -> Option<Core> {
-        // A match compares lengths first, which a loop over the names would not: this runs for each name of each event.
+        // A match compares lengths first, which a loop over the names would not: this runs for each name of
+        // each event.
         Some(match name {
             "id" => Core::Id,
             "source" => Core::Source,
@@ -103,7 +104,8 @@ pub(super) fn push_extension(block: &mut String, kind: AttrKind, name: &str, val
     block.push_str(value);
 }
 
-/// Charged for each event on top of its bytes: the handle, the block's counts, its place in a queue and a ledger.
+/// Charged for each event on top of its bytes: the handle, the block's counts, its place in a queue and a
+/// ledger.
 const OVERHEAD: u64 = 192;
 
 /// A CloudEvent 1.0. Cheap to clone; immutable; valid by construction.
@@ -156,7 +158,8 @@ impl Event {
         self.core(Core::DataSchema)
     }
 
-    /// The core attributes that are present, without `specversion`, then the extensions in the order in which they came.
+    /// The core attributes that are present, without `specversion`, then the extensions in the order in which
+    /// they came.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, AttrValue<'_>)> {
         let core = Core::ALL.into_iter().filter_map(|core| {
             let text = self.core(core)?;
@@ -252,7 +255,8 @@ impl Attributes for Event {
     }
 }
 
-/// Same attributes (type and text; extensions in any order) and same data. The transport's key does not count.
+/// Same attributes (type and text; extensions in any order) and same data. The transport's key does not
+/// count.
 impl PartialEq for Event {
     fn eq(&self, other: &Event) -> bool {
         if self.present != other.present || self.data != other.data {

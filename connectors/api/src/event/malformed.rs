@@ -1,7 +1,8 @@
-//! What could not become an event, kept as one: so that a poison message neither stops a stream unseen nor disappears.
+//! What could not become an event, kept as one: so that a poison message neither stops a stream unseen nor
+//! disappears.
 //!
-//! Invariant: making it never fails, whatever the input: what an attribute cannot hold is escaped, cut or left out,
-//! and the original bytes are always there as data.
+//! Invariant: making it never fails, whatever the input: what an attribute cannot hold is escaped, cut or
+//! left out, and the original bytes are always there as data.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,22 +22,24 @@ const HEADERS_MAX: usize = 8 * 1024;
 /// How many bytes of the reason, of an id and of a source are kept.
 const TEXT_MAX: usize = 1024;
 
-/// Where a message came from, for its identity: the same message has the same coordinates when it comes again.
+/// Where a message came from, for its identity: the same message has the same coordinates when it comes
+/// again.
 #[derive(Clone, Copy, Debug)]
 pub struct Coordinates<'a> {
     /// A URI-reference, such as `weft://paris/plant`.
     pub source: &'a str,
-    /// Unique within the source: a topic, partition and offset; where there is none leave it empty, and the digest of
-    /// the message is taken.
+    /// Unique within the source: a topic, partition and offset; where there is none leave it empty, and the
+    /// digest of the message is taken.
     pub id: &'a str,
 }
 
 /// Makes the event: type `weft.malformed`, the original bytes as data and, as extensions of type String,
-/// `weftreason` (why) and `weftheaders` (the headers as JSON, an array of `[name, value]`; a value that is not UTF-8 is
-/// `{"base64": ...}`). Headers that no longer fit 8 KiB are counted in `weftheadersomitted`, an Integer.
+/// `weftreason` (why) and `weftheaders` (the headers as JSON, an array of `[name, value]`; a value that is
+/// not UTF-8 is `{"base64": ...}`). Headers that no longer fit 8 KiB are counted in `weftheadersomitted`, an
+/// Integer.
 ///
-/// The caller leaves out headers that carry credentials: what is kept here travels on and is shown to operators.
-/// A content type that is no media type is kept as the first of the headers, under `content-type`.
+/// The caller leaves out headers that carry credentials: what is kept here travels on and is shown to
+/// operators. A content type that is no media type is kept as the first of the headers, under `content-type`.
 pub fn malformed<'a>(
     coordinates: &Coordinates<'_>,
     original: Bytes,

@@ -1,4 +1,5 @@
-//! How a message carries an event, told by its content type: the same rule in every protocol binding of CloudEvents.
+//! How a message carries an event, told by its content type: the same rule in every protocol binding of
+//! CloudEvents.
 
 use super::rules::Media;
 
@@ -16,7 +17,8 @@ pub enum ContentMode {
 }
 
 impl ContentMode {
-    /// Case and parameters do not matter. Anything that begins with `application/cloudevents` declares an event format.
+    /// Case and parameters do not matter. Anything that begins with `application/cloudevents` declares an
+    /// event format.
     pub fn of(content_type: Option<&str>) -> ContentMode {
         const PREFIX: &str = "application/cloudevents";
         let Some(text) = content_type.map(str::trim) else {

@@ -1,7 +1,7 @@
 //! Conversion to and from the event type of the CloudEvents SDK for Rust, for programs that embed Weft.
 //!
-//! Not for the hot path: it copies everything. What the SDK's type cannot hold is an error where it would change the
-//! event's meaning, and is listed here where it only changes its form:
+//! Not for the hot path: it copies everything. What the SDK's type cannot hold is an error where it would
+//! change the event's meaning, and is listed here where it only changes its form:
 //! - an extension of type Binary, URI, URI-reference or Timestamp becomes a string;
 //! - `time` becomes UTC with at most nanoseconds, `dataschema` the normal form of the `url` crate;
 //! - JSON data becomes a value only where its text has that meaning in full; else it stays bytes.
@@ -249,8 +249,9 @@ mod tests {
             let Ok(sdk) = cloudevents::Event::try_from(&event) else { return Ok(()) };
             let mut ours = Vec::new();
             json::encode(&event, &mut ours);
-            // NOTE: the SDK 0.9 does not see that `x+json` with a parameter declares JSON, and then wants a string; and it
-            // reads numbers as 64 bits, so that one with 65,536 digits, which JSON allows, is out of its range.
+            // NOTE: the SDK 0.9 does not see that `x+json` with a parameter declares JSON, and then wants a
+            // string; and it reads numbers as 64 bits, so that one with 65,536 digits, which JSON allows, is
+            // out of its range.
             let blind = event.datacontenttype().is_some_and(|text| text.contains("+json;"));
             let read = match serde_json::from_slice::<cloudevents::Event>(&ours) {
                 Ok(read) => read,

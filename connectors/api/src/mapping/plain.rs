@@ -1,4 +1,5 @@
-//! The `event` section of an ingress: a template for each attribute, compiled once, applied to each plain message.
+//! The `event` section of an ingress: a template for each attribute, compiled once, applied to each plain
+//! message.
 
 use bytes::Bytes;
 
@@ -66,8 +67,8 @@ impl PlainMapping {
     /// Compiles the section: attribute names to template texts.
     ///
     /// # Errors
-    /// All faults at once: names that no attribute may have, templates that do not parse, constants that break the
-    /// attribute's rule.
+    /// All faults at once: names that no attribute may have, templates that do not parse, constants that
+    /// break the attribute's rule.
     pub fn compile<'a>(
         event: impl IntoIterator<Item = (&'a str, &'a str)>,
         defaults: PlainDefaults<'_>,
@@ -98,8 +99,8 @@ impl PlainMapping {
         }
     }
 
-    /// Makes the event. What `builder` already holds (a time or subject of the transport's own) stays where the section
-    /// does not set it; the builder is empty afterwards, also on an error.
+    /// Makes the event. What `builder` already holds (a time or subject of the transport's own) stays where
+    /// the section does not set it; the builder is empty afterwards, also on an error.
     ///
     /// `content_type` becomes `datacontenttype`, unless the section or the builder sets that.
     ///

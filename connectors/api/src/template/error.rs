@@ -1,4 +1,5 @@
-//! The two ways in which templates fail: the file's author is at fault when one is parsed, the message when one is rendered.
+//! The two ways in which templates fail: the file's author is at fault when one is parsed, the message when
+//! one is rendered.
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ pub struct TemplateError {
     pub remedy: String,
 }
 
-/// The message's fault: it lacks an input, or the input does not fit. To send the same again will fail the same way.
+/// The message's fault: it lacks an input, or the input does not fit. To send the same again will fail the
+/// same way.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{{{field}}} {why}")]
 pub struct MissingField {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::Why;
+use crate::event::time::civil_from_days;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Function {
@@ -78,14 +79,15 @@ fn integer(number: f64) -> Option<String> {
     within.then(|| (number as i32).to_string())
 }
 
-/// An RFC 3339 timestamp in UTC from a decimal count of `unit` nanoseconds since 1970; no more digits than it needs.
+/// An RFC 3339 timestamp in UTC from a decimal count of `unit` nanoseconds since 1970; no more digits than it
+/// needs.
 fn epoch(text: &str, unit: i128) -> Option<String> {
     const SECOND: i128 = 1_000_000_000;
     const DAY: i128 = 86_400;
     let nanos = decimal(text, unit)?;
     let (seconds, nanos) = (nanos.div_euclid(SECOND), nanos.rem_euclid(SECOND));
     let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil_from_days(i64::try_from(days).ok()?);
     if !(0..=9999).contains(&year) {
         return None;
     }
@@ -117,23 +119,6 @@ fn decimal(text: &str, unit: i128) -> Option<i128> {
         value += i128::from(digit - b'0') * place;
     }
     Some(sign * value)
-}
-
-/// Year, month and day of the Gregorian calendar. Counts from a first of March, so that the leap day ends a year.
-fn civil(days_since_1970: i128) -> (i128, i128, i128) {
-    const ERA: i128 = 146_097;
-    let days = days_since_1970 + 719_468;
-    let (era, day_of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (year_of_era + era * 400 + i128::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

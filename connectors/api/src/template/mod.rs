@@ -1,9 +1,12 @@
-//! Templates: text with inputs in braces, such as `com.acme.job.{subject | else unknown}`. Users read `docs/templates.md`.
+//! Templates: text with inputs in braces, such as `com.acme.job.{subject | else unknown}`. Users read
+//! `docs/templates.md`.
 //!
 //! Owns: the grammar, the closed list of functions, and what a missing value means.
 //! Invariants
-//! - What parses renders, or says which input the message lacks; rendering never panics and is bounded in size.
-//! - A value that is put in passes the caller's [`guard`], so that it cannot become syntax of the place it goes to (C34).
+//! - What parses renders, or says which input the message lacks; rendering never panics and is bounded in
+//!   size.
+//! - A value that is put in passes the caller's [`guard`], so that it cannot become syntax of the place it
+//!   goes to (C34).
 //!
 //! Must not know: which protocol it serves; a [`Scope`] says which inputs a place has, [`Inputs`] gives them.
 
@@ -89,7 +92,8 @@ impl Template {
         }
     }
 
-    /// The type of the attribute that it makes: Integer where it is one expression that ends in `int` or `round`.
+    /// The type of the attribute that it makes: Integer where it is one expression that ends in `int` or
+    /// `round`.
     pub fn kind(&self) -> AttrKind {
         match self.parts.as_slice() {
             [Part::Expression { stages, .. }] => {
@@ -110,12 +114,14 @@ impl Template {
     /// Appends the text for these inputs.
     ///
     /// # Errors
-    /// The message's fault: the input that is missing or does not fit. What was appended so far stays in `out`.
+    /// The message's fault: the input that is missing or does not fit. What was appended so far stays in
+    /// `out`.
     pub fn render(&self, inputs: &dyn Inputs, out: &mut String) -> Result<(), MissingField> {
         self.render_guarded(inputs, &guard::any, out)
     }
 
-    /// As [`Template::render`]; each value that is put in goes through `guard`, the template's own text does not.
+    /// As [`Template::render`]; each value that is put in goes through `guard`, the template's own text does
+    /// not.
     ///
     /// # Errors
     /// As [`Template::render`], and what the guard refuses.

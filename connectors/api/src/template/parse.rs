@@ -5,7 +5,8 @@
 //! operand    = "{" input "}" / quoted / word
 //! input      = name *( "." name / "[" number "]" / "[" quoted "]" )
 //! ```
-//! A word after `else` is an input where it names one that the place is known to have, a literal anywhere else.
+//! A word after `else` is an input where it names one that the place is known to have, a literal anywhere
+//! else.
 
 use super::function::Function;
 use super::scope::{Scope, StepRule};
@@ -134,7 +135,8 @@ impl<'a> Parser<'a> {
                 word => Stage::ElseLiteral(word.into()),
             }
         };
-        // The attribute's type is fixed when the file is read: an Integer must not turn into text for one message.
+        // The attribute's type is fixed when the file is read: an Integer must not turn into text for one
+        // message.
         let integer = before.iter().rev().find_map(|stage| match stage {
             Stage::Apply(function) => Some(function.makes_integer()),
             _ => None,

@@ -22,7 +22,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// How much more than the data itself a slice may keep alive. What it pins is not charged for, so that more is copied.
+/// How much more than the data itself a slice may keep alive. What it pins is not charged for, so that more
+/// is copied.
 const PINNED_MAX: usize = 1024;
 
 thread_local! {
@@ -30,7 +31,8 @@ thread_local! {
     static SCRATCH: RefCell<EventBuilder> = RefCell::new(EventBuilder::new());
 }
 
-/// Reads one event (JSON event format 1.0.2, section 3). Data without a content type gets the implied `application/json`.
+/// Reads one event (JSON event format 1.0.2, section 3). Data without a content type gets the implied
+/// `application/json`.
 ///
 /// # Errors
 /// The first fault of the text, of a member, or of the event's rules.
@@ -178,7 +180,8 @@ fn members(
     Ok(builder.build()?)
 }
 
-/// Reads an attribute's value into the builder; false where it is `null`, which is as good as absent (section 2.2).
+/// Reads an attribute's value into the builder; false where it is `null`, which is as good as absent (section
+/// 2.2).
 fn attribute(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, name: &str) -> Result<bool, DecodeError> {
     let first = scanner.peek();
     if Core::by_name(name).is_some() && !matches!(first, b'"' | b'n') {

@@ -7,8 +7,8 @@
 //! | declares text, in UTF-8 | UTF-8 | `data`, a string |
 //! | any other, or none | any | `data_base64` |
 //!
-//! Without a content type a reader must assume JSON and set it, which would add an attribute; so that data goes as base64.
-//! JSON with space around it goes as base64, too: readers drop the space.
+//! Without a content type a reader must assume JSON and set it, which would add an attribute; so that data
+//! goes as base64. JSON with space around it goes as base64, too: readers drop the space.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

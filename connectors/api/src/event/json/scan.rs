@@ -1,7 +1,8 @@
 //! A scanner for JSON text (RFC 8259): finds where values begin and end, checks the grammar, builds nothing.
 //!
 //! Invariants: no recursion; nesting is a stack of bits of fixed size; each byte is looked at once.
-//! NOTE: a lone surrogate escape is grammatical JSON, so it passes inside data; it is refused where text is needed.
+//! NOTE: a lone surrogate escape is grammatical JSON, so it passes inside data; it is refused where text is
+//! needed.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -321,7 +322,8 @@ impl Nest {
     }
 }
 
-/// How many bytes at the start are neither quote, backslash nor control character: eight at a time, then one by one.
+/// How many bytes at the start are neither quote, backslash nor control character: eight at a time, then one
+/// by one.
 pub(super) fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;

@@ -1,4 +1,5 @@
-//! The JSON format against its specification, against its own inverse, and against `serde_json` as the scanner's twin.
+//! The JSON format against its specification, against its own inverse, and against `serde_json` as the
+//! scanner's twin.
 
 #![allow(clippy::unwrap_used)]
 
@@ -418,7 +419,8 @@ proptest! {
         }
     }
 
-    /// The scanner's naive twin is serde_json; they may differ in depth and in numbers and surrogates, which it interprets.
+    /// The scanner's naive twin is serde_json; they may differ in depth and in numbers and surrogates, which
+    /// it interprets.
     #[test]
     fn the_scanner_agrees_with_serde_json(text in "(\\PC|[\\[\\]{}\",:0-9a-f.eE+\\\\ntrueals-]){0,24}") {
         let ours = is_value(text.as_bytes());

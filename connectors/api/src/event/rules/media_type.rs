@@ -1,6 +1,7 @@
 //! Media types, RFC 2046 with the token and parameter syntax of RFC 2045 section 5.1.
 //!
-//! NOTE: an empty parameter (`application/json;`) is allowed, as RFC 9110 section 5.6.6 has it: it means nothing and occurs.
+//! NOTE: an empty parameter (`application/json;`) is allowed, as RFC 9110 section 5.6.6 has it: it means
+//! nothing and occurs.
 
 /// A media type taken apart. Names are compared without case.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +59,8 @@ impl<'a> Media<'a> {
         self.subtype_is("json") || self.suffix_is("+json")
     }
 
-    /// Text by its registration: `text/*`, XML, YAML, forms, scripts. Anything else may hold bytes that only look like text.
+    /// Text by its registration: `text/*`, XML, YAML, forms, scripts. Anything else may hold bytes that only
+    /// look like text.
     pub(in crate::event) fn is_text(&self) -> bool {
         self.kind.eq_ignore_ascii_case("text")
             || [

@@ -1,4 +1,5 @@
-//! The attribute rules of CloudEvents 1.0.2, sections "Naming Conventions" and "Type System": the one validator (C34).
+//! The attribute rules of CloudEvents 1.0.2, sections "Naming Conventions" and "Type System": the one
+//! validator (C34).
 //!
 //! Each function is pure and takes one value; [`super::EventBuilder`] calls them once for each attribute.
 
@@ -59,7 +60,8 @@ pub(super) fn value(kind: AttrKind, value: &str, printable: bool) -> Result<(), 
     if holds { Ok(()) } else { Err(rule) }
 }
 
-/// Whether all of it is printable ASCII, which no rule for text forbids: one fast pass instead of one a value.
+/// Whether all of it is printable ASCII, which no rule for text forbids: one fast pass instead of one a
+/// value.
 pub(super) fn printable(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }

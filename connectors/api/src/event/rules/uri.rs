@@ -1,7 +1,8 @@
 //! RFC 3986 as a check only: the text is kept as it came.
 //!
-//! NOTE: CloudEvents cites section 4.3 for URI, whose grammar has no fragment. Producers do point into a schema with a
-//! fragment, and every SDK takes it; to refuse it would lose real events for nothing, so a fragment is allowed.
+//! NOTE: CloudEvents cites section 4.3 for URI, whose grammar has no fragment. Producers do point into a
+//! schema with a fragment, and every SDK takes it; to refuse it would lose real events for nothing, so a
+//! fragment is allowed.
 
 /// A `URI` of section 3: a scheme, then anything that a reference may have.
 pub(super) fn is_uri(text: &str) -> bool {
@@ -14,7 +15,8 @@ pub(super) fn is_uri(text: &str) -> bool {
 /// A `URI-reference` of section 4.1: with a scheme, or relative. The empty text is one, too.
 pub(super) fn is_reference(text: &str) -> bool {
     match split_scheme(text) {
-        // Section 4.2: the first segment of a relative path has no colon, so that what precedes one is a scheme.
+        // Section 4.2: the first segment of a relative path has no colon, so that what precedes one is a
+        // scheme.
         Some((scheme, rest)) => is_scheme(scheme) && is_hierarchical(rest),
         None => is_hierarchical(text),
     }
