@@ -103,6 +103,11 @@ impl Problem {
         Problem { status: kind.status(), members, allow: None, retry_after: None }
     }
 
+    /// What it says to a person.
+    pub(crate) fn detail(&self) -> &str {
+        self.members.get("detail").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Answers with another status than the kind's own (202 for a malformed request that was kept).
     pub(crate) fn status(mut self, status: StatusCode) -> Problem {
         self.status = status;

@@ -9,7 +9,7 @@ use serde_json::json;
 use support::client::{Client, ask, binary, request};
 use support::{Reply, Router, Server, Setup, accepted, verdict};
 use weft_api::event::{Attributes, Event};
-use weft_api::ingress::Verdict;
+use weft_api::ingress::{Incoming, Verdict};
 use weft_api::mapping::Accept;
 use weft_api::outcome::{Outcome, Reason};
 
@@ -18,6 +18,10 @@ const BATCH: (&str, &str) = ("content-type", "application/cloudevents-batch+json
 
 fn ext<'a>(event: &'a Event, name: &str) -> Option<&'a str> {
     event.get(name).map(|value| value.text)
+}
+
+fn no_dead_letter(incoming: &Incoming) -> Reply {
+    Reply::Now(verdict(if incoming.malformed { Outcome::Rejected(Reason::Malformed) } else { Outcome::Accepted }))
 }
 
 #[tokio::test]
@@ -162,26 +166,27 @@ async fn nothing_is_answered_before_the_verdict() {
 
 #[tokio::test]
 async fn a_request_that_is_no_event_is_shown_the_line_that_would_work() {
-    let router = Router::new(|_| accepted());
+    let router = Router::new(no_dead_letter);
     let server = Server::start(json!({ "path": "/events" }), router.clone()).await;
     let plain = request("POST", "/events", &[("content-type", "application/json")], r#"{"hello":1}"#);
     let answer = ask(&server.address, plain).await;
     assert_eq!((answer.status, answer.header("content-type")), (400, Some("application/problem+json")));
     let line = answer.json()["example"].as_str().unwrap().to_owned();
     assert!(answer.detail().contains(&line));
-    assert!(router.seen().is_empty());
+    let kept = router.seen().remove(0).incoming;
+    assert!(kept.malformed && kept.event.data().unwrap() == r#"{"hello":1}"#);
     // What the line says, sent as curl sends it.
     assert!(line.starts_with("curl 'http://localhost/events' "), "{line}");
     let headers: Vec<(&str, &str)> =
         line.split('\'').filter_map(|part| part.split_once(": ")).collect();
     assert_eq!(headers.len(), 5, "{line}");
     assert_eq!(ask(&server.address, request("POST", "/events", &headers, r#"{"hello":1}"#)).await.status, 204);
-    assert_eq!(router.seen()[0].incoming.event.data().unwrap(), r#"{"hello":1}"#);
+    assert_eq!(router.seen()[1].incoming.event.id(), "1");
 }
 
 #[tokio::test]
 async fn a_host_header_cannot_put_shell_syntax_into_the_example() {
-    let server = Server::start(json!({}), Router::new(|_| accepted())).await;
+    let server = Server::start(json!({}), Router::new(no_dead_letter)).await;
     let answer = ask(&server.address, "POST / HTTP/1.1\r\nhost: x$(reboot)\r\ncontent-length: 1\r\n\r\nx").await;
     let line = answer.json()["example"].as_str().unwrap().to_owned();
     assert!(line.contains(&server.address) && !line.contains("reboot"), "{line}");

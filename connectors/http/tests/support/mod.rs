@@ -1,5 +1,5 @@
 //! What the integration tests share: a scripted router behind the ingress, configuration from JSON, a raw client.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod client;
 pub mod queue;

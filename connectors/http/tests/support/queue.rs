@@ -1,5 +1,5 @@
 //! The router as an egress sees it: a queue that gives out batches and keeps what became of each event.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
 //! A receiver that is scripted connection by connection, byte by byte.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
 
