@@ -7,6 +7,7 @@
 //! - The queue is polled all the time, whatever the credit (`max.poll.interval.ms`).
 //! - The loop sleeps only after a poll that found the queue empty: librdkafka wakes a sleeper on the way from empty to
 //!   not empty only. `TICK` bounds what a lost wake-up could cost.
+//!
 //! Does not know: headers and payloads (`mapping`), what a watermark is made of (`partition`).
 
 use std::collections::HashMap;
@@ -103,7 +104,12 @@ impl ConsumerLoop {
     fn start(plan: Arc<Plan>, cx: IngressContext, wake: &Arc<Notify>) -> Result<ConsumerLoop, IngressError> {
         let brokers = plan.section.brokers.join(",");
         let voice = Voice::new(brokers.clone(), cx.report.clone());
-        let context = Context::new(voice, cx.report.clone(), plan.section.start, plan.section.isolation);
+        let context = Context::new(
+            voice,
+            cx.report.clone(),
+            plan.section.start,
+            plan.section.isolation,
+        );
         let mut client = connect(&plan, context)?;
         let wake = wake.clone();
         client.set_nonempty_callback(move || wake.notify_one());
@@ -111,7 +117,10 @@ impl ConsumerLoop {
         client
             .subscribe(&topics)
             .map_err(|error| IngressError(format!("subscribing to {}: {error}", topics.join(", "))))?;
-        cx.report.health(Health::Waiting(format!("kafka {brokers}: joining group `{}`", plan.section.group)));
+        cx.report.health(Health::Waiting(format!(
+            "kafka {brokers}: joining group `{}`",
+            plan.section.group
+        )));
         Ok(ConsumerLoop {
             mapper: Mapper::new(plan.mapping.clone()),
             plan,
@@ -168,21 +177,35 @@ impl ConsumerLoop {
     }
 
     fn changes_if_any(&mut self, client: &BaseConsumer<Context>, calls: u64) -> Result<(), IngressError> {
-        if client.context().calls() == calls { Ok(()) } else { self.changes() }
+        if client.context().calls() == calls {
+            Ok(())
+        } else {
+            self.changes()
+        }
     }
 
     fn record(&mut self, message: &BorrowedMessage<'_>) {
         // A record of a partition that is not ours any more: its next owner gets it.
-        let Some(index) = self.find(message.topic(), message.partition()) else { return };
+        let Some(index) = self.find(message.topic(), message.partition()) else {
+            return;
+        };
         if self.draining {
             return;
         }
         let mapped = self.mapper.map(message);
-        let Some(partition) = &mut self.partitions[index] else { return };
+        let Some(partition) = &mut self.partitions[index] else {
+            return;
+        };
         match mapped {
             Mapped::Event(event) => partition.polled(event.into(), message.offset()),
             Mapped::Malformed(event) => {
-                partition.polled(Incoming { event, malformed: true }, message.offset());
+                partition.polled(
+                    Incoming {
+                        event,
+                        malformed: true,
+                    },
+                    message.offset(),
+                );
             }
             Mapped::Dropped => {
                 self.tombstones += 1;
@@ -219,14 +242,18 @@ impl ConsumerLoop {
         }
         self.touched = touched;
         if self.tombstones > 0 {
-            self.cx.report.dropped("tombstone", std::mem::take(&mut self.tombstones));
+            self.cx
+                .report
+                .dropped("tombstone", std::mem::take(&mut self.tombstones));
         }
     }
 
     /// Gives the lane what it has credit for, and opens or closes the flow from the broker.
     fn pump(&mut self, index: usize) {
         let share = self.plan.spill_bytes / (self.by_place.len() as u64).max(1);
-        let Some(partition) = &mut self.partitions[index] else { return };
+        let Some(partition) = &mut self.partitions[index] else {
+            return;
+        };
         let credit = self.cx.lanes.credit(partition.lane);
         if let Some(first) = partition.take(credit, &mut self.batch) {
             let given = self.cx.lanes.deliver(partition.lane, &mut self.batch);
@@ -241,10 +268,16 @@ impl ConsumerLoop {
     }
 
     fn switch(&mut self, index: usize, to: Flow) {
-        let Some(partition) = &mut self.partitions[index] else { return };
+        let Some(partition) = &mut self.partitions[index] else {
+            return;
+        };
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(&partition.place.0, partition.place.1);
-        let done = if to == Flow::Paused { self.client.pause(&list) } else { self.client.resume(&list) };
+        let done = if to == Flow::Paused {
+            self.client.pause(&list)
+        } else {
+            self.client.resume(&list)
+        };
         match done {
             Ok(()) => partition.flow = to,
             Err(error) => tracing::warn!(lane = ?partition.place, %error, "pausing or resuming a partition"),
@@ -252,47 +285,52 @@ impl ConsumerLoop {
     }
 
     fn said(&mut self, lane: LaneId, event: LaneEvent) {
-        let Some(&index) = self.by_lane.get(&lane.index) else { return };
-        let Some(partition) = &mut self.partitions[index] else { return };
+        let Some(&index) = self.by_lane.get(&lane.index) else {
+            return;
+        };
+        let Some(partition) = &mut self.partitions[index] else {
+            return;
+        };
         match event {
             LaneEvent::Credit => {}
             LaneEvent::Settled { last, .. } => partition.settled(last),
             LaneEvent::Rewind { from } => {
-                let paused = partition.flow == Flow::Paused;
                 partition.rewound(lane, from);
                 tracing::info!(lane = %format_args!("{}/{}", partition.place.0, partition.place.1), from, "kafka lane rewinds");
-                self.seek(index, paused);
+                self.seek(index);
             }
         }
         self.touch(index);
     }
 
     /// Goes back to where the rewound lane begins; tried again with every tick until it is done.
-    fn seek(&mut self, index: usize, paused: bool) {
-        let Some(partition) = &mut self.partitions[index] else { return };
-        let Flow::Seeking(offset) = partition.flow else { return };
-        let (topic, number) = (partition.place.0.clone(), partition.place.1);
+    fn seek(&mut self, index: usize) {
+        let Some(partition) = &mut self.partitions[index] else {
+            return;
+        };
+        let Flow::Seeking { to, paused } = partition.flow else {
+            return;
+        };
         if self.draining {
-            partition.flow = Flow::Paused;
+            // Nothing is delivered any more, from wherever.
             return;
         }
-        match self.client.seek(&topic, number, Offset::Offset(offset), SEEK) {
-            Ok(()) => {
-                partition.flow = Flow::Open;
-                if paused {
-                    partition.flow = Flow::Paused;
-                    self.switch(index, Flow::Open);
-                }
-            }
-            Err(error) => tracing::warn!(topic = %topic, partition = number, offset, %error, "seeking back; trying again"),
+        let (topic, number) = (partition.place.0.clone(), partition.place.1);
+        if let Err(error) = self.client.seek(&topic, number, Offset::Offset(to), SEEK) {
+            tracing::warn!(topic = %topic, partition = number, offset = to, %error, "seeking back; trying again");
+            return;
+        }
+        partition.flow = if paused { Flow::Paused } else { Flow::Open };
+        if paused {
+            // What waited is forgotten. If this fails, the next pump tries again.
+            self.switch(index, Flow::Open);
         }
     }
 
     fn tick(&mut self) {
         self.client.context().voice.tick();
         for index in 0..self.partitions.len() {
-            // A paused partition is resumed whether or not it was: that costs nothing.
-            self.seek(index, true);
+            self.seek(index);
             self.touch(index);
         }
     }
@@ -348,7 +386,9 @@ impl ConsumerLoop {
     }
 
     fn shut(&mut self, place: &Place) {
-        let Some(index) = self.by_place.remove(place) else { return };
+        let Some(index) = self.by_place.remove(place) else {
+            return;
+        };
         if let Some(partition) = self.partitions[index].take() {
             self.by_lane.remove(&partition.lane.index);
             self.cx.lanes.close(partition.lane);
@@ -370,7 +410,11 @@ impl ConsumerLoop {
 
     fn commit_when_due(&mut self) {
         let window = u64::from(self.plan.window.events);
-        let full = self.partitions.iter().flatten().any(|p| p.settled_since_store() >= window);
+        let full = self
+            .partitions
+            .iter()
+            .flatten()
+            .any(|p| p.settled_since_store() >= window);
         if full || self.committed_at.elapsed() >= self.plan.section.commit_every.0 {
             self.committed_at = Instant::now();
             self.commit();
@@ -381,20 +425,27 @@ impl ConsumerLoop {
     fn commit(&mut self) {
         let mut list = TopicPartitionList::new();
         for partition in self.partitions.iter_mut().flatten() {
-            if let Some(offset) = partition.to_store() {
+            if let Some(offset) = partition.take_store() {
                 // Refuses logical offsets only, and a watermark is none.
-                let _ = list.add_partition_offset(&partition.place.0, partition.place.1, Offset::Offset(offset));
+                let _ =
+                    list.add_partition_offset(&partition.place.0, partition.place.1, Offset::Offset(offset));
             }
         }
         if list.count() == 0 {
             return;
         }
-        let done = self.client.store_offsets(&list).and_then(|()| self.client.commit_consumer_state(CommitMode::Async));
+        let done = self
+            .client
+            .store_offsets(&list)
+            .and_then(|()| self.client.commit_consumer_state(CommitMode::Async));
         match done {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {
                 tracing::warn!(%error, "storing settled offsets; they go out with the next commit");
-                self.partitions.iter_mut().flatten().for_each(Partition::not_stored);
+                self.partitions
+                    .iter_mut()
+                    .flatten()
+                    .for_each(Partition::not_stored);
             }
         }
     }
