@@ -9,8 +9,10 @@
 //! Turned down: polling in the router's own worker threads (a revoke would block one), and a channel from a polling
 //! thread into a task (one more hand-over for every batch and every settlement).
 
+mod assignment;
 mod consumer;
 mod context;
+mod flow;
 mod lag;
 mod offsets;
 mod partition;
