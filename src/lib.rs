@@ -2,8 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod connectors;
 pub mod delivery;
 pub mod lane;
 pub mod metrics;
 pub mod routing;
+pub mod shutdown;
+pub mod telemetry;
 pub mod topology;
+pub mod watch;

@@ -38,7 +38,6 @@ pub struct StreamLanes {
     pulse: Arc<Pulse>,
     lanes: Vec<Option<Lane>>,
     free: Vec<u32>,
-    born: Instant,
     said: VecDeque<(LaneId, LaneEvent)>,
     limbo: Limbo,
     rng: fastrand::Rng,
@@ -54,8 +53,25 @@ pub struct StreamLanes {
 pub struct Pulse {
     /// Unsettled events.
     pub unsettled: AtomicU64,
-    /// When the oldest unsettled event was admitted: milliseconds since the lanes were made, plus one; 0 for none.
+    /// When the oldest unsettled event was admitted: milliseconds of the process' clock, plus one; 0 for none.
     pub oldest_ms: AtomicU64,
+}
+
+impl Pulse {
+    /// How long the oldest unsettled event has been here; zero for none, and for requests, which have a deadline.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        match self.oldest_ms.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(now_ms().saturating_sub(since - 1)),
+        }
+    }
+}
+
+/// Milliseconds since the first call in this process.
+fn now_ms() -> u64 {
+    static BORN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(BORN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 struct Lane {
@@ -82,7 +98,6 @@ impl StreamLanes {
             pulse,
             lanes: Vec::new(),
             free: Vec::new(),
-            born: Instant::now(),
             said: VecDeque::new(),
             limbo: Limbo::default(),
             rng: fastrand::Rng::with_seed(seed),
@@ -95,10 +110,6 @@ impl StreamLanes {
 
     fn lane(&self, id: LaneId) -> Option<&Lane> {
         self.lanes.get(id.index as usize)?.as_ref().filter(|lane| lane.shared.epoch() == id.epoch)
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Admits one event into slot `seq`, or a new one.
@@ -376,7 +387,7 @@ impl LanesBackend for StreamLanes {
             self.port.metrics.overdelivered.inc_by(batch.len() as u64 - room);
         }
         let gate = self.gate.load_full();
-        let (now, now_ms) = (Instant::now(), self.now_ms());
+        let (now, now_ms) = (Instant::now(), now_ms());
         for incoming in batch.drain(..) {
             self.admit_one(index, incoming, &gate, now, now_ms);
         }
