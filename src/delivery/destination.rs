@@ -213,11 +213,10 @@ impl Destination {
         self.discharge(&mut self.lock(), 1, bytes);
     }
 
-    /// Queues one leg for which there is a reservation.
-    pub fn push_reserved(&self, leg: Leg) {
-        let (events, bytes) = (1, leg.bytes());
+    /// Queues one leg for which `reserved` bytes are reserved; it may have grown since, into a dead letter.
+    pub fn push_reserved(&self, leg: Leg, reserved: u64) {
         self.push(&mut vec![leg], None);
-        self.discharge(&mut self.lock(), events, bytes);
+        self.discharge(&mut self.lock(), 1, reserved);
     }
 
     /// Queues legs, in order; empties `legs`. Returns whether the queue has reached its bounds: then `port` is nudged

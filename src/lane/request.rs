@@ -195,9 +195,10 @@ impl Lane {
         count_obligations(&self.port, count);
         let ticket = self.ticket(bytes, count);
         for Choice { owing, steps, target } in choices {
+            let reserved = owing.event.size();
             let leg = owing.into_leg(Origin::Ticket(Arc::clone(&ticket)), &gate.wiring, steps, now);
             match target {
-                Target::To(id) => gate.wiring.destination(id).push_reserved(leg),
+                Target::To(id) => gate.wiring.destination(id).push_reserved(leg, reserved),
                 Target::All(_) => failure::forward(leg, target),
             }
         }
