@@ -332,8 +332,9 @@ impl Lane {
         }
         let (events, bytes) = self.ledger.room();
         let events = u32::try_from(events).unwrap_or(u32::MAX);
-        if self.ledger.unsettled() == 0 {
-            return Credit { events, bytes: bytes.min(budget.left()).max(self.window_empty_bytes) };
+        if self.ledger.unsettled() == 0 && budget.left() < self.window_empty_bytes {
+            // One event always moves, or lanes would wait for memory in a circle; a whole window of them would not fit.
+            return Credit { events: events.min(1), bytes: self.window_empty_bytes };
         }
         let bytes = bytes.min(budget.left());
         if bytes == 0 && budget.left() == 0 {
