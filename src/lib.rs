@@ -6,4 +6,6 @@ pub mod delivery;
 pub mod lane;
 pub mod metrics;
 pub mod routing;
+#[cfg(test)]
+mod testing;
 pub mod topology;
