@@ -40,11 +40,18 @@ struct Inner {
 #[derive(Debug)]
 pub(super) enum Kind {
     /// A mapping has a key that nobody reads.
-    Unknown { key: String, span: Option<Span>, known: &'static [&'static str] },
+    Unknown {
+        key: String,
+        span: Option<Span>,
+        known: &'static [&'static str],
+    },
     /// A mapping lacks a key.
     Missing { key: &'static str },
     /// A word that is none of those that may stand here.
-    Variant { found: String, known: &'static [&'static str] },
+    Variant {
+        found: String,
+        known: &'static [&'static str],
+    },
     /// Another type or range.
     Wrong { expected: String },
     /// Whatever a type's own code objects to.
@@ -73,7 +80,11 @@ enum Hint {
 
 impl Fault {
     fn new(kind: Kind) -> Fault {
-        Fault(Box::new(Inner { kind, place: None, trail: Vec::new() }))
+        Fault(Box::new(Inner {
+            kind,
+            place: None,
+            trail: Vec::new(),
+        }))
     }
 
     /// Which rule was broken.
@@ -85,7 +96,10 @@ impl Fault {
     pub(super) fn at(mut self, node: &Node) -> Fault {
         if self.0.place.is_none() {
             if let (Kind::Unknown { key, span, .. }, Value::Map(entries)) = (&mut self.0.kind, &node.value) {
-                *span = entries.iter().find(|(k, _)| k.name == *key).map(|(k, _)| k.span.clone());
+                *span = entries
+                    .iter()
+                    .find(|(k, _)| k.name == *key)
+                    .map(|(k, _)| k.span.clone());
             }
             let mut secrets = Vec::new();
             collect_secrets(node, &mut secrets);
@@ -119,28 +133,57 @@ impl Fault {
     /// In words. `root` stands in where no node was reached.
     pub(super) fn finding(self, root: &Node) -> Finding {
         let Inner { kind, place, .. } = *self.at(root).0;
-        let Some(Place { span, path, found, hint, secrets }) = place else {
+        let Some(Place {
+            span,
+            path,
+            found,
+            hint,
+            secrets,
+        }) = place
+        else {
             unreachable!("at() has just set the place")
         };
         let key = path.rsplit('.').next().unwrap_or_default().to_owned();
         let (span, path, what, remedy) = match kind {
             Kind::Unknown { key, span: at, known } => {
                 let remedy = did_you_mean(&key, known, "keys that may stand here");
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                (at.unwrap_or(span), path, format!("unknown key `{}`", shown(&key)), remedy)
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                (
+                    at.unwrap_or(span),
+                    path,
+                    format!("unknown key `{}`", shown(&key)),
+                    remedy,
+                )
             }
             Kind::Missing { key } => {
-                let of = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
+                let of = if path.is_empty() {
+                    "the file".to_owned()
+                } else {
+                    format!("`{path}`")
+                };
                 let remedy = format!("add `{key}: ...` to it");
                 (span, path, format!("{of} needs the key `{key}`"), remedy)
             }
             Kind::Variant { found: word, known } => {
-                let word = if secrets.is_empty() { format!("`{}`", shown(&word)) } else { found };
+                let word = if secrets.is_empty() {
+                    format!("`{}`", shown(&word))
+                } else {
+                    found
+                };
                 let remedy = match secrets.is_empty() {
                     true => did_you_mean(word.trim_matches('`'), known, "words that may stand here"),
                     false => format!("words that may stand here: {}", list(known)),
                 };
-                (span, path, format!("{word} is not one of the words that may stand here"), remedy)
+                (
+                    span,
+                    path,
+                    format!("{word} is not one of the words that may stand here"),
+                    remedy,
+                )
             }
             Kind::Wrong { expected } => {
                 let (human, example) = in_words(&expected);
@@ -152,7 +195,13 @@ impl Fault {
                 (span, path, masked(what, &secrets), masked(remedy, &secrets))
             }
         };
-        Finding { severity: Severity::Error, span, path, what, remedy }
+        Finding {
+            severity: Severity::Error,
+            span,
+            path,
+            what,
+            remedy,
+        }
     }
 }
 
@@ -166,27 +215,42 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: Display>(message: T) -> Fault {
-        Fault::new(Kind::Other { message: message.to_string() })
+        Fault::new(Kind::Other {
+            message: message.to_string(),
+        })
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Fault {
-        Fault::new(Kind::Wrong { expected: expected.to_string() })
+        Fault::new(Kind::Wrong {
+            expected: expected.to_string(),
+        })
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Fault {
-        Fault::new(Kind::Wrong { expected: expected.to_string() })
+        Fault::new(Kind::Wrong {
+            expected: expected.to_string(),
+        })
     }
 
     fn invalid_length(_: usize, expected: &dyn Expected) -> Fault {
-        Fault::new(Kind::Wrong { expected: expected.to_string() })
+        Fault::new(Kind::Wrong {
+            expected: expected.to_string(),
+        })
     }
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Fault {
-        Fault::new(Kind::Variant { found: found.to_owned(), known })
+        Fault::new(Kind::Variant {
+            found: found.to_owned(),
+            known,
+        })
     }
 
     fn unknown_field(key: &str, known: &'static [&'static str]) -> Fault {
-        Fault::new(Kind::Unknown { key: key.to_owned(), span: None, known })
+        Fault::new(Kind::Unknown {
+            key: key.to_owned(),
+            span: None,
+            known,
+        })
     }
 
     fn missing_field(key: &'static str) -> Fault {
@@ -296,7 +360,12 @@ fn did_you_mean(word: &str, known: &[&str], which: &str) -> String {
 }
 
 fn list(known: &[&str]) -> String {
-    let mut text = known.iter().take(LISTED_MAX).map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let mut text = known
+        .iter()
+        .take(LISTED_MAX)
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     if known.len() > LISTED_MAX {
         text.push_str(", ...");
     }
@@ -305,7 +374,11 @@ fn list(known: &[&str]) -> String {
 
 /// Bounded, and with control characters escaped.
 pub(super) fn shown(text: &str) -> String {
-    let mut out: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    let mut out: String = text
+        .chars()
+        .take(SHOWN_MAX)
+        .flat_map(char::escape_debug)
+        .collect();
     // Quotes need no escape where they are only looked at.
     out = out.replace("\\'", "'").replace("\\\"", "\"");
     if text.chars().nth(SHOWN_MAX).is_some() {

@@ -172,7 +172,10 @@ impl FromStr for ByteSize {
             unit => unit_of(&SIZE_UNITS, unit).ok_or(UnitError::NotASize)?,
         };
         let number: u64 = number.parse().map_err(|_| UnitError::SizeTooLarge)?;
-        number.checked_mul(factor).map(ByteSize).ok_or(UnitError::SizeTooLarge)
+        number
+            .checked_mul(factor)
+            .map(ByteSize)
+            .ok_or(UnitError::SizeTooLarge)
     }
 }
 
@@ -181,13 +184,18 @@ fn pair(text: &str) -> Option<(&str, &str, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, rest) = text.split_at(digits);
     let rest = rest.trim_start();
-    let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let letters = rest
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(letters);
     (!number.is_empty()).then(|| (number, unit, rest.trim_start()))
 }
 
 fn unit_of(units: &[(&str, u64)], name: &str) -> Option<u64> {
-    units.iter().find(|(unit, _)| *unit == name).map(|(_, length)| *length)
+    units
+        .iter()
+        .find(|(unit, _)| *unit == name)
+        .map(|(_, length)| *length)
 }
 
 impl fmt::Display for HumanDuration {
@@ -213,7 +221,10 @@ impl fmt::Display for HumanDuration {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZE_UNITS.iter().find(|(_, factor)| *factor > 1 && self.0 > 0 && self.0.is_multiple_of(*factor)) {
+        match SIZE_UNITS
+            .iter()
+            .find(|(_, factor)| *factor > 1 && self.0 > 0 && self.0.is_multiple_of(*factor))
+        {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
             None => write!(f, "{}", self.0),
         }
@@ -331,7 +342,17 @@ mod tests {
 
     #[test]
     fn a_duration_without_a_unit_or_out_of_order_is_refused() {
-        for text in ["10", "", "s", "1.5s", "-1s", "5m1h", "1s1s", "10 seconds", "never"] {
+        for text in [
+            "10",
+            "",
+            "s",
+            "1.5s",
+            "-1s",
+            "5m1h",
+            "1s1s",
+            "10 seconds",
+            "never",
+        ] {
             assert_eq!(duration(text), Err(UnitError::NotADuration), "{text}");
         }
         assert_eq!(duration("3651d"), Err(UnitError::DurationTooLong));
