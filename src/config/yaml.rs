@@ -4,12 +4,17 @@
 //! Invariant: whatever the text, the work and the tree are bounded, and nothing panics.
 //! Does not know: the meaning of any key; `${...}` is still text here.
 
+mod alias;
+mod syntax;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use weft_api::config::{Finding, Key, Node, Severity, Span, Value};
 
+use self::alias::{moved, size};
+use self::syntax::explain;
 use super::scalar;
 
 /// Deepest nesting that is read.
@@ -290,41 +295,6 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// What the parser says, and what most often brings it about.
-fn explain<'e>(info: &'e str, line: &str) -> (&'e str, &'static str) {
-    if line.contains("${") && line.contains(['{', '[']) {
-        return (info, "inside `{ }` and `[ ]`, put texts with `${...}` in quotes");
-    }
-    if info.contains("mapping values are not allowed") || info.contains("simple key") {
-        return (
-            info,
-            "put a text with `: ` in it in quotes, and give each key a line of its own",
-        );
-    }
-    if info.contains("cannot start any token")
-        || info.contains("unexpected character")
-        || info.contains("indicator")
-    {
-        return (info, "put a text that begins with a special character in quotes");
-    }
-    if info.contains("unknown anchor") {
-        return (info, "define the anchor with `&name` before it is used");
-    }
-    if info.contains("quoted scalar") {
-        return (info, "close the quotes");
-    }
-    if info.contains("flow") || info.contains("','") || info.contains(']') || info.contains('}') {
-        return (
-            info,
-            "check that brackets and braces are closed, with commas between",
-        );
-    }
-    (
-        info,
-        "check the indentation, quotes and brackets here and on the line before",
-    )
-}
-
 fn finding(span: Span, path: &str, what: &str, remedy: &str) -> Finding {
     Finding {
         severity: Severity::Error,
@@ -333,36 +303,4 @@ fn finding(span: Span, path: &str, what: &str, remedy: &str) -> Finding {
         what: what.to_owned(),
         remedy: remedy.to_owned(),
     }
-}
-
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(nodes) => nodes.iter().map(size).sum(),
-        Value::Map(entries) => entries.iter().map(|(_, node)| size(node)).sum(),
-        _ => 0,
-    }
-}
-
-/// The same tree under another path; it keeps the place where it was written.
-fn moved(mut node: Node, path: &str) -> Node {
-    node.path = path.into();
-    match &mut node.value {
-        Value::List(nodes) => {
-            for (at, item) in nodes.iter_mut().enumerate() {
-                *item = moved(item.clone(), &format!("{path}[{at}]"));
-            }
-        }
-        Value::Map(entries) => {
-            for (key, item) in entries {
-                let below = if path.is_empty() {
-                    key.name.clone()
-                } else {
-                    format!("{path}.{}", key.name)
-                };
-                *item = moved(item.clone(), &below);
-            }
-        }
-        _ => {}
-    }
-    node
 }

@@ -146,7 +146,7 @@ fn every_mistake_is_found_in_one_go_and_in_the_order_of_the_file() {
         [
             "0 : the file needs the key `url` | add `url: ...` to it",
             "1 uri: unknown key `uri` | did you mean `url`?",
-            "2 timeout: expected a duration such as 100ms, 10s, 5m or 1h30m, found the number 10 | ",
+            "2 timeout: expected a duration such as 10s, 100ms, 5m or 1h30m, found the number 10 | for example `timeout: 10s`",
             "3 port: expected a whole number from 0 to 65535, found the text \"80\" | check its range, and write it without quotes",
             "4 hosts[1]: expected text, found the number 5 | put it in quotes",
             "4 hosts[2]: expected text, found a mapping | for example `hosts: [some text]`",
