@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use weft::delivery::batch::Outlet;
 use weft::delivery::breaker::BreakerSettings;
 use weft::delivery::destination::Destination;
-use weft::delivery::origin::{Mailbox, Port};
+use weft::delivery::origin::Port;
 use weft::delivery::settings::{Batching, Bounds, Retry, Settings};
 use weft::delivery::wiring::Wiring;
 use weft::lane::admit::{CurrentGate, Gate, Malformed, Policy as Stance, Unmatched};
@@ -124,7 +124,7 @@ impl World {
     fn run_ingress(&self, number: usize, case: &IngressCase, gate: CurrentGate, seed: u64) -> JoinHandle<()> {
         let name: Arc<str> = format!("i{number}").into();
         let metrics = Arc::clone(&self.ingress_metrics[number]);
-        let port = Port { name: Arc::clone(&name), metrics, mailbox: Mailbox::default(), drop_rejected: case.drop_rejected };
+        let port = Port::new(Arc::clone(&name), metrics, case.drop_rejected);
         let (port, budget, feed) = (Arc::new(port), Arc::clone(&self.budget), self.feeds[number].clone());
         let options = IngressOptions {
             lanes: case.lanes,
