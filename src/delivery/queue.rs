@@ -52,6 +52,13 @@ struct Delayed {
     leg: Leg,
 }
 
+impl Shard {
+    /// Nothing may leave before something that is in flight has come back.
+    fn is_busy(&self, pipelined: bool) -> bool {
+        self.in_flight > 0 && (self.failed || !pipelined)
+    }
+}
+
 impl Queue {
     /// Tells whether the egress keeps order or fails.
     pub fn set_pipelined(&mut self, pipelined: bool) {
@@ -201,6 +208,11 @@ impl Queue {
         while let Some(at) = self.ready.pop_front() {
             let shard = &mut self.shards[usize::from(at)];
             shard.listed = false;
+            // Something failed since it was listed: its time and its turn are decided anew.
+            if shard.not_before.is_some() || shard.is_busy(self.pipelined) {
+                self.list(at);
+                continue;
+            }
             let Some(leg) = shard.legs.pop_front() else { continue };
             shard.in_flight += 1;
             self.list(at);
@@ -212,8 +224,7 @@ impl Queue {
     /// Puts a shard among the ready ones, or among the sleeping ones, if it has something to give.
     fn list(&mut self, at: u16) {
         let shard = &mut self.shards[usize::from(at)];
-        let busy = shard.in_flight > 0 && (shard.failed || !self.pipelined);
-        if shard.listed || busy || shard.legs.is_empty() {
+        if shard.listed || shard.is_busy(self.pipelined) || shard.legs.is_empty() {
             return;
         }
         if let Some(due) = shard.not_before {
