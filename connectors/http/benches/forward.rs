@@ -23,8 +23,8 @@ use support::client::{Client, binary};
 use tokio::net::{TcpListener, TcpStream};
 use weft_api::egress::{DirectFactory, DirectSend};
 use weft_api::ingress::{
-    Incoming, IngressContext, LaneSpec, Lanes, RequestLaneBackend, RequestLanes, RequestLanesBackend, Verdict,
-    VerdictFuture,
+    Incoming, IngressContext, LaneSpec, Lanes, RequestLaneBackend, RequestLanes, RequestLanesBackend,
+    Verdict, VerdictFuture,
 };
 use weft_api::outcome::{Outcome, Reason};
 use weft_api::status::Silent;
@@ -50,7 +50,12 @@ impl RequestLaneBackend for Lane {
                 Ok(()) => Outcome::Accepted,
                 Err(_) => Outcome::Released(Reason::Unavailable),
             };
-            Verdict { outcome, matched: 1, stored: false, retry_after: None }
+            Verdict {
+                outcome,
+                matched: 1,
+                stored: false,
+                retry_after: None,
+            }
         })
     }
 
@@ -61,8 +66,14 @@ impl RequestLaneBackend for Lane {
 
 /// Runs a future in a thread of that name.
 fn thread(name: &str, work: impl Future<Output = ()> + Send + 'static) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    std::thread::Builder::new().name(name.into()).spawn(move || runtime.block_on(work)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || runtime.block_on(work))
+        .unwrap();
 }
 
 async fn receive(listener: TcpListener) {
@@ -71,7 +82,12 @@ async fn receive(listener: TcpListener) {
         tcp.set_nodelay(true).unwrap();
         let service = service_fn(|request: Request<HttpBody>| async move {
             request.into_body().collect().await.unwrap();
-            Ok::<_, Infallible>(Response::builder().status(204).body(Full::<Bytes>::default()).unwrap())
+            Ok::<_, Infallible>(
+                Response::builder()
+                    .status(204)
+                    .body(Full::<Bytes>::default())
+                    .unwrap(),
+            )
         });
         tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tcp), service));
     }
@@ -84,7 +100,9 @@ async fn forward(listener: TcpListener, to: String) {
         tcp.set_nodelay(true).unwrap();
         let out = TcpStream::connect(&to).await.unwrap();
         out.set_nodelay(true).unwrap();
-        let (requests, connection) = hyper::client::conn::http1::handshake(TokioIo::new(out)).await.unwrap();
+        let (requests, connection) = hyper::client::conn::http1::handshake(TokioIo::new(out))
+            .await
+            .unwrap();
         tokio::spawn(connection);
         let requests = Arc::new(tokio::sync::Mutex::new(requests));
         let service = service_fn(move |request: Request<HttpBody>| {
@@ -92,7 +110,10 @@ async fn forward(listener: TcpListener, to: String) {
             async move {
                 let (head, body) = request.into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
-                let answer = requests.lock().await.send_request(Request::from_parts(head, Full::new(body)));
+                let answer = requests
+                    .lock()
+                    .await
+                    .send_request(Request::from_parts(head, Full::new(body)));
                 let (head, body) = answer.await.unwrap().into_parts();
                 let body = body.collect().await.unwrap().to_bytes();
                 Ok::<_, Infallible>(Response::from_parts(head, Full::new(body)))
@@ -119,7 +140,10 @@ fn cpu(name: &str) -> u64 {
 
 async fn load(what: &str, name: &str, address: &str) {
     let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    let request = binary(&[("content-type", "application/json"), ("ce-subject", "plant-7")], &"x".repeat(256));
+    let request = binary(
+        &[("content-type", "application/json"), ("ce-subject", "plant-7")],
+        &"x".repeat(256),
+    );
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
         let (count, stop, request) = (count.clone(), stop.clone(), request.clone());
@@ -138,7 +162,10 @@ async fn load(what: &str, name: &str, address: &str) {
     stop.store(true, Ordering::Relaxed);
     while clients.join_next().await.is_some() {}
     let rate = events as f64 / TIME.as_secs_f64();
-    println!("{what}: {:.1} us of CPU an event, {rate:.0} events/s", used as f64 / events as f64 / 1000.0);
+    println!(
+        "{what}: {:.1} us of CPU an event, {rate:.0} events/s",
+        used as f64 / events as f64 / 1000.0
+    );
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -146,18 +173,25 @@ async fn main() {
     let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to = receiver.local_addr().unwrap().to_string();
     let receiver = receiver.into_std().unwrap();
-    thread("receiver", async move { receive(TcpListener::from_std(receiver).unwrap()).await });
+    thread("receiver", async move {
+        receive(TcpListener::from_std(receiver).unwrap()).await
+    });
 
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain_at = plain.local_addr().unwrap().to_string();
     let (plain, target) = (plain.into_std().unwrap(), to.clone());
-    thread("plain", async move { forward(TcpListener::from_std(plain).unwrap(), target).await });
+    thread("plain", async move {
+        forward(TcpListener::from_std(plain).unwrap(), target).await
+    });
 
     let ours_at = format!("127.0.0.1:{}", support::free_port());
-    let egress = support::egress(json!({ "url": format!("http://{to}/") })).build().unwrap();
+    let egress = support::egress(json!({ "url": format!("http://{to}/") }))
+        .build()
+        .unwrap();
     let lanes = Arc::new(Direct(egress.direct().unwrap()));
     let section = support::node(json!({ "listen": ours_at, "workers": 1 }));
-    let builder = weft_api::connector::Connector::ingress(&weft_http::Http, &section, &support::ingress_settings());
+    let builder =
+        weft_api::connector::Connector::ingress(&weft_http::Http, &section, &support::ingress_settings());
     let ingress = builder.unwrap().unwrap().build().unwrap();
     let (_handle, stop) = StopHandle::new();
     let cx = IngressContext {
