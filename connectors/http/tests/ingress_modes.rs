@@ -9,7 +9,7 @@ use serde_json::json;
 use support::client::{Client, ask, binary, request};
 use support::{Reply, Router, Server, Setup, accepted, verdict};
 use weft_api::event::{Attributes, Event};
-use weft_api::ingress::{Incoming, Verdict};
+use weft_api::ingress::Verdict;
 use weft_api::mapping::Accept;
 use weft_api::outcome::{Outcome, Reason};
 
