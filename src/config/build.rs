@@ -5,27 +5,31 @@ use std::sync::Arc;
 use weft_api::config::{Finding, Key, Node, Value};
 
 use super::check;
-use super::model::{Model, Route};
-use super::read::{Draft, Named, unmatched};
+use super::model::Model;
+use super::read::{Draft, Named, unmatched, without};
 
 /// Sections of the effective file, in the order in which it is printed.
 const AS_WRITTEN: [&str; 4] = ["node", "observe", "admin", "limits"];
 
 pub(super) fn build(draft: Draft, warnings: Vec<Finding>) -> Model {
-    let effective = effective(&draft);
     let leading_back: Vec<Arc<str>> = draft
         .routes
         .iter()
         .filter(|named| named.item.as_ref().is_some_and(|route| check::leads_back(&draft, route)))
         .map(|named| named.name.clone())
         .collect();
+    let mut draft = draft;
+    for named in draft.routes.iter_mut().filter(|named| leading_back.contains(&named.name)) {
+        // Only a default dead letter gets this far, and a route to the dead letter itself does without.
+        named.node = without(&named.node, &["dead_letter"]);
+        if let Some(route) = &mut named.item {
+            route.dead_letter = None;
+            route.effective = named.node.clone();
+        }
+    }
+    let effective = effective(&draft);
     let enabled: Vec<bool> = draft.routes.iter().map(check::enabled).collect();
     let routes = kept(draft.routes).into_iter().zip(enabled).filter(|(_, enabled)| *enabled).map(|(route, _)| route);
-    let routes = routes.map(|route| {
-        // Only a default dead letter gets this far, and a route to the dead letter itself does without.
-        let back = leading_back.contains(&route.name);
-        Route { dead_letter: route.dead_letter.filter(|_| !back), ..route }
-    });
     Model {
         node: draft.node,
         observe: draft.observe,

@@ -68,10 +68,14 @@ pub fn from_sources(
     let complete = findings.is_empty();
     let united = files::unite(roots, &mut findings);
     let (true, Some(mut root)) = (complete, united) else { return Err(sorted(findings, sources)) };
-    substitute::substitute(&mut root, environment, &mut findings);
-    let (draft, said) = read::read(root, registry);
+    let mut unset = Vec::new();
+    substitute::substitute(&mut root, environment, &mut unset);
+    let (draft, mut said) = read::read(root, registry);
+    // Where nothing could be put in, that is the mistake, and not that `${...}` is no address.
+    said.retain(|finding| !unset.iter().any(|unset| unset.span == finding.span && unset.path == finding.path));
+    findings.extend(unset);
     findings.extend(said);
-    findings.extend(check::check(&draft));
+    check::check(&draft, &mut findings);
     let findings = sorted(findings, sources);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);

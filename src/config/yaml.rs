@@ -238,7 +238,7 @@ fn explain<'e>(info: &'e str, line: &str) -> (&'e str, &'static str) {
     if info.contains("mapping values are not allowed") || info.contains("simple key") {
         return (info, "put a text with `: ` in it in quotes, and give each key a line of its own");
     }
-    if info.contains("cannot start any token") || info.contains("indicator") {
+    if info.contains("cannot start any token") || info.contains("unexpected character") || info.contains("indicator") {
         return (info, "put a text that begins with a special character in quotes");
     }
     if info.contains("unknown anchor") {

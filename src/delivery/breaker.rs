@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[cfg(test)]
+mod tests;
+
 /// When it opens and how long it waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerSettings {
@@ -90,13 +93,6 @@ impl Breaker {
                 true
             }
             _ => false,
-        }
-    }
-
-    /// Probing => Open, due at once: the probe ended without telling anything (its event had expired).
-    pub fn cancel_probe(&mut self, now: Instant) {
-        if self.state == BreakerState::Probing {
-            self.state = BreakerState::Open { until: now };
         }
     }
 

@@ -74,7 +74,7 @@ impl Ender {
                 ticket.end(end.outcome());
             }
             // A branch of a join is no obligation of its own: the leg that was split is counted when the join ends.
-            Origin::Join(join) => join.end(end.outcome(), self),
+            Origin::Join(join) => join.end(end, self),
         }
     }
 

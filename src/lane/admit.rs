@@ -13,7 +13,6 @@ use weft_api::ingress::Incoming;
 use weft_api::outcome::{Outcome, Reason, SendError};
 
 use crate::delivery::dead_letter;
-use crate::delivery::destination::Destination;
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
 use crate::delivery::wiring::Wiring;
@@ -194,13 +193,13 @@ impl Gate {
         self.wiring.table.plans.descend(owing.node, &owing.event, &*self.wiring, steps)
     }
 
-    /// Every destination that has to have room before an event of an individual lane is taken in.
-    pub fn destinations(&self, target: Target) -> SmallVec<[&Arc<Destination>; 2]> {
+    /// Whether a target takes no more: an event that waits for its answer is refused then.
+    #[must_use]
+    pub fn is_full(&self, target: Target) -> bool {
         match target {
-            Target::To(id) => [self.wiring.destination(id)].into_iter().collect(),
+            Target::To(id) => self.wiring.destination(id).is_full(),
             Target::All(node) => {
-                let all = self.wiring.table.plans.destinations(node);
-                all.into_iter().map(|id| self.wiring.destination(id)).collect()
+                self.wiring.table.plans.is_full(node, &|id| self.wiring.destination(id).is_full())
             }
         }
     }

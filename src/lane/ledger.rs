@@ -9,6 +9,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use weft_api::ingress::{Settle, Window};
 use weft_api::outcome::Outcome;
 
+#[cfg(test)]
+mod tests;
+
 /// An event's place.
 #[derive(Clone, Copy, Debug)]
 struct Slot {

@@ -2,29 +2,35 @@
 //!
 //! Owned by the connector's task. Legs report through the ingress' mailbox; `poll_next` applies what came back.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 use weft_api::ingress::{Credit, Incoming, LaneEvent, LaneId, LaneSpec, LanesBackend, Settle};
-use weft_api::outcome::Outcome;
 
-use super::admit::{CurrentGate, Gate, NoLegs, Owed, Owing, Scratch};
+use super::admit::{CurrentGate, Scratch};
+use super::books::{self, Pulse, now_ms};
 use super::budget::Budget;
 use super::ledger::{Ledger, Step};
-use super::limbo::{Limbo, Parked};
+use super::limbo::Limbo;
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
-use crate::delivery::failure;
 use crate::delivery::leg::Leg;
-use crate::delivery::origin::{LanePort, LastResort, Origin, Port, Settled};
-use crate::routing::plan::{Steps, Target};
+use crate::delivery::origin::{LanePort, Port, Settled};
+
+mod entry;
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use lane::{Lane, NONE};
 
 /// The first and the longest wait before an in-order lane starts again.
 const REWIND_INITIAL: Duration = Duration::from_millis(100);
@@ -46,45 +52,8 @@ pub struct StreamLanes {
     scratch: Scratch,
     /// Legs on their way into queues, by destination; empty between calls.
     outgoing: Vec<(Arc<Destination>, Vec<Leg>)>,
-}
-
-/// What a scrape may ask of an ingress' lanes without touching them.
-#[derive(Default)]
-pub struct Pulse {
-    /// Unsettled events.
-    pub unsettled: AtomicU64,
-    /// When the oldest unsettled event was admitted: milliseconds of the process' clock, plus one; 0 for none.
-    pub oldest_ms: AtomicU64,
-}
-
-impl Pulse {
-    /// How long the oldest unsettled event has been here; zero for none, and for requests, which have a deadline.
-    #[must_use]
-    pub fn oldest(&self) -> Duration {
-        match self.oldest_ms.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            since => Duration::from_millis(now_ms().saturating_sub(since - 1)),
-        }
-    }
-}
-
-/// Milliseconds since the first call in this process.
-fn now_ms() -> u64 {
-    static BORN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    u64::try_from(BORN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-struct Lane {
-    shared: Arc<LanePort>,
-    ledger: Ledger,
-    in_order: bool,
-    window_empty_bytes: u64,
-    /// Destinations whose bounds this lane has reached; it has no credit while one of them is full.
-    full: SmallVec<[Arc<Destination>; 1]>,
-    /// It was told that it has no credit, and wants to hear when it has.
-    starved: std::cell::Cell<bool>,
-    rewind_at: Option<Instant>,
-    rewinds: u32,
+    /// What it has added to the pulse.
+    published: u64,
 }
 
 impl StreamLanes {
@@ -105,94 +74,12 @@ impl StreamLanes {
             inbox: Vec::new(),
             scratch: Scratch::default(),
             outgoing: Vec::new(),
+            published: 0,
         }
     }
 
     fn lane(&self, id: LaneId) -> Option<&Lane> {
         self.lanes.get(id.index as usize)?.as_ref().filter(|lane| lane.shared.epoch() == id.epoch)
-    }
-
-    /// Admits one event into slot `seq`, or a new one.
-    fn admit_one(&mut self, index: usize, incoming: Incoming, gate: &Gate, now: Instant, now_ms: u64) -> u64 {
-        let bytes = incoming.event.size();
-        let metrics = Arc::clone(&self.port.metrics);
-        metrics.events.inc();
-        metrics.bytes.inc_by(bytes);
-        metrics.malformed.inc_by(u64::from(incoming.malformed));
-        let malformed = incoming.malformed;
-        let (owed, _) = gate.admit(incoming, now, &mut self.scratch);
-        let Some(lane) = self.lanes[index].as_mut() else { return 0 };
-        let epoch = lane.shared.epoch();
-        self.budget.charge(bytes);
-        match owed {
-            Owed::Legs(legs) => {
-                let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
-                let seq = lane.ledger.admit(bytes, count, Outcome::Accepted, now_ms);
-                let shared = Arc::clone(&lane.shared);
-                count_obligations(&self.port, count);
-                self.queue(&shared, epoch, seq, legs, gate, now);
-                seq
-            }
-            Owed::Nothing { event, outcome, why } => {
-                count_without_legs(&self.port, outcome, why);
-                let held = matches!(outcome, Outcome::Rejected(_)) && lane.shared.last_resort() == LastResort::Hold;
-                if held {
-                    // Nobody may be told that it was refused: it waits for a route, or for a reload that brings one.
-                    let seq = lane.ledger.admit(bytes, 1, Outcome::Accepted, now_ms);
-                    lane.shared.hold();
-                    let incoming = Incoming { event, malformed };
-                    let parked = Parked { lane: index, epoch, seq, incoming, tries: 0 };
-                    self.limbo.park(parked, now);
-                    return seq;
-                }
-                let seq = lane.ledger.admit(bytes, 0, outcome, now_ms);
-                self.settle_ready(index, seq);
-                seq
-            }
-        }
-    }
-
-    fn queue(
-        &mut self,
-        lane: &Arc<LanePort>,
-        epoch: u32,
-        seq: u64,
-        legs: SmallVec<[Owing; 2]>,
-        gate: &Gate,
-        now: Instant,
-    ) {
-        for owing in legs {
-            let mut steps = Steps::new();
-            let target = gate.target(&owing, &mut steps);
-            let origin = Origin::Slot { lane: Arc::clone(lane), epoch, seq };
-            let leg = owing.into_leg(origin, &gate.wiring, steps, now);
-            match target {
-                Target::To(id) => {
-                    let destination = gate.wiring.destination(id);
-                    match self.outgoing.iter_mut().find(|(known, _)| Arc::ptr_eq(known, destination)) {
-                        Some((_, legs)) => legs.push(leg),
-                        None => self.outgoing.push((Arc::clone(destination), vec![leg])),
-                    }
-                }
-                Target::All(_) => failure::forward(leg, target),
-            }
-        }
-    }
-
-    /// Hands what was gathered to the destinations: one lock each.
-    fn flush(&mut self, index: usize) {
-        for (destination, legs) in &mut self.outgoing {
-            if destination.push(legs, Some(&self.port))
-                && let Some(lane) = &mut self.lanes[index]
-                && !lane.full.iter().any(|known| Arc::ptr_eq(known, destination))
-            {
-                lane.full.push(Arc::clone(destination));
-            }
-        }
-        // The vectors are kept for the next batch; destinations that a reload took away are not.
-        if self.outgoing.len() > 16 {
-            self.outgoing.clear();
-        }
     }
 
     /// Tells the connector what is settled by slot `seq`.
@@ -205,8 +92,7 @@ impl StreamLanes {
                 Step::Nothing => return,
                 Step::Settled(run) => {
                     lane.rewinds = 0;
-                    let metrics = &self.port.metrics;
-                    metrics.settled(run.outcome).inc_by(run.last - run.first + 1);
+                    books::settled(&self.port, run.outcome, run.last - run.first + 1);
                     let said = LaneEvent::Settled { first: run.first, last: run.last, outcome: run.outcome };
                     let individual = !lane.in_order;
                     self.said.push_back((id, said));
@@ -236,19 +122,12 @@ impl StreamLanes {
         let name = Arc::clone(&lane.shared.name);
         self.port.metrics.rewinds.inc();
         tracing::warn!(ingress = %self.port.name, lane = %name, from, "lane starts again at its watermark");
-        self.end_life(index, freed);
-    }
-
-    /// What a life leaves behind when it ends: parked events, legs in queues, bytes.
-    fn end_life(&mut self, index: usize, freed: u64) {
         let parked = self.limbo.remove_lane(index);
         if let Some(lane) = &self.lanes[index] {
             (0..parked).for_each(|_| lane.shared.unhold());
         }
         self.budget.free(freed);
-        for destination in &self.gate.load().wiring.destinations {
-            destination.sweep_stale();
-        }
+        self.sweep_stale();
     }
 
     fn apply(&mut self, settled: Settled) {
@@ -262,37 +141,6 @@ impl StreamLanes {
         }
     }
 
-    /// Looks again at events that no route took, or that could not become what a route asks for.
-    fn try_parked(&mut self, now: Instant) {
-        let gate = self.gate.load_full();
-        while let Some(mut parked) = self.limbo.due(now) {
-            let (owed, _) = gate.admit(parked.incoming.clone(), now, &mut self.scratch);
-            let Some(lane) = self.lanes[parked.lane].as_mut() else { continue };
-            match owed {
-                Owed::Legs(legs) => {
-                    let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
-                    lane.ledger.add_legs(parked.seq, count.saturating_sub(1));
-                    lane.shared.unhold();
-                    let shared = Arc::clone(&lane.shared);
-                    count_obligations(&self.port, count);
-                    self.queue(&shared, parked.epoch, parked.seq, legs, &gate, now);
-                    self.flush(parked.lane);
-                }
-                Owed::Nothing { outcome: Outcome::Rejected(_), .. } => {
-                    parked.tries += 1;
-                    self.limbo.park(parked, now);
-                }
-                Owed::Nothing { outcome, why, .. } => {
-                    lane.shared.unhold();
-                    count_without_legs(&self.port, outcome, why);
-                    if lane.ledger.end_leg(parked.seq, outcome) {
-                        self.settle_ready(parked.lane, parked.seq);
-                    }
-                }
-            }
-        }
-    }
-
     /// Rewinds whose time has come, and lanes that have credit again.
     fn look_at_lanes(&mut self, now: Instant) {
         for lane in self.lanes.iter_mut().flatten() {
@@ -301,8 +149,7 @@ impl StreamLanes {
                 lane.rewind_at = None;
                 self.said.push_back((id, LaneEvent::Rewind { from: lane.ledger.watermark() }));
             }
-            if lane.starved.get() && lane.credit(&self.budget, &self.port).events > 0 {
-                lane.starved.set(false);
+            if lane.has_more(&self.budget, &self.port) {
                 self.said.push_back((id, LaneEvent::Credit));
             }
         }
@@ -316,30 +163,30 @@ impl StreamLanes {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let oldest = self.lanes.iter().flatten().filter_map(|lane| lane.ledger.oldest_ms()).min();
         self.pulse.oldest_ms.store(oldest.map_or(0, |ms| ms + 1), Ordering::Relaxed);
-        let unsettled = self.lanes.iter().flatten().map(|lane| lane.ledger.unsettled()).sum();
-        self.pulse.unsettled.store(unsettled, Ordering::Relaxed);
+        let unsettled = self.unsettled();
+        // Request lanes of the same ingress count there, too.
+        self.pulse.unsettled.fetch_add(unsettled.wrapping_sub(self.published), Ordering::Relaxed);
+        self.published = unsettled;
     }
-}
 
-impl Lane {
-    fn credit(&self, budget: &Budget, port: &Arc<Port>) -> Credit {
-        const NONE: Credit = Credit { events: 0, bytes: 0 };
-        if self.rewind_at.is_some() || self.full.iter().any(|destination| destination.is_full()) {
-            return NONE;
+    /// Ends a lane's life and forgets it; returns the bytes that are free now.
+    fn drop_lane(&mut self, index: usize) -> u64 {
+        let epoch = self.port.take_epoch();
+        let Some(mut lane) = self.lanes[index].take() else { return 0 };
+        lane.shared.set_epoch(epoch);
+        for _ in 0..self.limbo.remove_lane(index) {
+            lane.shared.unhold();
         }
-        let (events, bytes) = self.ledger.room();
-        let events = u32::try_from(events).unwrap_or(u32::MAX);
-        if self.ledger.unsettled() == 0 {
-            return Credit { events, bytes: bytes.min(budget.left()).max(self.window_empty_bytes) };
+        lane.ledger.restart(0)
+    }
+
+    fn sweep_stale(&self) {
+        for destination in &self.gate.load().wiring.destinations {
+            destination.sweep_stale();
         }
-        let bytes = bytes.min(budget.left());
-        if bytes == 0 && budget.left() == 0 {
-            budget.wait(port);
-        }
-        if events == 0 || bytes == 0 { NONE } else { Credit { events, bytes } }
     }
 }
 
@@ -356,9 +203,10 @@ impl LanesBackend for StreamLanes {
             shared,
             ledger: Ledger::new(spec.settle, spec.window, 0),
             in_order,
-            window_empty_bytes: spec.window.bytes,
+            opened: epoch,
+            window_bytes: spec.window.bytes,
             full: SmallVec::new(),
-            starved: std::cell::Cell::new(false),
+            wants_more_than: Cell::new(None),
             rewind_at: None,
             rewinds: 0,
         });
@@ -366,12 +214,7 @@ impl LanesBackend for StreamLanes {
     }
 
     fn credit(&self, lane: LaneId) -> Credit {
-        let Some(lane) = self.lane(lane) else { return Credit { events: 0, bytes: 0 } };
-        let credit = lane.credit(&self.budget, &self.port);
-        if credit.events == 0 {
-            lane.starved.set(true);
-        }
-        credit
+        self.lane(lane).map_or(NONE, |lane| lane.tell_credit(&self.budget, &self.port))
     }
 
     fn deliver(&mut self, id: LaneId, batch: &mut Vec<Incoming>) -> u64 {
@@ -410,7 +253,8 @@ impl LanesBackend for StreamLanes {
             let now = Instant::now();
             self.try_parked(now);
             for lane in self.lanes.iter_mut().flatten() {
-                lane.full.retain(|destination| destination.is_full());
+                // Full again is waited for again: the nudge that told of room was the only one.
+                lane.full.retain(|destination| destination.is_full_for(&self.port));
             }
             self.look_at_lanes(now);
             self.publish();
@@ -430,16 +274,17 @@ impl LanesBackend for StreamLanes {
     }
 
     fn close(&mut self, id: LaneId) {
-        if self.lane(id).is_none() {
+        let index = id.index as usize;
+        // While the lane waits for its rewind, the connector knows it by its former epoch only.
+        let is_its = |lane: &Lane| {
+            id.epoch.wrapping_sub(lane.opened) <= lane.shared.epoch().wrapping_sub(lane.opened)
+        };
+        if !self.lanes.get(index).and_then(Option::as_ref).is_some_and(is_its) {
             return;
         }
-        let epoch = self.port.take_epoch();
-        let index = id.index as usize;
-        let Some(lane) = self.lanes[index].as_mut() else { return };
-        lane.shared.set_epoch(epoch);
-        let freed = lane.ledger.restart(0);
-        self.end_life(index, freed);
-        self.lanes[index] = None;
+        let freed = self.drop_lane(index);
+        self.budget.free(freed);
+        self.sweep_stale();
         self.said.retain(|(lane, _)| lane.index != id.index);
         self.free.push(id.index);
         self.publish();
@@ -448,35 +293,9 @@ impl LanesBackend for StreamLanes {
 
 impl Drop for StreamLanes {
     fn drop(&mut self) {
-        for index in 0..self.lanes.len() {
-            if let Some(lane) = &self.lanes[index] {
-                let id = LaneId { index: lane.shared.index, epoch: lane.shared.epoch() };
-                self.close(id);
-            }
-        }
+        let freed = (0..self.lanes.len()).map(|index| self.drop_lane(index)).sum();
+        self.budget.free(freed);
+        self.sweep_stale();
+        self.publish();
     }
 }
-
-/// Counts obligations in; they are pending until [`crate::delivery::end::Ender`] counts them out.
-pub(super) fn count_obligations(port: &Port, legs: u32) {
-    port.metrics.obligations.inc_by(u64::from(legs));
-    port.metrics.pending.add(i64::from(legs));
-}
-
-/// Counts what owes nothing.
-pub(super) fn count_without_legs(port: &Port, outcome: Outcome, why: NoLegs) {
-    let metrics = &port.metrics;
-    match why {
-        NoLegs::Unmatched => metrics.unmatched.inc(),
-        NoLegs::Expired => {
-            metrics.obligations.inc();
-            metrics.expired.inc();
-        }
-        NoLegs::Malformed if outcome == Outcome::Accepted => metrics.dropped_by_rule("malformed").inc(),
-        NoLegs::Malformed | NoLegs::Refused => {}
-    }
-    if let Some(reason) = outcome.reason() {
-        metrics.refused(reason).inc();
-    }
-}
-

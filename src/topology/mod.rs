@@ -14,23 +14,32 @@ pub mod report;
 pub mod spec;
 pub mod supervise;
 
+// What the topology's own surface speaks of: `app` knows the topology, not what it is made of.
+pub use crate::delivery::{breaker, settings};
+pub use crate::lane::budget;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
+use weft_api::outcome::Reason;
 
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
+use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::budget::Budget;
-use crate::lane::stream::Pulse;
+use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
 use build::Built;
 use report::{Board, Post};
 use spec::Spec;
 use supervise::{RunningEgress, RunningIngress};
+
+#[cfg(test)]
+mod tests;
 
 /// How often every destination is looked over for what has expired or has somewhere better to go.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -49,6 +58,8 @@ pub struct Topology {
     /// What [`Topology::sweep`] goes over; shared with the task that does it.
     swept: Arc<ArcSwap<Vec<Arc<Destination>>>>,
     janitor: tokio::task::JoinHandle<()>,
+    /// Destinations that a reload took away, until they are gone.
+    retiring: Vec<tokio::task::JoinHandle<()>>,
     seed: u64,
 }
 
@@ -80,11 +91,11 @@ impl Topology {
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept))),
+            retiring: Vec::new(),
             swept,
             metrics,
             seed,
         };
-        topology.metrics.process().budget_bytes.set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
         topology.apply(spec)?;
         Ok(topology)
     }
@@ -142,10 +153,9 @@ impl Topology {
         let destinations = std::mem::take(&mut self.destinations);
         let ends = destinations.into_values().map(|egress| async move {
             egress.running.stop(STOP_GRACE).await;
-            egress.destination.purge();
+            egress.destination.close(Leftover::GiveBack(Reason::Stopping));
         });
         join_all(ends).await;
-        self.janitor.abort();
     }
 
     /// Brings what runs into line with `spec`. Everything that can fail happens before anything is touched.
@@ -154,6 +164,8 @@ impl Topology {
         let existing = self.destinations.iter().map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
         let Built { wiring, policies } =
             build::build(&spec, &numbers, existing.collect(), &self.metrics, self.seed)?;
+        self.budget.set_max(spec.budget);
+        self.metrics.process().budget_bytes.set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
         let wiring = Arc::new(wiring);
         self.adopt_destinations(&spec, &wiring);
         let mut policies = policies.into_iter();
@@ -169,7 +181,11 @@ impl Topology {
     fn adopt_destinations(&mut self, spec: &Spec, wiring: &crate::delivery::wiring::Wiring) {
         for (endpoint, destination) in spec.endpoints().zip(&wiring.destinations) {
             match self.destinations.get_mut(&endpoint.name) {
-                Some(egress) if egress.fingerprint == endpoint.fingerprint => {}
+                Some(egress) if egress.fingerprint == endpoint.fingerprint => {
+                    if **destination.settings() != endpoint.settings {
+                        destination.configure(endpoint.settings.clone());
+                    }
+                }
                 Some(egress) => {
                     destination.configure(endpoint.settings.clone());
                     egress.running.replace(Arc::clone(&endpoint.builder));
@@ -235,6 +251,15 @@ impl Topology {
             numbers.insert(Arc::clone(&ingress.name), number);
         }
         numbers
+    }
+}
+
+impl Drop for Topology {
+    fn drop(&mut self) {
+        self.janitor.abort();
+        for task in &self.retiring {
+            task.abort();
+        }
     }
 }
 

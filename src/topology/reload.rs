@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use weft_api::outcome::Reason;
+
 use super::spec::{DestinationSpec, Spec};
 use super::{Egress, STOP_GRACE, Topology};
+use crate::delivery::sweep::Leftover;
 
 /// What becomes of the legs of a destination that disappears.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,11 +75,15 @@ impl Topology {
                 let how = removed.get(name).copied().unwrap_or(Removal::Drain);
                 let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
                 let name = name.clone();
-                tokio::spawn(async move {
+                let gone = Arc::clone(&egress.destination);
+                self.retiring.retain(|task| !task.is_finished());
+                self.retiring.push(tokio::spawn(async move {
                     retire(egress, how).await;
-                    board.remove_destination(&name);
-                    metrics.forget_destination(&name);
-                });
+                    // A later reload may have made another of the same name, which counts in the same series.
+                    if board.remove_destination(&gone) {
+                        metrics.forget_destination(&name);
+                    }
+                }));
             }
         }
         Ok(report)
@@ -96,24 +103,20 @@ impl Topology {
 
 async fn retire(egress: Egress, how: Removal) {
     const POLL: Duration = Duration::from_millis(50);
-    let destination = egress.destination;
+    let Egress { destination, running, .. } = egress;
+    // Legs may still come, from plans that were made before the reload; they go the same way.
     match how {
         Removal::Drain => {
             while destination.pending_events() > 0 {
                 tokio::time::sleep(POLL).await;
                 destination.sweep();
             }
+            destination.close(Leftover::GiveBack(Reason::Removed));
         }
-        Removal::DeadLetter => destination.dead_letter_all(),
-        Removal::Purge => destination.drop_all(),
+        Removal::DeadLetter => destination.close(Leftover::DeadLetter),
+        Removal::Purge => destination.close(Leftover::Drop),
     }
-    egress.running.stop(STOP_GRACE).await;
-    // What was in flight when the client ended has come back.
-    match how {
-        Removal::Drain => destination.purge(),
-        Removal::DeadLetter => destination.dead_letter_all(),
-        Removal::Purge => destination.drop_all(),
-    }
+    running.stop(STOP_GRACE).await;
 }
 
 fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Changes {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use weft_api::status::{Health, Report};
 
 use crate::delivery::destination::{Destination, Standing};
-use crate::lane::stream::Pulse;
+use crate::lane::books::Pulse;
 use crate::metrics::IngressMetrics;
 
 /// A line is not repeated within this time.
@@ -201,8 +201,10 @@ impl Board {
         views.retain(|view| &*view.post.name != name);
     }
 
-    pub(super) fn remove_destination(&self, name: &str) {
+    /// Returns whether none of the same name is left.
+    pub(super) fn remove_destination(&self, gone: &Arc<Destination>) -> bool {
         let mut views = self.destinations.write().unwrap_or_else(PoisonError::into_inner);
-        views.retain(|view| &*view.post.name != name);
+        views.retain(|view| !Arc::ptr_eq(&view.destination, gone));
+        views.iter().all(|view| view.destination.name != gone.name)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use weft_api::config::{Finding, Node, Value, nearest};
 
-use super::super::model::{Destination, Place};
+use super::super::model::{Place, Plan};
 use super::super::read::{Draft, Named, RESERVED, at};
 
 /// Most names that a remedy lists.
@@ -19,17 +19,13 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
         }
     };
     for named in &draft.destinations {
-        if let Some(Destination::Group(group)) = &named.item {
-            for target in group.plan.targets() {
-                destination(&target.name, &target.place, findings);
-            }
+        for target in named.plan.iter().flat_map(Plan::targets) {
+            destination(&target.name, &target.place, findings);
         }
     }
     for named in &draft.routes {
-        if let Some(route) = &named.item {
-            for target in route.to.targets() {
-                destination(&target.name, &target.place, findings);
-            }
+        for target in named.plan.iter().flat_map(Plan::targets) {
+            destination(&target.name, &target.place, findings);
         }
         for (name, place) in texts(&named.node, "from") {
             if !ingresses.contains(&name.as_str()) {

@@ -9,8 +9,13 @@ use super::super::read::{Draft, Named, at};
 use super::names::texts;
 
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
-    if draft.ingress.is_empty() {
-        findings.push(Finding::error(&draft.root, "the file has no ingress: no event can come in", "add `ingress:`"));
+    let none = match draft.root.get("ingress").map(|node| &node.value) {
+        None | Some(Value::Null) => true,
+        Some(Value::Map(entries)) => entries.is_empty(),
+        Some(_) => false,
+    };
+    if none {
+        findings.push(Finding::error(&draft.root, "the file has no ingress: no event can come in", "add `ingress: { NAME: ... }`"));
     }
     for named in &draft.routes {
         if let Some(route) = &named.item {

@@ -29,7 +29,11 @@ impl Reader<'_> {
             } else {
                 self.endpoint(key, &name, node, given, connections)
             };
-            all.push(Named { name, place: place(key, node), node: entry, item });
+            let plan = match &item {
+                Some(Destination::Group(group)) => Some(group.plan.clone()),
+                _ => None,
+            };
+            all.push(Named { name, place: place(key, node), node: entry, item, plan });
         }
         all
     }
@@ -69,9 +73,10 @@ impl Reader<'_> {
         others.extend(GROUPS);
         let own = self.known(node, &Allowed { fields: fields_of::<DestinationKeys>(), others: &others });
         let entry = without_kinds_from(&own, given, &kinds);
+        let found = self.section(key, &own, "a destination", before);
         let keys = self.decode::<DestinationKeys>(&without(&entry, &kinds));
-        let Some((kind, section)) = self.section(key, &own, "a destination") else { return (entry, None) };
-        let section = self.connect(kind, &section, connections);
+        let Some((kind, section)) = found else { return (entry, None) };
+        let (section, connected) = self.connect(kind, &section, connections);
         let entry = replaced(entry, kind, &section);
         let read = keys.clone().unwrap_or_default();
         self.endpoint_keys(&entry, &read);
@@ -87,7 +92,7 @@ impl Reader<'_> {
         let builder = match connector.egress(&section, &settings) {
             Some(Ok(builder)) => Some(builder),
             Some(Err(findings)) => {
-                self.findings.extend(findings);
+                self.refused(connector, &section, connected, findings);
                 None
             }
             None => {

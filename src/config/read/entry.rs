@@ -18,7 +18,7 @@ const LATER: [(&str, &str); 9] = [
 ];
 
 /// What people write who come from elsewhere.
-const MEANT: [(&str, &str); 18] = [
+const MEANT: [(&str, &str); 17] = [
     ("egress", "destinations"),
     ("egresses", "destinations"),
     ("sinks", "destinations"),
@@ -36,7 +36,6 @@ const MEANT: [(&str, &str); 18] = [
     ("when", "filters"),
     ("where", "filters"),
     ("dlq", "dead_letter"),
-    ("timeout", "retry"),
 ];
 
 /// What may stand in a mapping.
@@ -105,7 +104,7 @@ pub(super) fn map(node: &Node) -> Vec<(Key, Node)> {
 }
 
 /// The mapping without these keys.
-pub(super) fn without(node: &Node, keys: &[&str]) -> Node {
+pub(in crate::config) fn without(node: &Node, keys: &[&str]) -> Node {
     let entries = map(node).into_iter().filter(|(key, _)| !keys.contains(&key.name.as_str())).collect();
     Node { value: Value::Map(entries), ..node.clone() }
 }

@@ -23,16 +23,17 @@ impl Reader<'_> {
             }
             let name = self.name(key, &node.path);
             let kinds = self.kinds();
+            let before = self.errors();
             let own = self.known(node, &Allowed { fields: fields_of::<IngressKeys>(), others: &kinds });
             let entry = without_kinds_from(&own, given, &kinds);
-            let (entry, item) = match self.section(key, &own, "an ingress") {
+            let (entry, item) = match self.section(key, &own, "an ingress", before) {
                 Some((kind, section)) => self.ingress(&name, kind, &section, entry, root, connections),
                 None => {
                     self.decode::<IngressKeys>(&without(&entry, &kinds));
                     (entry, None)
                 }
             };
-            all.push(Named { name, place: place(key, node), node: entry, item });
+            all.push(Named { name, place: place(key, node), node: entry, item, plan: None });
         }
         all
     }
@@ -47,7 +48,7 @@ impl Reader<'_> {
         connections: &[Connection],
     ) -> (Node, Option<Ingress>) {
         let before = self.errors();
-        let section = self.connect(kind, section, connections);
+        let (section, connected) = self.connect(kind, section, connections);
         let entry = replaced(entry, kind, &section);
         let keys = self.decode::<IngressKeys>(&without(&entry, &self.kinds()));
         let read = keys.clone().unwrap_or_default();
@@ -63,12 +64,11 @@ impl Reader<'_> {
             event_max: self.event_max,
             client_memory: self.client_memory,
         };
-        // With keys that cannot be read, the settings would be wrong, and the connector would object to what is right.
         let connector = self.connector(kind).expect("the kind was found in the registry");
         let builder = match connector.ingress(&section, &settings) {
             Some(Ok(builder)) => Some(builder),
             Some(Err(findings)) => {
-                self.findings.extend(findings);
+                self.refused(connector, &section, connected, findings);
                 None
             }
             None => {
@@ -115,8 +115,15 @@ impl Reader<'_> {
         self.findings.iter().filter(|finding| finding.severity == weft_api::config::Severity::Error).count()
     }
 
-    /// The one connector's section of an entry.
-    pub(super) fn section(&mut self, name: &Key, entry: &Node, what: &str) -> Option<(&'static str, Node)> {
+    /// The one connector's section of an entry. Where there were fewer errors `before`, a key that is not known has
+    /// been reported, and no connector is missed.
+    pub(super) fn section(
+        &mut self,
+        name: &Key,
+        entry: &Node,
+        what: &str,
+        before: usize,
+    ) -> Option<(&'static str, Node)> {
         if !matches!(entry.value, Value::Map(_)) {
             let said = format!("`{}` must be a mapping with a connector's section", name.name);
             let remedy = format!("for example `{}: {{ {}: {{ ... }} }}`", name.name, self.example());
@@ -134,7 +141,7 @@ impl Reader<'_> {
                 }
             }
         }
-        if found.is_none() {
+        if found.is_none() && self.errors() == before {
             let said = format!("`{}` has no connector", entry.path);
             let remedy = format!("add a section: one of `{}`", self.kinds().join("`, `"));
             self.findings.push(at_key(name, &entry.path, said, remedy));

@@ -16,10 +16,11 @@ use weft_api::config::{ByteSize, Finding, Key, Node, Value};
 use weft_api::connector::Connector;
 
 use super::keys::{Admin, Limits, NodeKeys, Observe};
-use super::model::{Destination, Ingress, Place, Removed, Route};
+use super::model::{Destination, Ingress, Place, Plan, Removed, Route};
 use super::keys;
 
 pub(super) use connection::Connection;
+pub(super) use entry::without;
 pub(super) use ingress::unmatched;
 
 /// The built-in connectors.
@@ -48,6 +49,8 @@ pub(super) struct Named<T> {
     /// The entry as it is in effect.
     pub(super) node: Node,
     pub(super) item: Option<T>,
+    /// Where it leads, if it is a route or a group, whatever else is wrong with it.
+    pub(super) plan: Option<Plan>,
 }
 
 /// What reading needs at hand.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use weft_api::config::{Finding, Key, Node, Value};
+use weft_api::config::{Finding, Key, Node, Value, decode};
 use weft_api::event::{AttrKind, EventBuilder};
 use weft_api::template::{Scope, Template};
 
 use super::super::keys::{self, RouteKeys, fields_of};
-use super::super::model::{Addition, Route};
-use super::entry::{Allowed, defaults, without};
+use super::super::model::{Addition, Plan, Route};
+use super::entry::{Allowed, defaults, map, without};
 use super::router::place;
 use super::{Named, Reader, at_key, is_private};
 use crate::routing::filter::{FilterError, FilterExpr, Predicate};
@@ -29,13 +29,14 @@ impl Reader<'_> {
             }
             let own = self.known(node, &Allowed { fields: fields_of::<RouteKeys>(), others: &["to"] });
             let entry = defaults(&own, given);
-            let item = self.route(key, &name, &entry);
-            all.push(Named { name, place: place(key, node), node: entry, item });
+            let (plan, item) = self.route(key, &name, &entry);
+            all.push(Named { name, place: place(key, node), node: entry, item, plan });
         }
         all
     }
 
-    fn route(&mut self, key: &Key, name: &Arc<str>, entry: &Node) -> Option<Route> {
+    /// Each part is read on its own, so that a mistake in one hides none in another.
+    fn route(&mut self, key: &Key, name: &Arc<str>, entry: &Node) -> (Option<Plan>, Option<Route>) {
         let before = self.errors();
         let keys = self.decode::<RouteKeys>(&without(entry, &["to"]));
         let to = match entry.get("to") {
@@ -46,24 +47,23 @@ impl Reader<'_> {
                 None
             }
         };
-        let keys = keys?;
+        let predicate = self.filters(entry);
+        let add = self.additions(entry);
+        let (Some(keys), Some(predicate)) = (keys, predicate) else { return (to, None) };
         if let (Some([]), Some(at)) = (keys.from.as_deref(), entry.get("from")) {
             let what = "a route from no ingress sees no event";
             self.findings.push(Finding::error(at, what, "name ingresses, or leave `from` out for all of them"));
         }
-        let predicate = self.filters(entry, &keys.filters);
-        let add = self.additions(entry, &keys);
         if let (Some(age), Some(at)) = (keys.max_age, entry.get("max_age"))
             && age.get().is_zero()
         {
             let what = "with a `max_age` of nothing every event expires before it is sent";
             self.findings.push(Finding::error(at, what, "for example `max_age: 24h`"));
         }
-        let (to, predicate) = (to?, predicate?);
         if self.errors() > before {
-            return None;
+            return (to, None);
         }
-        Some(Route {
+        let route = to.clone().map(|to| Route {
             name: name.clone(),
             from: keys.from.map(|names| names.into_iter().map(Arc::from).collect()),
             predicate,
@@ -73,16 +73,20 @@ impl Reader<'_> {
             max_age: keys.max_age.map(weft_api::config::HumanDuration::get),
             labels: keys.labels.into_iter().collect(),
             effective: entry.clone(),
-        })
+        });
+        (to, route)
     }
 
-    fn filters(&mut self, entry: &Node, filters: &[FilterExpr]) -> Option<Predicate> {
+    fn filters(&mut self, entry: &Node) -> Option<Predicate> {
         let nodes = match entry.get("filters").map(|node| &node.value) {
             Some(Value::List(nodes)) => nodes.as_slice(),
             _ => &[],
         };
         let before = self.findings.len();
-        for (filter, node) in filters.iter().zip(nodes) {
+        // What cannot be read as a filter was reported with the route's keys.
+        let read: Vec<(FilterExpr, &Node)> =
+            nodes.iter().filter_map(|node| Some((decode(node).ok()?, node))).collect();
+        for (filter, node) in &read {
             match Predicate::compile(filter) {
                 Ok(predicate) => {
                     for note in predicate.notes() {
@@ -95,7 +99,11 @@ impl Reader<'_> {
         if self.findings[before..].iter().any(|finding| finding.severity == weft_api::config::Severity::Error) {
             return None;
         }
-        let predicate = Predicate::compile_all(filters).ok()?;
+        if read.len() < nodes.len() {
+            return None;
+        }
+        let filters: Vec<FilterExpr> = read.into_iter().map(|(filter, _)| filter).collect();
+        let predicate = Predicate::compile_all(&filters).ok()?;
         if let (Some(reason), Some(at)) = (predicate.never_matches(), entry.get("filters")) {
             let what = format!("no event can ever pass these filters: {reason}");
             self.findings.push(Finding::error(at, what, "put the filters right, or write `enabled: false`"));
@@ -103,14 +111,13 @@ impl Reader<'_> {
         Some(predicate)
     }
 
-    fn additions(&mut self, entry: &Node, keys: &RouteKeys) -> Vec<Addition> {
-        let Some(section) = entry.get("add") else { return Vec::new() };
+    fn additions(&mut self, entry: &Node) -> Vec<Addition> {
         let mut additions = Vec::new();
-        for (name, value) in &keys.add {
-            let at = section.get(name).unwrap_or(section);
-            match addition(name, value) {
+        for (name, at) in entry.get("add").map(map).unwrap_or_default() {
+            let Ok(value) = decode::<keys::Addition>(&at) else { continue };
+            match addition(&name.name, &value) {
                 Ok(addition) => additions.push(addition),
-                Err((what, remedy)) => self.findings.push(Finding::error(at, what, remedy)),
+                Err((what, remedy)) => self.findings.push(Finding::error(&at, what, remedy)),
             }
         }
         additions
@@ -123,7 +130,8 @@ fn of_filter(node: &Node, error: &FilterError) -> Finding {
         Some(column) => format!("column {column} of the expression: {}", error.message),
         None => error.message.clone(),
     };
-    Finding::error(at, what, error.advice.clone().unwrap_or_default())
+    let advice = error.advice.clone().unwrap_or_else(|| "docs/configuration.md shows what an expression may be".to_owned());
+    Finding::error(at, what, advice)
 }
 
 /// The node that `any[1].exact` stands for, or the nearest above it.

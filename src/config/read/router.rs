@@ -7,6 +7,7 @@ use weft_api::config::{Finding, Key, Node, Value};
 use super::super::keys::{Admin, DestinationKeys, IngressKeys, Limits, Listen, NodeKeys, Observe, RouteKeys, fields_of};
 use super::super::model::{Place, Removed};
 use super::entry::Allowed;
+use super::ingress::replaced;
 use super::{Reader, is_private, too_small};
 
 /// The keys of the top level.
@@ -23,15 +24,23 @@ impl Reader<'_> {
             if !matches!(checked.value, Value::Map(_) | Value::Null) {
                 self.entries(Some(&checked), "defaults");
             }
-            self.default::<IngressKeys>(checked.get("ingress"));
-            self.default::<DestinationKeys>(checked.get("destination"));
-            self.default::<RouteKeys>(checked.get("route"));
+            let mut checked = checked;
+            if let Value::Map(entries) = &mut checked.value {
+                for (key, node) in entries {
+                    *node = match key.name.as_str() {
+                        "ingress" => self.default::<IngressKeys>(node),
+                        "destination" => self.default::<DestinationKeys>(node),
+                        _ => self.default::<RouteKeys>(node),
+                    };
+                }
+            }
+            return replaced(root.clone(), "defaults", &checked);
         }
         root
     }
 
-    fn default<T: serde::de::DeserializeOwned>(&mut self, node: Option<&Node>) {
-        let Some(node) = node else { return };
+    /// The defaults of one section, checked, without what may not stand there.
+    fn default<T: serde::de::DeserializeOwned>(&mut self, node: &Node) -> Node {
         let kinds = self.kinds();
         if let Value::Map(entries) = &node.value
             && let Some((key, section)) = entries.iter().find(|(key, _)| kinds.contains(&key.name.as_str()))
@@ -43,6 +52,7 @@ impl Reader<'_> {
         let known = super::entry::without(&known, &kinds);
         let readable = if matches!(node.value, Value::Map(_)) { known } else { node.clone() };
         self.decode::<T>(&readable);
+        readable
     }
 
     /// `node`, `observe`, `admin` and `limits`.

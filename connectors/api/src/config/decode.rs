@@ -97,7 +97,14 @@ impl Pruner {
         let Some((last, parent)) = trail.split_last() else { return false };
         self.touch(trail);
         match last {
-            Step::Key(key) => self.remove(parent, key),
+            Step::Key(key) => {
+                // What stands there may have come from elsewhere, under another path.
+                if let Some(parent) = find(&mut self.tree, parent) {
+                    let path = joined(&parent.path, key);
+                    self.touched.push(path);
+                }
+                self.remove(parent, key)
+            }
             Step::Index(index) => match find(&mut self.tree, parent).map(|node| &mut node.value) {
                 Some(Value::List(nodes)) if *index < nodes.len() => {
                     nodes.remove(*index);

@@ -66,6 +66,7 @@ enum Hint {
     Nothing,
     Number,
     QuotedNumber,
+    Braces,
     Single,
     Other,
 }
@@ -83,10 +84,8 @@ impl Fault {
     /// Says where, unless a node further in has said it.
     pub(super) fn at(mut self, node: &Node) -> Fault {
         if self.0.place.is_none() {
-            if let Kind::Unknown { key, span, .. } = &mut self.0.kind {
-                if let Value::Map(entries) = &node.value {
-                    *span = entries.iter().find(|(k, _)| k.name == *key).map(|(k, _)| k.span.clone());
-                }
+            if let (Kind::Unknown { key, span, .. }, Value::Map(entries)) = (&mut self.0.kind, &node.value) {
+                *span = entries.iter().find(|(k, _)| k.name == *key).map(|(k, _)| k.span.clone());
             }
             let mut secrets = Vec::new();
             collect_secrets(node, &mut secrets);
@@ -149,10 +148,7 @@ impl Fault {
                 (span, path, format!("expected {human}, found {found}"), remedy)
             }
             Kind::Other { message } => {
-                let (what, remedy) = match message.split_once("; ") {
-                    Some((what, remedy)) => (what.to_owned(), remedy.to_owned()),
-                    None => (message, String::new()),
-                };
+                let (what, remedy) = in_two(&message, &key, &found);
                 (span, path, masked(what, &secrets), masked(remedy, &secrets))
             }
         };
@@ -198,6 +194,21 @@ impl de::Error for Fault {
     }
 }
 
+/// A type's own message, parted into what is wrong and what to write instead.
+fn in_two(message: &str, key: &str, found: &str) -> (String, String) {
+    // The standard library's words for an address that is none do not say what would be.
+    if message == "invalid socket address syntax" {
+        let what = format!("expected an address with a port, found {found}");
+        return (what, format!("for example `{key}: 127.0.0.1:8080`"));
+    }
+    let parted = message.split_once("; ").or_else(|| {
+        let at = message.find(": write ")?;
+        Some((&message[..at], &message[at + 2..]))
+    });
+    let (what, remedy) = parted.unwrap_or((message, ""));
+    (what.to_owned(), remedy.to_owned())
+}
+
 /// What stands at `node`, as a message may show it.
 pub(super) fn describe(node: &Node) -> String {
     if node.secret {
@@ -220,6 +231,10 @@ fn hint(node: &Node) -> Hint {
         Value::Int(_) | Value::Float(_) | Value::Bool(_) => Hint::Number,
         Value::Text(text) if text.trim().parse::<f64>().is_ok() => Hint::QuotedNumber,
         Value::Text(_) => Hint::Single,
+        // `{data.id}` without quotes.
+        Value::Map(entries) if matches!(entries.as_slice(), [(_, only)] if matches!(only.value, Value::Null)) => {
+            Hint::Braces
+        }
         Value::List(_) | Value::Map(_) => Hint::Other,
     }
 }
@@ -252,14 +267,24 @@ fn remedy(expected: &str, hint: Hint, key: &str, example: &str) -> String {
     match hint {
         Hint::Nothing => format!("give `{key}` a value, or leave the key out"),
         Hint::Number if text => "put it in quotes".to_owned(),
+        Hint::Braces if text => "put it in quotes: without them, braces are a mapping".to_owned(),
         Hint::QuotedNumber if number => "check its range, and write it without quotes".to_owned(),
         Hint::Single if expected == "a sequence" => "put it in brackets: `[...]`".to_owned(),
-        _ if example.is_empty() => String::new(),
+        _ if example.is_empty() => match such_as(expected) {
+            Some(example) => format!("for example `{key}: {example}`"),
+            None => String::new(),
+        },
         _ => match key.split_once('[') {
             Some((list, _)) => format!("for example `{list}: [{example}]`"),
             None => format!("for example `{key}: {example}`"),
         },
     }
+}
+
+/// The first example that an expectation names itself.
+fn such_as(expected: &str) -> Option<&str> {
+    let examples = expected.split_once("such as ")?.1;
+    examples.split([',', ' ']).next()
 }
 
 fn did_you_mean(word: &str, known: &[&str], which: &str) -> String {

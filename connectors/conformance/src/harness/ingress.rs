@@ -84,7 +84,7 @@ impl IngressDesk {
             Place::Slot { lane, sequence } => locked(&self.world.lanes).settle(lane, sequence, outcome),
             Place::Request { answer } => {
                 // A client that has hung up takes no answer.
-                drop(answer.send(Verdict { outcome, matched: 1, stored: false, retry_after: None }));
+                _ = answer.send(Verdict { outcome, matched: 1, stored: false, retry_after: None });
             }
         }
     }

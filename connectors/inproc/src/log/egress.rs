@@ -86,3 +86,65 @@ impl Egress for LogEgress {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use weft_api::event::{Event, EventBuilder};
+    use weft_conformance::harness::{EgressDesk, Fate};
+
+    use super::*;
+
+    /// Takes `limit` bytes, then breaks like a pipe whose reader has gone.
+    #[derive(Clone)]
+    struct Pipe {
+        text: Arc<Mutex<Vec<u8>>>,
+        limit: usize,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut text = self.text.lock().expect("nobody panics with it");
+            if text.len() + bytes.len() > self.limit {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            text.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn start(limit: usize) -> (Arc<Mutex<Vec<u8>>>, EgressDesk) {
+        let pipe = Pipe { text: Arc::default(), limit };
+        let text = Arc::clone(&pipe.text);
+        let output: Output = Box::new(move || Box::new(pipe.clone()));
+        (text, EgressDesk::start(Box::new(LogEgress::new(output, "stdout".to_owned(), Mode::Summary, 1 << 20))))
+    }
+
+    fn event(id: &str) -> Event {
+        EventBuilder::new().id(id).source("/t").ty("t").build().expect("a valid event")
+    }
+
+    #[tokio::test]
+    async fn events_are_confirmed_once_their_lines_are_written_in_order() {
+        let (text, desk) = start(1 << 20);
+        assert!(desk.send(&[event("1"), event("2")]).await.iter().all(Fate::is_accepted));
+        desk.close().await.expect("a clean close");
+        let text = String::from_utf8(text.lock().expect("nobody panics with it").clone()).expect("text");
+        assert_eq!(text, "t source=/t id=1 data=0 B\nt source=/t id=2 data=0 B\n");
+    }
+
+    #[tokio::test]
+    async fn a_broken_pipe_is_the_destinations_fault_and_may_have_taken_some() {
+        let (_, desk) = start(10);
+        let fates = desk.send(&[event("1")]).await;
+        let error = fates[0].error();
+        assert_eq!((error.fault, error.maybe_delivered), (weft_api::outcome::Fault::Destination, true));
+        assert!(error.detail.starts_with("writing to stdout: "), "{}", error.detail);
+        desk.close().await.expect("a clean close");
+    }
+}
