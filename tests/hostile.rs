@@ -132,7 +132,7 @@ fn bytes_that_are_no_event_get_a_clean_answer() {
         assert!(expected.contains(&status), "{what}: {status}, not {expected:?}");
     }
     assert_eq!(case.receiver.count(), delivered, "nothing of it was delivered");
-    case.assert_serves("after all");
+    case.assert_serves("after-all");
     let grown = case.weft.peak_mib() - before;
     eprintln!("memory grew by {grown} MiB");
     assert!(grown < 48, "{grown} MiB");
@@ -176,7 +176,7 @@ fn slow_clients_are_shown_the_door_and_hold_nobody_up() {
         }
         ended.iter().all(|ended| *ended).then_some(())
     });
-    case.assert_serves("after all");
+    case.assert_serves("after-all");
     let grown = case.weft.peak_mib() - before;
     assert!(grown < 32, "{grown} MiB");
 }
