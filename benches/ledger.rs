@@ -65,12 +65,18 @@ fn main() {
     for settle in [Settle::InOrder, Settle::Individual] {
         report(&format!("ledger, {settle:?}"), bare(settle));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let _guard = runtime.enter();
     for settle in [Settle::InOrder, Settle::Individual] {
         for keyed in [false, true] {
             let what = if keyed { "with a key" } else { "without a key" };
-            report(&format!("lane, queue and batch, {settle:?}, {what}"), whole(settle, keyed));
+            report(
+                &format!("lane, queue and batch, {settle:?}, {what}"),
+                whole(settle, keyed),
+            );
         }
     }
 }
@@ -92,7 +98,14 @@ fn timed(mut batch: impl FnMut()) -> (u64, Duration) {
 }
 
 fn bare(settle: Settle) -> (u64, Duration) {
-    let mut ledger = Ledger::new(settle, Window { events: 1024, bytes: 1 << 40 }, 0);
+    let mut ledger = Ledger::new(
+        settle,
+        Window {
+            events: 1024,
+            bytes: 1 << 40,
+        },
+        0,
+    );
     timed(|| {
         let first = ledger.next_seq();
         for _ in 0..BATCH {
@@ -110,8 +123,15 @@ fn bare(settle: Settle) -> (u64, Duration) {
 
 fn whole(settle: Settle, keyed: bool) -> (u64, Duration) {
     let (mut lanes, mut outlet) = rig();
-    let window = Window { events: 1024, bytes: 1 << 40 };
-    let lane = lanes.open(LaneSpec { name: "lane".into(), window, settle });
+    let window = Window {
+        events: 1024,
+        bytes: 1 << 40,
+    };
+    let lane = lanes.open(LaneSpec {
+        name: "lane".into(),
+        window,
+        settle,
+    });
     let events: Vec<Incoming> = (0..BATCH).map(|n| event(n, keyed).into()).collect();
     let mut batch = Vec::new();
     timed(|| {
@@ -129,7 +149,12 @@ fn whole(settle: Settle, keyed: bool) -> (u64, Duration) {
 }
 
 fn event(n: u64, keyed: bool) -> Event {
-    let event = EventBuilder::new().id(&n.to_string()).source("/bench").ty("com.acme.bench").build().unwrap();
+    let event = EventBuilder::new()
+        .id(&n.to_string())
+        .source("/bench")
+        .ty("com.acme.bench")
+        .build()
+        .unwrap();
     event.with_key(keyed.then(|| n.to_string().into()))
 }
 
@@ -158,18 +183,30 @@ fn rig() -> (Lanes, Outlet) {
         max_age: None,
     };
     let destinations = vec![DestinationSpec::Endpoint(endpoint)];
-    let spec = Spec { budget: 1 << 40, ingresses: vec![ingress], destinations, routes: vec![route] };
+    let spec = Spec {
+        budget: 1 << 40,
+        ingresses: vec![ingress],
+        destinations,
+        routes: vec![route],
+    };
     let metrics = Metrics::new();
     let numbers = BTreeMap::from([("in".into(), 0)]);
     let mut built = build(&spec, &numbers, HashMap::new(), &metrics, 1).unwrap();
     let wiring = Arc::new(built.wiring);
     let port = Arc::new(Port::new("in".into(), metrics.ingress("in"), false));
     let destination = Arc::clone(&wiring.destinations[0]);
-    let gate = Gate { wiring, policy: built.policies.remove(0) };
+    let gate = Gate {
+        wiring,
+        policy: built.policies.remove(0),
+    };
     let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
     let lanes = StreamLanes::new(port, gate, Budget::new(1 << 40), Arc::new(Pulse::default()), 1);
-    let profile =
-        EgressProfile { batch_events: 256, batch_bytes: u64::MAX, in_flight: 1000, keeps_order_or_fails: false };
+    let profile = EgressProfile {
+        batch_events: 256,
+        batch_bytes: u64::MAX,
+        in_flight: 1000,
+        keeps_order_or_fails: false,
+    };
     let client = destination.install(profile, None);
     (Lanes::new(Box::new(lanes)), Outlet::new(destination, client))
 }

@@ -66,7 +66,12 @@ struct Sink {
 #[async_trait]
 impl Egress for Sink {
     fn profile(&self) -> EgressProfile {
-        EgressProfile { batch_events: 10, batch_bytes: u64::MAX, in_flight: 100, keeps_order_or_fails: false }
+        EgressProfile {
+            batch_events: 10,
+            batch_bytes: u64::MAX,
+            in_flight: 100,
+            keeps_order_or_fails: false,
+        }
     }
 
     async fn run(mut self: Box<Self>, mut cx: EgressContext) -> Result<(), EgressError> {
@@ -80,7 +85,10 @@ impl Egress for Sink {
                 _ = self.open.wait_for(|open| *open) => {}
                 () = stop.stopped() => return Ok(()),
             }
-            self.got.lock().unwrap().extend(batch.events().iter().map(|event| event.id().to_owned()));
+            self.got
+                .lock()
+                .unwrap()
+                .extend(batch.events().iter().map(|event| event.id().to_owned()));
             batch.accept_all();
         }
         Ok(())
@@ -115,7 +123,11 @@ struct SinkBuilder {
 impl IngressBuilder for TapBuilder {
     fn build(&self) -> Result<Box<dyn Ingress>, String> {
         let (events, settled) = (Arc::clone(&self.events), self.settled.clone());
-        Ok(Box::new(Tap { events, settled, opened: Arc::clone(&self.opened) }))
+        Ok(Box::new(Tap {
+            events,
+            settled,
+            opened: Arc::clone(&self.opened),
+        }))
     }
 
     fn address(&self) -> String {
@@ -130,7 +142,11 @@ impl IngressBuilder for TapBuilder {
 impl EgressBuilder for SinkBuilder {
     fn build(&self) -> Result<Box<dyn Egress>, String> {
         let (got, panics) = (Arc::clone(&self.got), Arc::clone(&self.panics));
-        Ok(Box::new(Sink { got, open: self.open.clone(), panics }))
+        Ok(Box::new(Sink {
+            got,
+            open: self.open.clone(),
+            panics,
+        }))
     }
 
     fn address(&self) -> String {
@@ -144,9 +160,23 @@ impl Ends {
         let (told, settled) = mpsc::unbounded_channel();
         let (open, gate) = watch::channel(true);
         let events = Arc::new(tokio::sync::Mutex::new(events));
-        let tap = Arc::new(TapBuilder { events, settled: told, opened: Arc::default() });
-        let sink = Arc::new(SinkBuilder { got: Arc::default(), open: gate, panics: Arc::default() });
-        Ends { send, settled, tap, sink, open }
+        let tap = Arc::new(TapBuilder {
+            events,
+            settled: told,
+            opened: Arc::default(),
+        });
+        let sink = Arc::new(SinkBuilder {
+            got: Arc::default(),
+            open: gate,
+            panics: Arc::default(),
+        });
+        Ends {
+            send,
+            settled,
+            tap,
+            sink,
+            open,
+        }
     }
 
     /// A spec whose destinations `a` and `b` are both this sink.
@@ -186,7 +216,10 @@ impl Ends {
 }
 
 fn words(words: &[(&str, Removal)]) -> BTreeMap<String, Removal> {
-    words.iter().map(|(name, how)| ((*name).to_owned(), *how)).collect()
+    words
+        .iter()
+        .map(|(name, how)| ((*name).to_owned(), *how))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,9 +229,18 @@ async fn an_event_goes_through_and_a_drain_waits_for_it() {
     assert_eq!(ends.deliver("1").await, Outcome::Accepted);
     ends.hang(&topology, "2").await;
     let short = Instant::now() + Duration::from_secs(1);
-    assert_eq!(topology.drain(short, |_| {}).await, 1, "it gives up at its deadline");
+    assert_eq!(
+        topology.drain(short, |_| {}).await,
+        1,
+        "it gives up at its deadline"
+    );
     ends.open.send_replace(true);
-    assert_eq!(topology.drain(Instant::now() + Duration::from_secs(30), |_| {}).await, 0);
+    assert_eq!(
+        topology
+            .drain(Instant::now() + Duration::from_secs(30), |_| {})
+            .await,
+        0
+    );
     assert_eq!(ends.settled.recv().await, Some(Outcome::Accepted));
     topology.stop().await;
     assert_eq!(ends.got(), ["1", "2"]);
@@ -209,7 +251,12 @@ async fn a_drained_ingress_takes_nothing_more_in() {
     let ends = Ends::new();
     let topology = ends.start(ends.spec(&["a"], "a"));
     tokio::time::sleep(Duration::from_millis(10)).await;
-    assert_eq!(topology.drain(Instant::now() + Duration::from_secs(1), |_| {}).await, 0);
+    assert_eq!(
+        topology
+            .drain(Instant::now() + Duration::from_secs(1), |_| {})
+            .await,
+        0
+    );
     tokio::time::sleep(Duration::from_millis(10)).await;
     ends.send.send(event("late")).unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -222,7 +269,10 @@ async fn a_stop_gives_back_what_is_pending_and_leaves_nothing_behind() {
     let mut ends = Ends::new();
     let topology = ends.start(ends.spec(&["a"], "a"));
     ends.hang(&topology, "1").await;
-    let (budget, destination) = (Arc::clone(topology.budget()), Arc::clone(topology.destination("a").unwrap()));
+    let (budget, destination) = (
+        Arc::clone(topology.budget()),
+        Arc::clone(topology.destination("a").unwrap()),
+    );
     topology.stop().await;
     assert_eq!((budget.used(), destination.standing().pending_events), (0, 0));
     let weak = Arc::downgrade(&destination);
@@ -238,7 +288,10 @@ async fn a_connector_that_panics_starts_again_and_loses_nothing() {
     ends.sink.panics.store(2, Ordering::SeqCst);
     let topology = ends.start(ends.spec(&["a"], "a"));
     assert_eq!(ends.deliver("1").await, Outcome::Accepted);
-    assert_eq!((ends.got(), ends.sink.panics.load(Ordering::SeqCst)), (vec!["1".to_owned()], 0));
+    assert_eq!(
+        (ends.got(), ends.sink.panics.load(Ordering::SeqCst)),
+        (vec!["1".to_owned()], 0)
+    );
     topology.stop().await;
 }
 
@@ -247,7 +300,10 @@ async fn an_unchanged_ingress_is_not_reopened_and_sees_the_new_routes() {
     let mut ends = Ends::new();
     let mut topology = ends.start(ends.spec(&["a"], "a"));
     ends.deliver("1").await;
-    let report = topology.reload(ends.spec(&["a", "b"], "b"), &words(&[])).await.unwrap();
+    let report = topology
+        .reload(ends.spec(&["a", "b"], "b"), &words(&[]))
+        .await
+        .unwrap();
     assert_eq!(report.destinations.added, ["b"]);
     assert_eq!(ends.deliver("2").await, Outcome::Accepted);
     assert_eq!(topology.destination("b").unwrap().metrics.delivered.get(), 1);
@@ -291,10 +347,16 @@ async fn a_destination_with_legs_pending_goes_only_with_a_word() {
     let mut ends = Ends::new();
     let mut topology = ends.start(ends.spec(&["a", "b"], "a"));
     ends.hang(&topology, "1").await;
-    let refusal = topology.reload(ends.spec(&["b"], "b"), &words(&[])).await.unwrap_err();
+    let refusal = topology
+        .reload(ends.spec(&["b"], "b"), &words(&[]))
+        .await
+        .unwrap_err();
     assert!(refusal.contains("removed: { a:"), "{refusal}");
     assert!(topology.destination("a").is_some(), "nothing changed");
-    topology.reload(ends.spec(&["b"], "b"), &words(&[("a", Removal::Drain)])).await.unwrap();
+    topology
+        .reload(ends.spec(&["b"], "b"), &words(&[("a", Removal::Drain)]))
+        .await
+        .unwrap();
     ends.open.send_replace(true);
     assert_eq!(ends.settled.recv().await, Some(Outcome::Accepted));
     topology.stop().await;
@@ -306,7 +368,10 @@ async fn a_purged_destination_drops_what_waits_and_counts_it() {
     let mut ends = Ends::new();
     let mut topology = ends.start(ends.spec(&["a", "b"], "a"));
     ends.hang(&topology, "1").await;
-    topology.reload(ends.spec(&["b"], "b"), &words(&[("a", Removal::Purge)])).await.unwrap();
+    topology
+        .reload(ends.spec(&["b"], "b"), &words(&[("a", Removal::Purge)]))
+        .await
+        .unwrap();
     assert_eq!(ends.settled.recv().await, Some(Outcome::Accepted));
     assert_eq!(ends.got(), [""; 0]);
     topology.stop().await;
@@ -319,7 +384,11 @@ async fn a_topology_that_is_dropped_takes_its_tasks_with_it() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     drop(topology);
     tokio::time::sleep(Duration::from_secs(120)).await;
-    assert_eq!(ends.tap.opened.load(Ordering::SeqCst), 1, "nobody started it again");
+    assert_eq!(
+        ends.tap.opened.load(Ordering::SeqCst),
+        1,
+        "nobody started it again"
+    );
     let handle = tokio::runtime::Handle::current();
     assert_eq!(handle.metrics().num_alive_tasks(), 0);
 }
@@ -328,7 +397,10 @@ async fn a_topology_that_is_dropped_takes_its_tasks_with_it() {
 async fn a_spec_that_cannot_be_built_changes_nothing() {
     let mut ends = Ends::new();
     let mut topology = ends.start(ends.spec(&["a"], "a"));
-    let error = topology.reload(ends.spec(&["a", "b"], "nowhere"), &words(&[])).await.unwrap_err();
+    let error = topology
+        .reload(ends.spec(&["a", "b"], "nowhere"), &words(&[]))
+        .await
+        .unwrap_err();
     assert!(error.contains("nowhere"), "{error}");
     assert!(topology.destination("b").is_none());
     assert_eq!(ends.deliver("1").await, Outcome::Accepted);

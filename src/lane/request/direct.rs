@@ -62,7 +62,12 @@ impl Drop for Taken {
 
 impl Direct {
     pub(super) async fn run(self, lane: Arc<Lane>, deadline: Instant) -> Verdict {
-        let Direct { pass, mut sending, rest, matched } = self;
+        let Direct {
+            pass,
+            mut sending,
+            rest,
+            matched,
+        } = self;
         let answer = tokio::select! {
             // The answer first: one that came in time is never thrown away for the clock.
             biased;
@@ -96,7 +101,11 @@ impl Lane {
         came: Answer,
     ) -> Option<Arc<Ticket>> {
         let metrics = &self.port.metrics;
-        let Rest { choice, wiring, taken } = rest;
+        let Rest {
+            choice,
+            wiring,
+            taken,
+        } = rest;
         match answer {
             Ok(()) => {
                 pass.accepted();
@@ -115,7 +124,9 @@ impl Lane {
                     ticket.close();
                 }
                 let origin = Origin::Ticket(Arc::clone(&ticket));
-                let leg = choice.owing.into_leg(origin, &wiring, choice.steps, Instant::now());
+                let leg = choice
+                    .owing
+                    .into_leg(origin, &wiring, choice.steps, Instant::now());
                 pass.failed(leg, &error);
                 Some(ticket)
             }
