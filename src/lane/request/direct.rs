@@ -74,14 +74,21 @@ impl Future for Caught {
         let send = AssertUnwindSafe(|| self.0.as_mut().poll(cx));
         catch_unwind(send).unwrap_or_else(|_| {
             let detail = "the connector panicked: this is a fault of Weft, please report it";
-            Poll::Ready(Err(SendError::destination(Reason::Abandoned, detail).maybe_delivered()))
+            Poll::Ready(Err(
+                SendError::destination(Reason::Abandoned, detail).maybe_delivered()
+            ))
         })
     }
 }
 
 impl Direct {
     pub(super) async fn run(self, lane: Arc<Lane>, deadline: Instant) -> Verdict {
-        let Direct { pass, sending, rest, matched } = self;
+        let Direct {
+            pass,
+            sending,
+            rest,
+            matched,
+        } = self;
         let mut sending = Caught(sending);
         let answer = tokio::select! {
             // The answer first: one that came in time is never thrown away for the clock.
@@ -116,7 +123,11 @@ impl Lane {
         came: Answer,
     ) -> Option<Arc<Ticket>> {
         let metrics = &self.port.metrics;
-        let Rest { choice, wiring, taken } = rest;
+        let Rest {
+            choice,
+            wiring,
+            taken,
+        } = rest;
         match answer {
             Ok(()) => {
                 pass.accepted();
@@ -135,7 +146,9 @@ impl Lane {
                     ticket.close();
                 }
                 let origin = Origin::Ticket(Arc::clone(&ticket));
-                let leg = choice.owing.into_leg(origin, &wiring, choice.steps, Instant::now());
+                let leg = choice
+                    .owing
+                    .into_leg(origin, &wiring, choice.steps, Instant::now());
                 pass.failed(leg, &error);
                 Some(ticket)
             }
