@@ -15,6 +15,7 @@ use super::destination::{Destination, Recorded};
 use super::end::{End, Ender};
 use super::leg::{Leg, NO_ROUTE};
 use super::origin::{Join, LastResort, Origin};
+use super::sweep::STALE;
 use crate::routing::plan::{Failure, NodeId, Steps, Target};
 
 /// The first and the longest wait between attempts at an event that holds up its lane.
@@ -107,6 +108,11 @@ pub(super) fn would_move(leg: &Leg, failure: Failure) -> bool {
 
 /// All branches of a nested multicast have ended, and not all well: the leg that was split goes on.
 pub(super) fn after_join(mut parent: Leg, worst: Outcome, ender: &mut Ender) {
+    // Nobody waits for it: split again, its branches would be swept again, for ever.
+    if parent.duty.is_stale() {
+        ender.end(parent.duty, STALE);
+        return;
+    }
     let failure = match worst {
         Outcome::Rejected(_) | Outcome::Accepted => Failure::Refused,
         Outcome::Released(_) => Failure::Unavailable { open: true },
