@@ -135,6 +135,11 @@ pub(super) fn would_move(leg: &Leg, failure: Failure) -> bool {
 
 /// All branches of a nested multicast have ended, and not all well: the leg that was split goes on.
 pub(super) fn after_join(mut parent: Leg, worst: Outcome, ender: &mut Ender) {
+    // Nobody waits for it: split again, its branches would be swept again, for ever.
+    if parent.duty.is_stale() {
+        ender.end(parent.duty, STALE);
+        return;
+    }
     let failure = match worst {
         Outcome::Rejected(_) | Outcome::Accepted => Failure::Refused,
         Outcome::Released(_) => Failure::Unavailable { open: true },
