@@ -313,6 +313,24 @@ fn nesting_and_aliases_are_bounded() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_a_finding_of_its_own() {
+    let paths = [folder().join("nowhere.yaml"), folder().join("../../docs")];
+    let findings = config::load(&paths, fake::ALL, &Fixed).err().unwrap();
+    assert_eq!(findings.len(), 2, "{}", told(&findings));
+    assert!(
+        findings[0].what.ends_with("there is no such file"),
+        "{}",
+        findings[0]
+    );
+    assert!(
+        findings[1].what.ends_with("the directory has no *.yaml file"),
+        "{}",
+        findings[1]
+    );
+    assert!(findings.iter().all(|finding| !finding.remedy.is_empty()));
+}
+
+#[test]
 fn long_keys_on_many_levels_are_bounded() {
     let long = format!("? {}\n: 1\n", "k".repeat(500_000));
     assert!(told(&load(&long).err().unwrap()).contains("a key has at most 1024 bytes"));
