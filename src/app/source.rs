@@ -15,10 +15,10 @@ use crate::admin::snapshot::{
     Snapshot,
 };
 use crate::admin::{Probe, Readiness, Source};
-use crate::config::{Anycast, Destination, Fallback, Model, Plan, print};
-use crate::delivery::breaker;
-use crate::lane::budget::Budget;
+use crate::config::{Destination, Model, print};
 use crate::metrics::Metrics;
+use crate::topology::breaker;
+use crate::topology::budget::Budget;
 use crate::topology::report::{Board, DestinationView, IngressView, Post};
 
 /// See the module.
@@ -205,7 +205,7 @@ impl Source for AppSource {
             name: route.name.to_string(),
             from: route.from.iter().flatten().map(ToString::to_string).collect(),
             filters: route.effective.get("filters").map(flow).unwrap_or_default(),
-            to: plan_text(&route.to),
+            to: route.to.to_string(),
             enabled: true,
             matched_total: self.metrics.route(&route.name).matched.get(),
         };
@@ -232,19 +232,6 @@ fn refresh_destination(view: &DestinationView) {
 
 fn last_error(post: &Post) -> Option<LastError> {
     post.last_error().map(|(line, age)| LastError { line, age_s: age.as_secs_f64() })
-}
-
-fn plan_text(plan: &Plan) -> String {
-    let list = |plans: &[Plan]| plans.iter().map(plan_text).collect::<Vec<_>>().join(", ");
-    match plan {
-        Plan::To(target) => target.name.to_string(),
-        Plan::Multicast(members) => format!("all of ({})", list(members)),
-        Plan::Anycast(Anycast { members, .. }) => {
-            let members: Vec<String> = members.iter().map(|member| plan_text(&member.plan)).collect();
-            format!("one of ({})", members.join(", "))
-        }
-        Plan::Fallback(Fallback { members, .. }) => format!("first of ({})", list(members)),
-    }
 }
 
 /// A node in YAML's flow style, which is JSON where it is quoted.

@@ -7,8 +7,8 @@ use weft_api::config::{Node, Value};
 
 use crate::config::{Destination, Endpoint, Ingress, Model, Plan, Route, Unmatched};
 use crate::config::keys::{OnMalformed, OnRejected};
-use crate::delivery::breaker::BreakerSettings;
-use crate::delivery::settings::{Batching, Bounds, Retry, Settings};
+use crate::topology::breaker::BreakerSettings;
+use crate::topology::settings::{Batching, Bounds, Retry, Settings};
 use crate::routing::table::Addition;
 use crate::topology::spec::{
     DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,

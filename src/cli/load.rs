@@ -51,10 +51,11 @@ fn report(findings: &[Finding]) -> String {
     }
 }
 
-/// `1 error`, `3 errors`.
+/// `1 error`, `3 errors`, `2 ingresses`.
 pub(super) fn plural(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
+        _ if noun.ends_with('s') => format!("{count} {noun}es"),
         _ => format!("{count} {noun}s"),
     }
 }

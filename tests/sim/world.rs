@@ -14,13 +14,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use weft::delivery::batch::Outlet;
 use weft::delivery::breaker::BreakerSettings;
 use weft::delivery::destination::Destination;
-use weft::delivery::origin::{Mailbox, Port};
+use weft::delivery::origin::Port;
 use weft::delivery::settings::{Batching, Bounds, Retry, Settings};
 use weft::delivery::wiring::Wiring;
 use weft::lane::admit::{CurrentGate, Gate, Malformed, Policy as Stance, Unmatched};
 use weft::lane::budget::Budget;
 use weft::lane::request::RequestLaneSet;
-use weft::lane::stream::{Pulse, StreamLanes};
+use weft::lane::books::Pulse;
+use weft::lane::stream::StreamLanes;
 use weft::metrics::{IngressMetrics, Metrics};
 use weft::routing::anycast::{hash, smooth_sequence};
 use weft::routing::filter::{FilterExpr, Predicate};
@@ -74,6 +75,34 @@ pub(crate) async fn run(case: &Case) -> World {
 }
 
 impl World {
+    /// Prints what happened to one event, in order.
+    pub(crate) fn tell(&self, id: &str) {
+        let mut lines = Vec::new();
+        for (number, sink) in self.sinks.iter().enumerate() {
+            let attempts = sink.attempts().into_iter().filter(|attempt| attempt.event.id() == id);
+            lines.extend(attempts.map(|it| (it.stamp, format!("d{number} batch {:?}: {:?}", it.batch, it.answer))));
+            let delivered = sink.deliveries().into_iter().filter(|delivery| delivery.event.id() == id);
+            lines.extend(delivered.map(|it| (it.stamp, format!("d{number} has it, confirmed: {}", it.confirmed))));
+        }
+        let mut parts = id.split('-').map(|part| part.parse::<u64>().expect("ids are numbers"));
+        let (ingress, lane, offset) = (parts.next(), parts.next(), parts.next());
+        let feed = &self.feeds[usize::try_from(ingress.expect("an ingress")).expect("few")];
+        for entry in feed.history().into_iter().filter(|entry| Some(u64::from(entry.lane)) == lane) {
+            let its = match entry.what {
+                Happening::Delivered { offset: at, .. } | Happening::Settled { offset: at, .. } => Some(at) == offset,
+                Happening::HungUp { offset: at } => Some(at) == offset,
+                _ => true,
+            };
+            if its {
+                lines.push((entry.stamp, format!("{:?}", entry.what)));
+            }
+        }
+        lines.sort();
+        for (stamp, line) in lines {
+            eprintln!("{:>12?} {:>6} {line}", stamp.at, stamp.order);
+        }
+    }
+
     fn build(case: &Case) -> World {
         let hub = Hub::new();
         let (stop, _) = StopHandle::new();
@@ -124,7 +153,7 @@ impl World {
     fn run_ingress(&self, number: usize, case: &IngressCase, gate: CurrentGate, seed: u64) -> JoinHandle<()> {
         let name: Arc<str> = format!("i{number}").into();
         let metrics = Arc::clone(&self.ingress_metrics[number]);
-        let port = Port { name: Arc::clone(&name), metrics, mailbox: Mailbox::default(), drop_rejected: case.drop_rejected };
+        let port = Port::new(Arc::clone(&name), metrics, case.drop_rejected);
         let (port, budget, feed) = (Arc::new(port), Arc::clone(&self.budget), self.feeds[number].clone());
         let options = IngressOptions {
             lanes: case.lanes,

@@ -17,7 +17,10 @@ use weft_api::status::Health;
 use weft_api::stop::Phase;
 
 /// A router that holds each event until the test answers it.
-fn holding() -> (std::sync::Arc<Router>, tokio::sync::mpsc::UnboundedReceiver<oneshot::Sender<Verdict>>) {
+fn holding() -> (
+    std::sync::Arc<Router>,
+    tokio::sync::mpsc::UnboundedReceiver<oneshot::Sender<Verdict>>,
+) {
     let (told, held) = tokio::sync::mpsc::unbounded_channel();
     let router = Router::new(move |_| {
         let (say, later) = oneshot::channel();
@@ -31,15 +34,23 @@ fn holding() -> (std::sync::Arc<Router>, tokio::sync::mpsc::UnboundedReceiver<on
 async fn pipelined_requests_are_answered_in_their_order() {
     let router = Router::new(|incoming| {
         let matched = incoming.event.id().parse().unwrap();
-        Reply::Now(Verdict { matched, ..verdict(Outcome::Accepted) })
+        Reply::Now(Verdict {
+            matched,
+            ..verdict(Outcome::Accepted)
+        })
     });
     let server = Server::start(json!({}), router).await;
     let mut client = Client::connect(&server.address).await;
-    let all: String = (1..=20).map(|id| binary(&[], "body").replace("ce-id: 1", &format!("ce-id: {id}"))).collect();
+    let all: String = (1..=20)
+        .map(|id| binary(&[], "body").replace("ce-id: 1", &format!("ce-id: {id}")))
+        .collect();
     client.send(all).await;
     for id in 1..=20 {
         let answer = client.answer().await.unwrap();
-        assert_eq!((answer.status, answer.header("weft-matched").unwrap()), (204, id.to_string().as_str()));
+        assert_eq!(
+            (answer.status, answer.header("weft-matched").unwrap()),
+            (204, id.to_string().as_str())
+        );
     }
 }
 
@@ -58,9 +69,16 @@ async fn connections_are_spread_evenly_and_never_leave_their_worker() {
     let mut threads = HashMap::new();
     for seen in router.seen() {
         *by_lane.entry(seen.lane.clone()).or_default() += 1;
-        assert_eq!(*threads.entry(seen.lane).or_insert(seen.thread), seen.thread, "a lane has one thread");
+        assert_eq!(
+            *threads.entry(seen.lane).or_insert(seen.thread),
+            seen.thread,
+            "a lane has one thread"
+        );
     }
-    let mut counts: Vec<_> = by_lane.into_iter().map(|(lane, count)| (lane.to_string(), count)).collect();
+    let mut counts: Vec<_> = by_lane
+        .into_iter()
+        .map(|(lane, count)| (lane.to_string(), count))
+        .collect();
     counts.sort();
     let expected: Vec<_> = (0..4).map(|index| (format!("app/{index}"), 10)).collect();
     assert_eq!(counts, expected);
@@ -83,7 +101,10 @@ async fn beyond_max_connections_the_answer_is_503() {
     let answer = ask(&server.address, binary(&[], "x")).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
     let warned = server.report.1.lock().unwrap().clone();
-    assert!(warned.len() == 1 && warned[0].contains("max_connections"), "{warned:?}");
+    assert!(
+        warned.len() == 1 && warned[0].contains("max_connections"),
+        "{warned:?}"
+    );
     drop(first);
     soon(async { while ask(&server.address, binary(&[], "x")).await.status != 204 {} }).await;
 }
@@ -94,14 +115,21 @@ async fn draining_answers_what_is_in_flight_and_takes_nothing_more() {
     let server = Server::start(json!({}), router.clone()).await;
     let mut idle = Client::connect(&server.address).await;
     idle.send(binary(&[], "x")).await;
-    soon(held.recv()).await.unwrap().send(verdict(Outcome::Accepted)).unwrap();
+    soon(held.recv())
+        .await
+        .unwrap()
+        .send(verdict(Outcome::Accepted))
+        .unwrap();
     assert_eq!(idle.answer().await.unwrap().status, 204);
     let mut busy = Client::connect(&server.address).await;
     busy.send(binary(&[], "x")).await;
     let say = soon(held.recv()).await.unwrap();
     server.advance(Phase::Draining);
     idle.closed().await;
-    assert!(tokio::net::TcpStream::connect(&server.address).await.is_err(), "it still listens");
+    assert!(
+        tokio::net::TcpStream::connect(&server.address).await.is_err(),
+        "it still listens"
+    );
     say.send(verdict(Outcome::Accepted)).unwrap();
     let answer = busy.answer().await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (204, Some("close")));
@@ -188,13 +216,30 @@ async fn a_client_that_hangs_up_is_forgotten() {
 async fn a_taken_port_is_waited_for_and_said() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
-    let setup = Setup { section: json!({ "listen": listen }), ..Setup::default() };
+    let setup = Setup {
+        section: json!({ "listen": listen }),
+        ..Setup::default()
+    };
     let mut server = Server::unready(setup, Router::new(|_| accepted()));
-    let said = soon(server.health.wait_for(|health| matches!(health, Health::Waiting(_)))).await.unwrap().clone();
-    let Health::Waiting(said) = said else { panic!("{said:?}") };
-    assert!(said.contains(&listen) && said.contains("stop the process"), "{said}");
+    let said = soon(
+        server
+            .health
+            .wait_for(|health| matches!(health, Health::Waiting(_))),
+    )
+    .await
+    .unwrap()
+    .clone();
+    let Health::Waiting(said) = said else {
+        panic!("{said:?}")
+    };
+    assert!(
+        said.contains(&listen) && said.contains("stop the process"),
+        "{said}"
+    );
     drop(taken);
-    soon(server.health.wait_for(|health| *health == Health::Ready)).await.unwrap();
+    soon(server.health.wait_for(|health| *health == Health::Ready))
+        .await
+        .unwrap();
     assert_eq!(ask(&listen, binary(&[], "x")).await.status, 204);
     server.stop().await;
 }
@@ -204,7 +249,11 @@ async fn several_addresses_are_listened_on() {
     let second = format!("127.0.0.1:{}", free_port());
     let first = format!("127.0.0.1:{}", free_port());
     let section = json!({ "listen": [first, second], "workers": 1 });
-    let builder = weft_api::connector::Connector::ingress(&weft_http::Http, &support::node(section), &support::ingress_settings());
+    let builder = weft_api::connector::Connector::ingress(
+        &weft_http::Http,
+        &support::node(section),
+        &support::ingress_settings(),
+    );
     let builder = builder.unwrap().unwrap();
     assert_eq!(builder.address(), format!("http://{first}/, http://{second}/"));
     builder.build().unwrap().probe().await.unwrap();
@@ -217,14 +266,27 @@ async fn several_addresses_are_listened_on() {
 #[tokio::test]
 async fn the_webhook_handshake_is_answered_only_where_it_is_configured() {
     let options = |origin| request("OPTIONS", "/", &[("webhook-request-origin", origin)], "");
-    let server = Server::start(json!({ "webhook_origins": ["events.example.com"] }), Router::new(|_| accepted())).await;
+    let server = Server::start(
+        json!({ "webhook_origins": ["events.example.com"] }),
+        Router::new(|_| accepted()),
+    )
+    .await;
     let mut client = Client::connect(&server.address).await;
     let answer = client.ask(options("Events.example.com")).await;
-    assert_eq!((answer.status, answer.header("webhook-allowed-origin")), (204, Some("Events.example.com")));
+    assert_eq!(
+        (answer.status, answer.header("webhook-allowed-origin")),
+        (204, Some("Events.example.com"))
+    );
     let answer = client.ask(options("other.example.com")).await;
-    assert_eq!((answer.status, answer.header("webhook-allowed-origin")), (405, None));
+    assert_eq!(
+        (answer.status, answer.header("webhook-allowed-origin")),
+        (405, None)
+    );
     let without = Server::start(json!({}), Router::new(|_| accepted())).await;
-    assert_eq!(ask(&without.address, options("events.example.com")).await.status, 405);
+    assert_eq!(
+        ask(&without.address, options("events.example.com")).await.status,
+        405
+    );
 }
 
 #[tokio::test]
@@ -237,6 +299,9 @@ async fn the_deadline_of_the_file_reaches_the_router() {
     });
     let server = Server::start(json!({ "deadline": "50ms" }), router.clone()).await;
     let answer = ask(&server.address, binary(&[], "x")).await;
-    assert_eq!((answer.status, answer.json()["reason"].as_str()), (504, Some("deadline")));
+    assert_eq!(
+        (answer.status, answer.json()["reason"].as_str()),
+        (504, Some("deadline"))
+    );
     assert_eq!(router.seen()[0].deadline, Duration::from_millis(50));
 }

@@ -111,27 +111,35 @@ impl StreamIngress {
         let mut wake: Option<Instant> = None;
         for number in 0..self.lanes {
             let Some(lane) = open.get_mut(&number) else { continue };
-            let (offsets, mut batch, later) = self.take(number, lane, lanes);
-            wake = [wake, later].into_iter().flatten().min();
-            if batch.is_empty() {
-                continue;
-            }
-            // Recorded first: the router may settle a message while it is being delivered.
-            for offset in &offsets {
-                self.feed.record(number, Happening::Delivered { offset: *offset, epoch: lane.id.epoch });
-            }
-            let first = lanes.deliver(lane.id, &mut batch);
-            match self.settle {
-                Settle::InOrder => {
-                    if first != lane.next - lane.base {
-                        self.feed.violated(number, "sequences must follow one another", (first, lane.next, lane.base));
-                    }
-                    lane.next += offsets.len() as u64;
+            // Again and again: a lane may be given credit for one event at a time.
+            loop {
+                let (offsets, mut batch, later) = self.take(number, lane, lanes);
+                if !batch.is_empty() {
+                    self.deliver(number, lane, lanes, offsets, &mut batch);
+                    continue;
                 }
-                Settle::Individual => lane.slots.extend((first..).zip(offsets)),
+                wake = [wake, later].into_iter().flatten().min();
+                break;
             }
         }
         wake
+    }
+
+    fn deliver(&self, number: u32, lane: &mut Open, lanes: &mut Lanes, offsets: Vec<u64>, batch: &mut Vec<Incoming>) {
+        // Recorded first: the router may settle a message while it is being delivered.
+        for offset in &offsets {
+            self.feed.record(number, Happening::Delivered { offset: *offset, epoch: lane.id.epoch });
+        }
+        let first = lanes.deliver(lane.id, batch);
+        match self.settle {
+            Settle::InOrder => {
+                if first != lane.next - lane.base {
+                    self.feed.violated(number, "sequences must follow one another", (first, lane.next, lane.base));
+                }
+                lane.next += offsets.len() as u64;
+            }
+            Settle::Individual => lane.slots.extend((first..).zip(offsets)),
+        }
     }
 
     /// The messages that fit the credit, and when the next one becomes ready if it is not yet.

@@ -55,7 +55,9 @@ pub(super) async fn serve(worker: Arc<Worker>, tcp: TcpStream) {
         () = worker.draining() => return,
     };
     // A client that is slow or gone before it said anything gets no answer: there is no request to answer.
-    let Ok(Ok(Some((wire, protocol)))) = opened else { return };
+    let Ok(Ok(Some((wire, protocol)))) = opened else {
+        return;
+    };
     let service = {
         let (worker, activity) = (worker.clone(), activity.clone());
         service_fn(move |request| {
@@ -72,7 +74,13 @@ pub(super) async fn serve(worker: Arc<Worker>, tcp: TcpStream) {
                 .max_header_size(limits.header_bytes)
                 .max_buf_size(BUFFER_MAX.max(limits.header_bytes))
                 .serve_connection(wire, service);
-            let end = drive(Pin::new(&mut conn), |conn| conn.graceful_shutdown(), &activity, &worker).await;
+            let end = drive(
+                Pin::new(&mut conn),
+                |conn| conn.graceful_shutdown(),
+                &activity,
+                &worker,
+            )
+            .await;
             if end == End::Slow {
                 let mut tcp = conn.into_parts().io.into_inner();
                 // Best effort: the client may be gone.
@@ -135,7 +143,11 @@ async fn drive<C: Future>(
             }
             graceful(conn.as_mut());
             // While the router drains, answers may take as long as their deadline.
-            let patience = if worker.is_draining() { worker.site.limits.deadline } else { Duration::ZERO };
+            let patience = if worker.is_draining() {
+                worker.site.limits.deadline
+            } else {
+                Duration::ZERO
+            };
             timer.as_mut().reset(Instant::now() + patience + LEAVE_MAX);
             armed = false;
         }
