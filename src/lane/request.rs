@@ -290,10 +290,13 @@ impl Future for Detached {
     type Output = Verdict;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let Some(work) = &mut self.0 else { return Poll::Pending };
-        let verdict = std::task::ready!(work.as_mut().poll(cx));
-        self.0 = None;
-        Poll::Ready(verdict)
+        // Taken out first: work that panics must not be found here by `drop` and polled again.
+        let Some(mut work) = self.0.take() else { return Poll::Pending };
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
     }
 }
 
