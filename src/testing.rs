@@ -251,6 +251,10 @@ impl World {
         assert_eq!(m.obligations.get(), ends.iter().sum::<u64>(), "ends: {ends:?}");
         assert_eq!((m.pending.get(), self.budget.used(), self.unsettled()), (0, 0, 0));
         assert_eq!(m.held_lanes.get(), 0);
+        self.assert_nothing_pending();
+    }
+
+    pub(crate) fn assert_nothing_pending(&self) {
         for destination in &self.wiring.destinations {
             let standing = destination.standing();
             assert_eq!((standing.pending_events, standing.pending_bytes, standing.in_flight), (0, 0, 0));

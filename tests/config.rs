@@ -29,12 +29,19 @@ impl Environment for Fixed {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        if path == "/run/secrets/kafka" { Ok("hunter2\n".into()) } else { Err("there is no such file".into()) }
+        if path == "/run/secrets/kafka" {
+            Ok("hunter2\n".into())
+        } else {
+            Err("there is no such file".into())
+        }
     }
 }
 
 fn load(text: &str) -> Result<Model, Vec<Finding>> {
-    let source = Source { name: Arc::from("t.yaml"), text: text.to_owned() };
+    let source = Source {
+        name: Arc::from("t.yaml"),
+        text: text.to_owned(),
+    };
     config::from_sources(&[source], fake::ALL, &Fixed)
 }
 
@@ -54,13 +61,22 @@ fn folder() -> PathBuf {
 fn sources(case: &Path) -> Vec<Source> {
     let files = config::source::read(&[case.to_owned()]).unwrap();
     let short = |name: &str| Arc::from(Path::new(name).strip_prefix(folder()).unwrap().to_str().unwrap());
-    files.into_iter().map(|source| Source { name: short(&source.name), text: source.text }).collect()
+    files
+        .into_iter()
+        .map(|source| Source {
+            name: short(&source.name),
+            text: source.text,
+        })
+        .collect()
 }
 
 #[test]
 fn every_finding_is_told_as_it_was_written_down() {
     let regenerate = std::env::var_os("WEFT_REGENERATE").is_some();
-    let mut cases: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     cases.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml"));
     cases.sort();
     assert!(cases.len() > 30, "the cases are gone");
@@ -71,7 +87,11 @@ fn every_finding_is_told_as_it_was_written_down() {
             Err(findings) => findings,
         };
         for finding in &findings {
-            assert!(finding.span.line >= 1 && finding.span.column >= 1, "{}: {finding}", case.display());
+            assert!(
+                finding.span.line >= 1 && finding.span.column >= 1,
+                "{}: {finding}",
+                case.display()
+            );
         }
         let said = told(&findings);
         let golden = case.with_extension("expected");
@@ -81,18 +101,29 @@ fn every_finding_is_told_as_it_was_written_down() {
             wrong.push_str(&format!("{}:\n{said}\n", case.display()));
         }
     }
-    assert!(wrong.is_empty(), "these differ from their .expected files:\n{wrong}");
+    assert!(
+        wrong.is_empty(),
+        "these differ from their .expected files:\n{wrong}"
+    );
 }
 
 #[test]
 fn ten_mistakes_are_ten_findings_with_place_and_remedy() {
-    let findings = config::from_sources(&sources(&folder().join("ten.yaml")), fake::ALL, &Fixed).err().unwrap();
-    let errors: Vec<&Finding> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    let findings = config::from_sources(&sources(&folder().join("ten.yaml")), fake::ALL, &Fixed)
+        .err()
+        .unwrap();
+    let errors: Vec<&Finding> = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .collect();
     assert_eq!(errors.len(), 10, "{}", told(&findings));
     for (error, line) in errors.iter().zip([3, 5, 9, 12, 15, 16, 20, 23, 25, 28]) {
         assert_eq!(error.span.line, line, "{error}");
         assert!(error.span.column > 1 || line == 28, "{error}");
-        assert!(!error.remedy.is_empty() || error.what.starts_with("expected"), "{error}");
+        assert!(
+            !error.remedy.is_empty() || error.what.starts_with("expected"),
+            "{error}"
+        );
     }
 }
 
@@ -144,23 +175,48 @@ fn a_whole_file_becomes_a_model() {
     let model = good(&FULL.replace("dead_letter: out", "dead_letter: dlt"));
     let web = model.ingress("web").unwrap();
     assert_eq!(web.builder.address(), "127.0.0.1:8081/e");
-    assert_eq!((web.unmatched.clone(), web.window.unwrap().events), (Unmatched::Reject, 10));
+    assert_eq!(
+        (web.unmatched.clone(), web.window.unwrap().events),
+        (Unmatched::Reject, 10)
+    );
     assert_eq!(web.dead_letter.as_deref(), Some("dlt"));
     let jobs = model.ingress("jobs").unwrap();
-    assert_eq!(jobs.builder.address(), "b:9092 jobsg weft (7)", "the section's own key wins over the connection's");
-    let Some(Destination::Endpoint(crm)) = model.destination("crm") else { panic!("crm is an endpoint") };
+    assert_eq!(
+        jobs.builder.address(),
+        "b:9092 jobsg weft (7)",
+        "the section's own key wins over the connection's"
+    );
+    let Some(Destination::Endpoint(crm)) = model.destination("crm") else {
+        panic!("crm is an endpoint")
+    };
     assert_eq!(crm.retry.attempts.get(), 20);
-    assert_eq!(crm.retry.max.get().as_secs(), 30, "a key replaces the whole default, not parts of it");
+    assert_eq!(
+        crm.retry.max.get().as_secs(),
+        30,
+        "a key replaces the whole default, not parts of it"
+    );
     assert_eq!(crm.order_by, KeyRule::Attribute("subject".into()));
-    let Some(Destination::Endpoint(erp)) = model.destination("erp") else { panic!("erp is an endpoint") };
+    let Some(Destination::Endpoint(erp)) = model.destination("erp") else {
+        panic!("erp is an endpoint")
+    };
     assert_eq!((erp.retry.attempts.get(), erp.retry.max.get().as_secs()), (3, 60));
-    let Some(Destination::Group(workers)) = model.destination("workers") else { panic!("workers is a group") };
-    let Plan::Anycast(workers) = &workers.plan else { panic!("workers is an anycast") };
-    assert_eq!((workers.policy, workers.wait, workers.members[1].weight), (Policy::Hash, true, 2));
+    let Some(Destination::Group(workers)) = model.destination("workers") else {
+        panic!("workers is a group")
+    };
+    let Plan::Anycast(workers) = &workers.plan else {
+        panic!("workers is an anycast")
+    };
+    assert_eq!(
+        (workers.policy, workers.wait, workers.members[1].weight),
+        (Policy::Hash, true, 2)
+    );
     let routes: Vec<&str> = model.routes.iter().map(|route| &*route.name).collect();
     assert_eq!(routes, ["hot", "all", "dead"]);
     assert_eq!(model.routes[0].max_age.unwrap().as_secs(), 24 * 3600);
-    assert_eq!(model.routes[2].dead_letter, None, "a default dead letter is no use to a route that leads there");
+    assert_eq!(
+        model.routes[2].dead_letter, None,
+        "a default dead letter is no use to a route that leads there"
+    );
     assert_eq!(model.removed("old"), Some(config::Removed::Purge));
 }
 
@@ -173,15 +229,23 @@ fn what_is_printed_reads_back_as_the_same_and_shows_no_secret() {
     let model = good(&full());
     let printed = config::print(&model);
     assert!(!printed.contains("hunter2"), "{printed}");
-    assert!(printed.contains("***") && !printed.contains("connection"), "{printed}");
-    assert!(printed.contains("linger: 0s") && printed.contains("x-tenant: a"), "{printed}");
+    assert!(
+        printed.contains("***") && !printed.contains("connection"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("linger: 0s") && printed.contains("x-tenant: a"),
+        "{printed}"
+    );
     // A masked address is none; a masked password still is one.
     let model = good(&full().replace("${PORT}", "8081"));
     let printed = config::print(&model);
     let again = good(&printed);
     assert_eq!(config::print(&again), printed);
     assert_eq!(again.ingress.len(), model.ingress.len());
-    let (Some(Destination::Endpoint(a)), Some(Destination::Endpoint(b))) = (model.destination("erp"), again.destination("erp")) else {
+    let (Some(Destination::Endpoint(a)), Some(Destination::Endpoint(b))) =
+        (model.destination("erp"), again.destination("erp"))
+    else {
         panic!("erp is an endpoint")
     };
     assert_eq!((&a.retry, &a.queue, &a.breaker), (&b.retry, &b.queue, &b.breaker));
@@ -190,7 +254,10 @@ fn what_is_printed_reads_back_as_the_same_and_shows_no_secret() {
 #[test]
 fn a_reload_sees_what_changed_and_only_that() {
     let before = good(&full());
-    let moved = good(&format!("# a comment\n{}", full().replace("attempts: 20", "attempts: 21")));
+    let moved = good(&format!(
+        "# a comment\n{}",
+        full().replace("attempts: 20", "attempts: 21")
+    ));
     for (old, new) in before.ingress.iter().zip(&moved.ingress) {
         assert!(old.same(new), "{} did not change", old.name);
     }
@@ -203,10 +270,26 @@ fn a_reload_sees_what_changed_and_only_that() {
         .collect();
     assert_eq!(changed, ["crm"]);
     let connected = good(&full().replace("a:9092", "c:9092"));
-    assert!(!before.destination("dlt").unwrap().same(connected.destination("dlt").unwrap()));
-    assert!(before.ingress("jobs").unwrap().same(connected.ingress("jobs").unwrap()), "it has brokers of its own");
+    assert!(
+        !before
+            .destination("dlt")
+            .unwrap()
+            .same(connected.destination("dlt").unwrap())
+    );
+    assert!(
+        before
+            .ingress("jobs")
+            .unwrap()
+            .same(connected.ingress("jobs").unwrap()),
+        "it has brokers of its own"
+    );
     let strict = good(&full().replace("\nunmatched: discard", "\nunmatched: reject"));
-    assert!(!before.ingress("jobs").unwrap().same(strict.ingress("jobs").unwrap()));
+    assert!(
+        !before
+            .ingress("jobs")
+            .unwrap()
+            .same(strict.ingress("jobs").unwrap())
+    );
 }
 
 #[test]
@@ -214,12 +297,19 @@ fn nesting_and_aliases_are_bounded() {
     let deep = format!("ingress: {}", "[".repeat(200));
     assert!(told(&load(&deep).err().unwrap()).contains("deeper than 64 levels"));
     let mut laughs = "x-a: &a [l, l, l, l, l, l, l, l, l, l]\n".to_owned();
-    for (name, of) in ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["a", "b", "c", "d", "e", "f", "g", "h"]) {
+    for (name, of) in ["b", "c", "d", "e", "f", "g", "h", "i"]
+        .iter()
+        .zip(["a", "b", "c", "d", "e", "f", "g", "h"])
+    {
         let many = vec![format!("*{of}"); 10].join(", ");
         laughs.push_str(&format!("x-{name}: &{name} [{many}]\n"));
     }
     let findings = load(&laughs).err().unwrap();
-    assert!(told(&findings).contains("once its aliases are put in"), "{}", told(&findings));
+    assert!(
+        told(&findings).contains("once its aliases are put in"),
+        "{}",
+        told(&findings)
+    );
 }
 
 #[test]
@@ -244,7 +334,45 @@ fn every_reference_of_the_schema_leads_somewhere() {
     assert!(seen > 10);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let section = &schema["properties"]["ingress"]["additionalProperties"]["properties"]["kafka"];
-    assert_eq!(section["required"], serde_json::json!(["topics", "group"]), "a connection may give the brokers");
+    assert_eq!(
+        section["required"],
+        serde_json::json!(["topics", "group"]),
+        "a connection may give the brokers"
+    );
+}
+
+#[test]
+#[cfg(all(feature = "http", feature = "inproc"))]
+fn the_example_runs_as_it_is_and_has_nothing_to_warn_of() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("routes.example.yaml");
+    let model = config::load(&[path], weft::connectors::ALL, &config::Process)
+        .unwrap_or_else(|f| panic!("{}", told(&f)));
+    assert!(model.warnings.is_empty(), "{}", told(&model.warnings));
+    assert_eq!((model.ingress.len(), model.routes.len()), (2, 3));
+}
+
+/// The parts of the example that need a broker are comments; they have to be right, too.
+#[test]
+#[cfg(all(feature = "http", feature = "kafka", feature = "inproc"))]
+fn the_example_is_right_where_it_is_commented_out() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("routes.example.yaml")).unwrap();
+    let (head, body) = text.split_once("\nnode:").unwrap();
+    assert!(head.lines().all(|line| line.starts_with('#') || line.is_empty()));
+    let uncommented: String = format!("node:{body}")
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix("# ") {
+            Some(rest) => format!("{}{rest}\n", &line[..line.len() - line.trim_start().len()]),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    let source = Source {
+        name: Arc::from("example"),
+        text: uncommented,
+    };
+    let model = config::from_sources(&[source], weft::connectors::ALL, &Fixed)
+        .unwrap_or_else(|f| panic!("{}", told(&f)));
+    assert!(model.warnings.is_empty(), "{}", told(&model.warnings));
+    assert!(model.ingress("work").is_some() && model.destination("workers").is_some());
 }
 
 /// Keys of the router's own in the schema, with the path that leads to each.
@@ -258,7 +386,12 @@ fn keys(schema: &serde_json::Value, root: &serde_json::Value, depth: usize, into
             keys(&root["$defs"][name], root, depth + 1, into);
         }
     }
-    for (key, below) in schema.get("properties").and_then(|p| p.as_object()).into_iter().flatten() {
+    for (key, below) in schema
+        .get("properties")
+        .and_then(|p| p.as_object())
+        .into_iter()
+        .flatten()
+    {
         if matches!(key.as_str(), "http" | "kafka" | "log" | "tls" | "auth") {
             continue;
         }
@@ -284,9 +417,18 @@ fn every_key_has_its_line_in_the_manual() {
     all.sort();
     all.dedup();
     assert!(all.len() > 40, "{all:?}");
-    let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
-    let missing: Vec<&String> = all.iter().filter(|key| !manual.contains(&format!("`{key}`"))).collect();
-    assert!(missing.is_empty(), "docs/configuration.md does not name {missing:?}");
+    let manual =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
+    let named = |key: &String| {
+        [format!("`{key}`"), format!(".{key}`"), format!("`{key}.")]
+            .iter()
+            .any(|form| manual.contains(form))
+    };
+    let missing: Vec<&String> = all.iter().filter(|key| !named(key)).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/configuration.md does not name {missing:?}"
+    );
 }
 
 proptest! {

@@ -4,12 +4,17 @@
 //! Invariant: whatever the text, the work and the tree are bounded, and nothing panics.
 //! Does not know: the meaning of any key; `${...}` is still text here.
 
+mod alias;
+mod syntax;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use weft_api::config::{Finding, Key, Node, Severity, Span, Value};
 
+use self::alias::{moved, size};
+use self::syntax::explain;
 use super::scalar;
 
 /// Deepest nesting that is read.
@@ -43,7 +48,11 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<Finding>> {
             return Err(reader.findings);
         }
     };
-    if reader.findings.is_empty() { Ok(root) } else { Err(reader.findings) }
+    if reader.findings.is_empty() {
+        Ok(root)
+    } else {
+        Err(reader.findings)
+    }
 }
 
 type Stop = Box<Finding>;
@@ -67,7 +76,12 @@ impl<'t> Reader<'t> {
                 Event::DocumentStart(_) => {
                     if root.is_some() {
                         let what = "a second document begins here";
-                        return Err(self.stop(at, "", what, "keep one document in a file, and give several files"));
+                        return Err(self.stop(
+                            at,
+                            "",
+                            what,
+                            "keep one document in a file, and give several files",
+                        ));
                     }
                     let (event, at) = self.event("")?;
                     root = Some(self.node(event, at, "", 0)?);
@@ -75,7 +89,12 @@ impl<'t> Reader<'t> {
                 _ => {}
             }
         }
-        let empty = || Node { value: Value::Map(Vec::new()), span: self.span(1, 0), path: "".into(), secret: false };
+        let empty = || Node {
+            value: Value::Map(Vec::new()),
+            span: self.span(1, 0),
+            path: "".into(),
+            secret: false,
+        };
         Ok(match root {
             None => empty(),
             Some(node) if matches!(node.value, Value::Null) => empty(),
@@ -100,7 +119,9 @@ impl<'t> Reader<'t> {
         }
         let (anchor, value) = match event {
             Event::Alias(id) => return self.alias(id, at, path),
-            Event::Scalar(text, style, anchor, tag) => (anchor, self.scalar(&text, style, tag.as_deref(), at, path)),
+            Event::Scalar(text, style, anchor, tag) => {
+                (anchor, self.scalar(&text, style, tag.as_deref(), at, path))
+            }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), "seq", at, path);
                 (anchor, Value::List(self.items(path, depth)?))
@@ -111,7 +132,12 @@ impl<'t> Reader<'t> {
             }
             _ => (0, Value::Null),
         };
-        let node = Node { value, span: self.span(at.line(), at.col()), path: path.into(), secret: false };
+        let node = Node {
+            value,
+            span: self.span(at.line(), at.col()),
+            path: path.into(),
+            secret: false,
+        };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -142,19 +168,34 @@ impl<'t> Reader<'t> {
                     return Err(self.stop(at, path, what, "put texts with braces or brackets in quotes"));
                 }
             };
-            let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let key = Key { name, span: self.span(at.line(), at.col()) };
+            let below = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            let key = Key {
+                name,
+                span: self.span(at.line(), at.col()),
+            };
             let (event, value_at) = self.event(&below)?;
             // Nothing behind the colon has no place of its own: the key's is where a person looks.
             let absent = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text.is_empty());
             let node = self.node(event, if absent { at } else { value_at }, &below, depth + 1)?;
             if key.name == "<<" {
                 let what = "merge keys (`<<`) are no part of YAML 1.2";
-                self.report(&key.span, &below, what, "share settings through `defaults:` or `connections:`");
+                self.report(
+                    &key.span,
+                    &below,
+                    what,
+                    "share settings through `defaults:` or `connections:`",
+                );
                 continue;
             }
             if let Some(&first) = places.get(&key.name) {
-                let what = format!("the key `{}` stands here twice; it stands first at {}", key.name, entries[first].0.span);
+                let what = format!(
+                    "the key `{}` stands here twice; it stands first at {}",
+                    key.name, entries[first].0.span
+                );
                 self.report(&key.span, &below, &what, "keep one of them");
                 continue;
             }
@@ -175,11 +216,17 @@ impl<'t> Reader<'t> {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Marker, path: &str) -> Value {
         match tag {
-            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => return Value::Text(text.to_owned()),
+            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => {
+                return Value::Text(text.to_owned());
+            }
             Some(_) => self.refuse_tag(tag, "", at, path),
             None => {}
         }
-        if style == ScalarStyle::Plain { scalar::resolve(text) } else { Value::Text(text.to_owned()) }
+        if style == ScalarStyle::Plain {
+            scalar::resolve(text)
+        } else {
+            Value::Text(text.to_owned())
+        }
     }
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, allowed: &str, at: Marker, path: &str) {
@@ -187,7 +234,12 @@ impl<'t> Reader<'t> {
             && !(tag.is_yaml_core_schema() && tag.suffix == allowed)
         {
             let span = self.span(at.line(), at.col());
-            self.report(&span, path, &format!("the tag `{tag}` means nothing here"), "remove the tag");
+            self.report(
+                &span,
+                path,
+                &format!("the tag `{tag}` means nothing here"),
+                "remove the tag",
+            );
         }
     }
 
@@ -213,11 +265,20 @@ impl<'t> Reader<'t> {
     /// A syntax error in the words of the person who made it.
     fn syntax(&self, error: &ScanError, path: &str) -> Stop {
         let at = *error.marker();
-        let line = self.text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
+        let line = self
+            .text
+            .lines()
+            .nth(at.line().saturating_sub(1))
+            .unwrap_or_default();
         let indentation: String = line.chars().take_while(|c| c.is_whitespace()).collect();
         let (what, remedy) = if let Some(column) = indentation.chars().position(|c| c == '\t') {
             let span = self.span(at.line(), column);
-            return Box::new(finding(span, path, "a tab stands in the indentation", "indent with spaces"));
+            return Box::new(finding(
+                span,
+                path,
+                "a tab stands in the indentation",
+                "indent with spaces",
+            ));
         } else {
             explain(error.info(), line)
         };
@@ -226,61 +287,20 @@ impl<'t> Reader<'t> {
 
     fn span(&self, line: usize, column: usize) -> Span {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Span { file: self.file.clone(), line: narrow(line.max(1)), column: narrow(column.saturating_add(1)) }
+        Span {
+            file: self.file.clone(),
+            line: narrow(line.max(1)),
+            column: narrow(column.saturating_add(1)),
+        }
     }
-}
-
-/// What the parser says, and what most often brings it about.
-fn explain<'e>(info: &'e str, line: &str) -> (&'e str, &'static str) {
-    if line.contains("${") && line.contains(['{', '[']) {
-        return (info, "inside `{ }` and `[ ]`, put texts with `${...}` in quotes");
-    }
-    if info.contains("mapping values are not allowed") || info.contains("simple key") {
-        return (info, "put a text with `: ` in it in quotes, and give each key a line of its own");
-    }
-    if info.contains("cannot start any token") || info.contains("unexpected character") || info.contains("indicator") {
-        return (info, "put a text that begins with a special character in quotes");
-    }
-    if info.contains("unknown anchor") {
-        return (info, "define the anchor with `&name` before it is used");
-    }
-    if info.contains("quoted scalar") {
-        return (info, "close the quotes");
-    }
-    if info.contains("flow") || info.contains("','") || info.contains(']') || info.contains('}') {
-        return (info, "check that brackets and braces are closed, with commas between");
-    }
-    (info, "check the indentation, quotes and brackets here and on the line before")
 }
 
 fn finding(span: Span, path: &str, what: &str, remedy: &str) -> Finding {
-    Finding { severity: Severity::Error, span, path: path.to_owned(), what: what.to_owned(), remedy: remedy.to_owned() }
-}
-
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(nodes) => nodes.iter().map(size).sum(),
-        Value::Map(entries) => entries.iter().map(|(_, node)| size(node)).sum(),
-        _ => 0,
+    Finding {
+        severity: Severity::Error,
+        span,
+        path: path.to_owned(),
+        what: what.to_owned(),
+        remedy: remedy.to_owned(),
     }
-}
-
-/// The same tree under another path; it keeps the place where it was written.
-fn moved(mut node: Node, path: &str) -> Node {
-    node.path = path.into();
-    match &mut node.value {
-        Value::List(nodes) => {
-            for (at, item) in nodes.iter_mut().enumerate() {
-                *item = moved(item.clone(), &format!("{path}[{at}]"));
-            }
-        }
-        Value::Map(entries) => {
-            for (key, item) in entries {
-                let below = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
-                *item = moved(item.clone(), &below);
-            }
-        }
-        _ => {}
-    }
-    node
 }

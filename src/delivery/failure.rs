@@ -20,6 +20,9 @@ use super::origin::{Join, LastResort, Origin};
 use super::sweep::STALE;
 use crate::routing::plan::{Failure, Moved, NodeId};
 
+#[cfg(test)]
+mod tests;
+
 /// The first and the longest wait between attempts at an event that holds up its lane.
 const HELD_INITIAL: Duration = Duration::from_millis(500);
 

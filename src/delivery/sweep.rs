@@ -75,7 +75,8 @@ impl Destination {
             ender.end(leg.duty, end);
         }
         drop(ender);
-        if !self.is_available() {
+        // A probe that is due, but that no client takes, is no end of the outage.
+        if !self.is_available() || self.settings().retry.unavailable.is_some() {
             self.sweep_unavailable(now);
         }
     }

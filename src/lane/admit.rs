@@ -169,7 +169,11 @@ impl Gate {
     fn malformed(&self, event: Event) -> Owed {
         let why = NoLegs::Malformed;
         match self.policy.malformed {
-            Malformed::DeadLetter(node) => only(event, node, Some((Reason::Malformed, None))),
+            Malformed::DeadLetter(node) => {
+                // The letter's `weftreason` is a word; what exactly was wrong goes where every letter has its text.
+                let why = event.get("weftreason").map(|why| SendError::event(Reason::Malformed, why.text));
+                only(event, node, Some((Reason::Malformed, why)))
+            }
             Malformed::Reject => Owed::Nothing { event, outcome: Outcome::Rejected(Reason::Malformed), why },
             Malformed::Drop => Owed::Nothing { event, outcome: Outcome::Accepted, why },
         }

@@ -18,7 +18,7 @@ use weft_api::ingress::{Credit, Incoming, LaneEvent, LaneId, LaneSpec, LanesBack
 use super::admit::{CurrentGate, Scratch};
 use super::books::{self, Pulse, now_ms};
 use super::budget::Budget;
-use super::ledger::{Ledger, Step};
+use super::ledger::{Ledger, Run, Step};
 use super::limbo::Limbo;
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
@@ -93,9 +93,8 @@ impl StreamLanes {
                 Step::Settled(run) => {
                     lane.rewinds = 0;
                     books::settled(&self.port, run.outcome, run.last - run.first + 1);
-                    let said = LaneEvent::Settled { first: run.first, last: run.last, outcome: run.outcome };
                     let individual = !lane.in_order;
-                    self.said.push_back((id, said));
+                    self.say_settled(id, run);
                     self.budget.free(freed);
                     if individual {
                         return;
@@ -105,6 +104,21 @@ impl StreamLanes {
                     self.start_rewind(index, from);
                     return;
                 }
+            }
+        }
+    }
+
+    /// Settlements that follow each other are told as one.
+    fn say_settled(&mut self, id: LaneId, run: Run) {
+        match self.said.back_mut() {
+            Some((known, LaneEvent::Settled { last, outcome, .. }))
+                if *known == id && *outcome == run.outcome && *last + 1 == run.first =>
+            {
+                *last = run.last;
+            }
+            _ => {
+                let said = LaneEvent::Settled { first: run.first, last: run.last, outcome: run.outcome };
+                self.said.push_back((id, said));
             }
         }
     }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use weft_api::config::{Finding, HumanDuration, Node, decode};
-use weft_api::connector::{Connector, EgressBuilder, EgressSettings, IngressBuilder, IngressSettings, RawMessage};
+use weft_api::connector::{
+    Connector, EgressBuilder, EgressSettings, IngressBuilder, IngressSettings, RawMessage,
+};
 use weft_api::egress::Egress;
 use weft_api::event::Event;
 use weft_api::ingress::Ingress;
@@ -118,7 +120,10 @@ impl Connector for Http {
     }
 
     fn ingress(&self, section: &Node, _: &IngressSettings) -> In {
-        Some(decode::<HttpIn>(section).map(|s| Box::new(Built(format!("{}{}", s.listen, s.path.unwrap_or_default()))) as _))
+        Some(
+            decode::<HttpIn>(section)
+                .map(|s| Box::new(Built(format!("{}{}", s.listen, s.path.unwrap_or_default()))) as _),
+        )
     }
 
     fn egress(&self, section: &Node, _: &EgressSettings) -> Out {
@@ -141,7 +146,11 @@ impl Connector for Http {
 
 fn kafka(brokers: &[String], what: &str, auth: Option<&Auth>) -> Built {
     let user = auth.map(|auth| format!("{} ({})", auth.user, auth.password.len()));
-    Built(format!("{} {what} {}", brokers.join(","), user.unwrap_or_default()))
+    Built(format!(
+        "{} {what} {}",
+        brokers.join(","),
+        user.unwrap_or_default()
+    ))
 }
 
 impl Connector for Kafka {
@@ -151,7 +160,13 @@ impl Connector for Kafka {
 
     fn ingress(&self, section: &Node, _: &IngressSettings) -> In {
         let read = decode::<KafkaIn>(section);
-        Some(read.map(|s| Box::new(kafka(&s.brokers, &(s.topics.join(",") + &s.group), s.auth.as_ref())) as _))
+        Some(read.map(|s| {
+            Box::new(kafka(
+                &s.brokers,
+                &(s.topics.join(",") + &s.group),
+                s.auth.as_ref(),
+            )) as _
+        }))
     }
 
     fn egress(&self, section: &Node, _: &EgressSettings) -> Out {

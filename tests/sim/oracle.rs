@@ -94,7 +94,7 @@ impl Oracle<'_> {
             for delivery in sink.deliveries() {
                 let id = delivery.event.id().to_owned();
                 self.untouched(number, &delivery.event);
-                match delivery.event.get("weftreason") {
+                match delivery.event.get("weftclass") {
                     Some(_) => seen.dead_letters.entry(id).or_default().push(delivery.event),
                     None => seen.delivered.entry(id).or_default().push(delivery.stamp),
                 }
@@ -284,9 +284,11 @@ impl Oracle<'_> {
                 let first = seen.delivered.get(load.event.id()).and_then(|times| times.first());
                 let (Some(key), Some(first), true) = (load.event.key(), first, in_order) else { continue };
                 let line = (load.ingress, load.lane, key.to_vec());
-                if let Some((before, earlier)) = last.insert(line, (load, *first))
-                    && earlier.order > first.order
-                {
+                let Some((before, earlier)) = last.insert(line, (load, *first)) else { continue };
+                // NOTE: what was in flight behind an event that the remote refused, and that is held here, has passed it.
+                let answers = seen.answers.get(before.event.id());
+                let held = answers.is_some_and(|answers| answers.iter().any(|(_, act)| *act == Act::Reject));
+                if earlier.order > first.order && !(held && self.case.destinations[number].ordered) {
                     let (before, id) = (before.event.id(), load.event.id());
                     wrong.push(format!("C20: d{number} got {id} before {before}, which has the same key"));
                 }
@@ -301,7 +303,7 @@ impl Oracle<'_> {
         for event in self.sinks.iter().flat_map(|seen| seen.dead_letters.values().flatten()) {
             let id = event.id();
             let text = |name: &str| event.get(name).map(|value| value.text);
-            let reason = text("weftreason").unwrap_or_default();
+            let reason = text("weftclass").unwrap_or_default();
             if reason == "malformed" {
                 if !self.loads[id].malformed {
                     wrong.push(format!("C18: {id} was no malformed message"));

@@ -20,7 +20,8 @@ use weft::delivery::wiring::Wiring;
 use weft::lane::admit::{CurrentGate, Gate, Malformed, Policy as Stance, Unmatched};
 use weft::lane::budget::Budget;
 use weft::lane::request::RequestLaneSet;
-use weft::lane::stream::{Pulse, StreamLanes};
+use weft::lane::books::Pulse;
+use weft::lane::stream::StreamLanes;
 use weft::metrics::{IngressMetrics, Metrics};
 use weft::routing::anycast::{hash, smooth_sequence};
 use weft::routing::filter::{FilterExpr, Predicate};
@@ -74,6 +75,34 @@ pub(crate) async fn run(case: &Case) -> World {
 }
 
 impl World {
+    /// Prints what happened to one event, in order.
+    pub(crate) fn tell(&self, id: &str) {
+        let mut lines = Vec::new();
+        for (number, sink) in self.sinks.iter().enumerate() {
+            let attempts = sink.attempts().into_iter().filter(|attempt| attempt.event.id() == id);
+            lines.extend(attempts.map(|it| (it.stamp, format!("d{number} batch {:?}: {:?}", it.batch, it.answer))));
+            let delivered = sink.deliveries().into_iter().filter(|delivery| delivery.event.id() == id);
+            lines.extend(delivered.map(|it| (it.stamp, format!("d{number} has it, confirmed: {}", it.confirmed))));
+        }
+        let mut parts = id.split('-').map(|part| part.parse::<u64>().expect("ids are numbers"));
+        let (ingress, lane, offset) = (parts.next(), parts.next(), parts.next());
+        let feed = &self.feeds[usize::try_from(ingress.expect("an ingress")).expect("few")];
+        for entry in feed.history().into_iter().filter(|entry| Some(u64::from(entry.lane)) == lane) {
+            let its = match entry.what {
+                Happening::Delivered { offset: at, .. } | Happening::Settled { offset: at, .. } => Some(at) == offset,
+                Happening::HungUp { offset: at } => Some(at) == offset,
+                _ => true,
+            };
+            if its {
+                lines.push((entry.stamp, format!("{:?}", entry.what)));
+            }
+        }
+        lines.sort();
+        for (stamp, line) in lines {
+            eprintln!("{:>12?} {:>6} {line}", stamp.at, stamp.order);
+        }
+    }
+
     fn build(case: &Case) -> World {
         let hub = Hub::new();
         let (stop, _) = StopHandle::new();

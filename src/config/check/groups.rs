@@ -12,7 +12,13 @@ const NESTED_MAX: usize = 2;
 
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     let groups = groups(draft);
-    let mut walk = Walk { groups, depths: HashMap::new(), path: Vec::new(), circles: 0, findings };
+    let mut walk = Walk {
+        groups,
+        depths: HashMap::new(),
+        path: Vec::new(),
+        circles: 0,
+        findings,
+    };
     for named in &draft.destinations {
         let circles = walk.circles;
         let depth = walk.group(&named.name);
@@ -29,7 +35,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
         };
         // A named group that is too deep has been reported where it stands.
         if !matches!(to, Plan::To(_)) {
-            let own = to.targets().iter().all(|target| walk.depth(&target.name) <= NESTED_MAX);
+            let own = to
+                .targets()
+                .iter()
+                .all(|target| walk.depth(&target.name) <= NESTED_MAX);
             if own {
                 walk.deep(depth, &named.place);
             }
@@ -39,7 +48,11 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
 
 /// Named groups and their plans.
 pub(super) fn groups(draft: &Draft) -> HashMap<&str, &Plan> {
-    draft.destinations.iter().filter_map(|named| Some((&*named.name, named.plan.as_ref()?))).collect()
+    draft
+        .destinations
+        .iter()
+        .filter_map(|named| Some((&*named.name, named.plan.as_ref()?)))
+        .collect()
 }
 
 struct Walk<'d, 'f> {
@@ -60,18 +73,26 @@ impl<'d> Walk<'d, '_> {
                 let mut circle: Vec<&str> = self.path[start..].to_vec();
                 circle.push(&target.name);
                 let what = format!("these groups lead in a circle: {}", circle.join(" -> "));
-                self.findings.push(at(&target.place, what, "take one of them out of the circle"));
+                self.findings
+                    .push(at(&target.place, what, "take one of them out of the circle"));
                 self.circles += 1;
                 return 0;
             }
             return self.group(&target.name);
         }
-        1 + plan.children().into_iter().map(|child| self.plan(child)).max().unwrap_or(0)
+        1 + plan
+            .children()
+            .into_iter()
+            .map(|child| self.plan(child))
+            .max()
+            .unwrap_or(0)
     }
 
     /// How many levels of groups a destination has. Each group is walked once, so that the work is linear.
     fn group(&mut self, name: &str) -> usize {
-        let Some((&name, &plan)) = self.groups.get_key_value(name) else { return 0 };
+        let Some((&name, &plan)) = self.groups.get_key_value(name) else {
+            return 0;
+        };
         if let Some(depth) = self.depths.get(name) {
             return *depth;
         }
@@ -89,7 +110,11 @@ impl<'d> Walk<'d, '_> {
     fn deep(&mut self, depth: usize, place: &Place) {
         if depth > NESTED_MAX {
             let what = format!("groups stand {depth} levels deep in each other here");
-            self.findings.push(at(place, what, "a group may have groups as members, and those only destinations"));
+            self.findings.push(at(
+                place,
+                what,
+                "a group may have groups as members, and those only destinations",
+            ));
         }
     }
 }

@@ -21,7 +21,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     routes::check(draft, findings);
     listen::check(draft, findings);
     // Next to a mistake, what seems unused may be what was meant.
-    if findings.iter().all(|finding| finding.severity == Severity::Warning) {
+    if findings
+        .iter()
+        .all(|finding| finding.severity == Severity::Warning)
+    {
         unused::check(draft, findings);
     }
 }

@@ -57,7 +57,10 @@ fn dead_letters<T>(entries: &[Named<T>]) -> impl Iterator<Item = (String, Place)
 
 /// Checked on their own, too: there may be no entry that they went into.
 fn default_dead_letters(root: &Node) -> impl Iterator<Item = (String, Place)> {
-    let sections = root.get("defaults").into_iter().flat_map(|node| [node.get("ingress"), node.get("route")]);
+    let sections = root
+        .get("defaults")
+        .into_iter()
+        .flat_map(|node| [node.get("ingress"), node.get("route")]);
     sections.flatten().flat_map(|node| texts(node, "dead_letter"))
 }
 
@@ -68,14 +71,21 @@ pub(super) fn texts(node: &Node, key: &str) -> Vec<(String, Place)> {
         _ => None,
     };
     match node.get(key) {
-        Some(Node { value: Value::List(nodes), .. }) => nodes.iter().filter_map(text).collect(),
+        Some(Node {
+            value: Value::List(nodes),
+            ..
+        }) => nodes.iter().filter_map(text).collect(),
         Some(node) => text(node).into_iter().collect(),
         None => Vec::new(),
     }
 }
 
 fn unknown(name: &str, place: &Place, kind: &str, known: &[&str], others: &[&str]) -> Finding {
-    let section = if kind == "ingress" { "ingress" } else { "destinations" };
+    let section = if kind == "ingress" {
+        "ingress"
+    } else {
+        "destinations"
+    };
     if matches!(name, "mesh" | "local") {
         let what = format!("`{name}` needs the mesh, which is not in this version");
         return at(place, what, format!("name an entry of `{section}:`"));
@@ -83,7 +93,11 @@ fn unknown(name: &str, place: &Place, kind: &str, known: &[&str], others: &[&str
     let remedy = if RESERVED.contains(&name) {
         "it is a word of `unmatched:`; name an entry of `destinations:`".to_owned()
     } else if others.contains(&name) {
-        let other = if kind == "ingress" { "a destination" } else { "an ingress" };
+        let other = if kind == "ingress" {
+            "a destination"
+        } else {
+            "an ingress"
+        };
         format!("`{name}` is {other}; name an entry of `{section}:`")
     } else if let Some(near) = nearest(name, known.iter().copied()) {
         format!("did you mean `{near}`?")
@@ -92,8 +106,16 @@ fn unknown(name: &str, place: &Place, kind: &str, known: &[&str], others: &[&str
     } else {
         let more = if known.len() > LISTED_MAX { ", ..." } else { "" };
         let listed: Vec<&str> = known.iter().take(LISTED_MAX).copied().collect();
-        format!("define it under `{section}:`, where there are {}{more}", listed.join(", "))
+        format!(
+            "define it under `{section}:`, where there are {}{more}",
+            listed.join(", ")
+        )
     };
-    let shown: Arc<str> = name.chars().take(80).flat_map(char::escape_debug).collect::<String>().into();
+    let shown: Arc<str> = name
+        .chars()
+        .take(80)
+        .flat_map(char::escape_debug)
+        .collect::<String>()
+        .into();
     at(place, format!("there is no {kind} `{shown}`"), remedy)
 }

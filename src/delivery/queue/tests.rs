@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::time::Instant;
-use std::sync::Arc;
 
 use super::{Queue, SHARDS};
 use crate::delivery::leg::{Leg, NO_ROUTE};
@@ -203,7 +203,7 @@ proptest! {
         let (mut pushed, mut gone) = (0usize, 0usize);
         let mut out: Vec<Leg> = Vec::new();
         let mut last: HashMap<u16, u64> = HashMap::new();
-        let finish = (0..2000).flat_map(|_| [Act::Pass(60), Act::Take, Act::Back { pick: 0, failed: false, wait_ms: 0 }]);
+        let finish = (0..400).flat_map(|_| [Act::Pass(60), Act::Take, Act::Back { pick: 0, failed: false, wait_ms: 0 }]);
         for act in acts.into_iter().chain(finish) {
             match act {
                 Act::Push(key) => {

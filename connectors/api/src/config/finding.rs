@@ -42,7 +42,10 @@ impl Finding {
 
     /// A warning at `node`.
     pub fn warning(node: &Node, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { severity: Severity::Warning, ..Finding::error(node, what, remedy) }
+        Finding {
+            severity: Severity::Warning,
+            ..Finding::error(node, what, remedy)
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod answer;
 mod body;
 mod connection;
 pub(crate) mod plain;
+mod refusal;
 mod request;
 mod site;
 mod webhook;

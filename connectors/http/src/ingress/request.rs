@@ -7,20 +7,19 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HOST};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use weft_api::event::{Coordinates, Event, malformed};
 use weft_api::ingress::{Incoming as Message, Verdict, VerdictFuture};
-use weft_api::outcome::Reason;
 
-use super::body::{self, BodyError};
+use super::body;
 use super::site::Site;
 use super::worker::Worker;
-use super::{answer, webhook};
+use super::{answer, refusal, webhook};
 use crate::mapping::structured::{self, BatchError};
-use crate::mapping::{Mode, ModeError, mode};
+use crate::mapping::{Mode, excerpt, mode};
 use crate::problem::{Body, Kind, Problem};
 
 /// Answers one request.
@@ -47,7 +46,9 @@ pub(super) async fn handle(worker: &Worker, request: Request<Incoming>) -> Respo
     });
     match read {
         Ok(body) => take(worker, &head, reading, body).await,
-        Err(error) => body_problem(error, limit, &reading, worker).into_response(),
+        Err(error) => {
+            refusal::body(error, limit, reading.is_batch(), worker.site.limits.body_timeout).into_response()
+        }
     }
 }
 
@@ -98,7 +99,7 @@ fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Pro
     }
     let reading = match mode(&head.headers, site.accept) {
         Ok(mode) => Reading::As(mode),
-        Err(error) => unreadable(error, site, head)?,
+        Err(error) => Reading::Malformed(refusal::unreadable(error, site, head)?),
     };
     let gzip = coding(head)?;
     let limit = if reading.is_batch() {
@@ -108,10 +109,10 @@ fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Pro
     };
     let declared = body.size_hint().exact().unwrap_or(0);
     if declared > limit {
-        return Err(too_large(limit, &reading));
+        return Err(refusal::too_large(limit, reading.is_batch()));
     }
     if !worker.lane.has_room(declared) {
-        return Err(no_room());
+        return Err(refusal::no_room());
     }
     Ok(Admitted::Events { reading, limit, gzip })
 }
@@ -273,105 +274,4 @@ fn is_private(name: &http::HeaderName) -> bool {
         name.as_str(),
         "authorization" | "proxy-authorization" | "cookie" | "content-type"
     )
-}
-
-/// A message that is not spoken here, or one that is no event.
-fn unreadable(error: ModeError, site: &Site, head: &Parts) -> Result<Reading, Problem> {
-    let malformed = |detail: String| Problem::new(Kind::Malformed, detail);
-    match error {
-        ModeError::Format(media) => Err(Problem::new(
-            Kind::Unsupported,
-            format!(
-                "event format {media} is not spoken here: send application/cloudevents+json, \
-                 application/cloudevents-batch+json, or binary mode"
-            ),
-        )),
-        ModeError::Charset(name) => {
-            let detail = format!("charset {name} is not spoken here: send JSON as UTF-8");
-            Err(Problem::new(Kind::Unsupported, detail))
-        }
-        ModeError::ContentType => {
-            let detail = "header \"content-type\" comes more than once or is no text: send one";
-            Ok(Reading::Malformed(malformed(detail.to_owned())))
-        }
-        ModeError::Plain => {
-            let example = example(site, head);
-            let detail = format!(
-                "this is no CloudEvent and this ingress takes CloudEvents only: add the ce- headers ({example}), or \
-                 let the router's operator set accept: both"
-            );
-            Ok(Reading::Malformed(malformed(detail).with("example", example)))
-        }
-    }
-}
-
-/// A line that works when it is pasted into a shell.
-fn example(site: &Site, head: &Parts) -> String {
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or(head.uri.authority().map(|authority| authority.as_str()));
-    // A stranger's text must not become shell syntax in a line that is meant to be pasted.
-    let harmless = |host: &&str| {
-        host.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte))
-    };
-    let host = host
-        .filter(harmless)
-        .or(site.listen.first().map(String::as_str))
-        .unwrap_or("localhost");
-    format!(
-        "curl 'http://{host}{}' -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /curl' -H 'ce-type: \
-         com.example.hello' -H 'content-type: application/json' -d '{{\"hello\":1}}'",
-        head.uri.path()
-    )
-}
-
-fn body_problem(error: BodyError, limit: u64, reading: &Reading, worker: &Worker) -> Problem {
-    match error {
-        BodyError::TooLarge => too_large(limit, reading),
-        BodyError::NoRoom => no_room(),
-        BodyError::Slow => {
-            let seconds = worker.site.limits.body_timeout.as_secs_f32();
-            Problem::new(
-                Kind::Slow,
-                format!("the body did not end within {seconds} s: send it faster, or in smaller events"),
-            )
-        }
-        BodyError::Broken(why) => Problem::new(
-            Kind::Malformed,
-            format!("the body broke off or is framed wrongly ({why}): send it again"),
-        ),
-        BodyError::Coding(why) => Problem::new(
-            Kind::Malformed,
-            format!(
-                "the body is not what content-encoding: gzip says ({}): pack it again",
-                excerpt(&why)
-            ),
-        ),
-    }
-}
-
-fn too_large(limit: u64, reading: &Reading) -> Problem {
-    let (which, remedy) = if reading.is_batch() {
-        ("batch.bytes of this ingress", "smaller batches")
-    } else {
-        ("limits.event of the router", "smaller events")
-    };
-    Problem::new(
-        Kind::TooLarge,
-        format!("the body is larger than {limit} bytes, {which}: send {remedy}"),
-    )
-    .with("limit", limit)
-}
-
-fn no_room() -> Problem {
-    Problem::new(
-        Kind::Released,
-        "the router is full and did not take the event: send it again later",
-    )
-    .with("reason", Reason::Overloaded.as_str())
-    .retry_after(1)
-}
-
-fn excerpt(text: &str) -> String {
-    crate::mapping::excerpt(text)
 }

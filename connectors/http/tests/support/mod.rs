@@ -206,7 +206,8 @@ fn verdict_of(outcome: Outcome) -> Verdict {
     verdict(outcome)
 }
 
-struct NoLanes;
+/// HTTP opens no stream lane.
+pub struct NoLanes;
 
 impl LanesBackend for NoLanes {
     fn open(&mut self, _: LaneSpec) -> LaneId {

@@ -1,7 +1,7 @@
 //! Records out: batches into an idempotent producer, delivery reports back into batches.
 //!
 //! Owns: one section's plan, and the egress that the router runs.
-//! Invariant: what `profile` promises about order rests on `docs/adr/0010-kafka-producer-order.md`.
+//! Invariant: what `profile` promises about order rests on `docs/adr/0007-kafka-producer-order.md`.
 //! Does not know: the loop (`sender`), retry, breaker and dead letter (the router's).
 
 mod errors;

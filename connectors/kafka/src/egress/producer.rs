@@ -2,7 +2,7 @@
 //!
 //! Owns: the delivery reports that were not read yet. librdkafka reports from its own polling thread; the egress' task
 //! is woken on the way from none to some, and takes them all under one lock.
-//! Invariant: the settings below are those that `docs/adr/0010-kafka-producer-order.md` rests on.
+//! Invariant: the settings below are those that `docs/adr/0007-kafka-producer-order.md` rests on.
 //! Does not know: batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
