@@ -15,8 +15,7 @@ use crate::connectors;
 /// # Errors
 /// Every mistake, one below the other, with a count at the end.
 pub(super) fn load(files: &[PathBuf]) -> Result<Model, CliError> {
-    config::load(files, connectors::ALL, &config::Process)
-        .map_err(|findings| wrong(&findings))
+    config::load(files, connectors::ALL, &config::Process).map_err(|findings| wrong(&findings))
 }
 
 /// The failure that these findings are.

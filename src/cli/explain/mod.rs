@@ -83,7 +83,10 @@ fn received(ingress: &Ingress, args: &Args) -> Result<Event, CliError> {
         raw.headers
             .push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    let typed = raw.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let typed = raw
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     // Every HTTP client says what it sends; in other protocols a message often says nothing.
     let says = args.event.content_type.is_some() || ingress.kind == "http" && !raw.body.is_empty();
     if says && !typed {
