@@ -27,28 +27,49 @@ fn main() {
     let event = event(&value);
     let mut reader = Reader::default();
     let headers = bare_out();
-    assert_eq!(reader.read(&headers, &value), event, "the bench does not measure what it says");
+    assert_eq!(
+        reader.read(&headers, &value),
+        event,
+        "the bench does not measure what it says"
+    );
     let out = measure("bare headers out", || black_box(bare_out()).count());
     let ours = measure("event to headers", || black_box(write(black_box(&event))).count());
     println!("{:>28}: {:6} ns", "on top", ours - out);
-    let bare = measure("bare headers in", || (0..headers.count()).map(|i| black_box(headers.get(i)).key.len()).sum());
-    let ours = measure("headers to event", || black_box(reader.read(black_box(&headers), &value)).id().len());
+    let bare = measure("bare headers in", || {
+        (0..headers.count())
+            .map(|i| black_box(headers.get(i)).key.len())
+            .sum()
+    });
+    let ours = measure("headers to event", || {
+        black_box(reader.read(black_box(&headers), &value)).id().len()
+    });
     println!("{:>28}: {:6} ns", "on top", ours - bare);
 }
 
 fn event(value: &[u8]) -> Event {
     let mut builder = EventBuilder::new();
     for (name, text) in &SIX[1..] {
-        let name = if *name == "content-type" { "datacontenttype" } else { &name[3..] };
+        let name = if *name == "content-type" {
+            "datacontenttype"
+        } else {
+            &name[3..]
+        };
         builder.set(name, weft_api::event::AttrKind::String, text);
     }
-    builder.data(bytes::Bytes::copy_from_slice(value)).build().unwrap()
+    builder
+        .data(bytes::Bytes::copy_from_slice(value))
+        .build()
+        .unwrap()
 }
 
 fn bare_out() -> OwnedHeaders {
-    SIX.iter().fold(OwnedHeaders::new_with_capacity(10), |headers, (key, value)| {
-        headers.insert(Header { key, value: Some(*value) })
-    })
+    SIX.iter()
+        .fold(OwnedHeaders::new_with_capacity(10), |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(*value),
+            })
+        })
 }
 
 /// The best of five runs, in nanoseconds a round.

@@ -12,7 +12,11 @@ pub(crate) fn node(json: &Json) -> Node {
 }
 
 fn at(json: &Json, path: &str) -> Node {
-    let span = Span { file: Arc::from("test.yaml"), line: 1, column: 1 };
+    let span = Span {
+        file: Arc::from("test.yaml"),
+        line: 1,
+        column: 1,
+    };
     let value = match json {
         Json::Null => Value::Null,
         Json::Bool(b) => Value::Bool(*b),
@@ -21,10 +25,21 @@ fn at(json: &Json, path: &str) -> Node {
         Json::Array(list) => Value::List(list.iter().map(|item| at(item, path)).collect()),
         Json::Object(map) => {
             let entry = |(name, value): (&String, &Json)| {
-                (Key { name: name.clone(), span: span.clone() }, at(value, &format!("{path}.{name}")))
+                (
+                    Key {
+                        name: name.clone(),
+                        span: span.clone(),
+                    },
+                    at(value, &format!("{path}.{name}")),
+                )
             };
             Value::Map(map.iter().map(entry).collect())
         }
     };
-    Node { value, span, path: Arc::from(path), secret: false }
+    Node {
+        value,
+        span,
+        path: Arc::from(path),
+        secret: false,
+    }
 }

@@ -81,9 +81,9 @@ impl<'de> Deserialize<'de> for Create {
         match Raw::deserialize(deserializer) {
             Ok(Raw::Switch(false)) => Ok(Create::No),
             Ok(Raw::Shape(spec)) => Ok(Create::Yes(spec)),
-            Ok(Raw::Switch(true)) | Err(_) => {
-                Err(D::Error::custom("write `false`, or `{ partitions: 6, replication: 3 }`"))
-            }
+            Ok(Raw::Switch(true)) | Err(_) => Err(D::Error::custom(
+                "write `false`, or `{ partitions: 6, replication: 3 }`",
+            )),
         }
     }
 }

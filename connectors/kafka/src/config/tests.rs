@@ -12,7 +12,11 @@ use crate::Kafka;
 use crate::testing::node;
 
 fn findings<T>(read: Result<T, Vec<Finding>>) -> Vec<String> {
-    read.err().unwrap_or_default().iter().map(|f| format!("{}: {} / {}", f.path, f.what, f.remedy)).collect()
+    read.err()
+        .unwrap_or_default()
+        .iter()
+        .map(|f| format!("{}: {} / {}", f.path, f.what, f.remedy))
+        .collect()
 }
 
 fn ingress(section: &Value) -> Vec<String> {
@@ -29,7 +33,10 @@ fn ingress(section: &Value) -> Vec<String> {
     let built = Kafka.ingress(&node(section), &settings).unwrap();
     findings(built.and_then(|builder| {
         // What decodes must be what librdkafka takes.
-        builder.build().map(|_| ()).map_err(|error| vec![Finding::error(&node(section), error, "")])
+        builder
+            .build()
+            .map(|_| ())
+            .map_err(|error| vec![Finding::error(&node(section), error, "")])
     }))
 }
 
@@ -44,7 +51,10 @@ fn egress(section: &Value) -> Vec<String> {
     };
     let built = Kafka.egress(&node(section), &settings).unwrap();
     findings(built.and_then(|builder| {
-        builder.build().map(|_| ()).map_err(|error| vec![Finding::error(&node(section), error, "")])
+        builder
+            .build()
+            .map(|_| ())
+            .map_err(|error| vec![Finding::error(&node(section), error, "")])
     }))
 }
 
@@ -75,12 +85,21 @@ fn every_mistake_of_an_ingress_is_named_at_once() {
         "tls": { "cert": "/c" }, "librdkafka": { "enable.auto.commit": true, "sasl.password": "x" }
     });
     let found = ingress(&section);
-    let paths: Vec<&str> = found.iter().map(|line| line.split(": ").next().unwrap()).collect();
+    let paths: Vec<&str> = found
+        .iter()
+        .map(|line| line.split(": ").next().unwrap())
+        .collect();
     assert_eq!(
         paths,
         [
-            "kafka.brokers", "kafka.tls", "kafka.librdkafka.enable.auto.commit", "kafka.librdkafka.sasl.password",
-            "kafka.topics", "kafka.topics", "kafka.group", "kafka.instance_id",
+            "kafka.brokers",
+            "kafka.tls",
+            "kafka.librdkafka.enable.auto.commit",
+            "kafka.librdkafka.sasl.password",
+            "kafka.topics",
+            "kafka.topics",
+            "kafka.group",
+            "kafka.instance_id",
         ],
         "{found:#?}"
     );
@@ -95,10 +114,19 @@ fn every_mistake_of_a_destination_is_named_at_once() {
     });
     let found = egress(&section);
     for path in [
-        "kafka.brokers", "kafka.librdkafka.acks", "kafka.key", "kafka.headers.ok", "kafka.partition", "kafka.topics",
-        "kafka.topic", "kafka.headers.ce_id",
+        "kafka.brokers",
+        "kafka.librdkafka.acks",
+        "kafka.key",
+        "kafka.headers.ok",
+        "kafka.partition",
+        "kafka.topics",
+        "kafka.topic",
+        "kafka.headers.ce_id",
     ] {
-        assert!(found.iter().any(|line| line.starts_with(&format!("{path}: "))), "{path} in {found:#?}");
+        assert!(
+            found.iter().any(|line| line.starts_with(&format!("{path}: "))),
+            "{path} in {found:#?}"
+        );
     }
 }
 
@@ -113,13 +141,20 @@ fn a_setting_that_librdkafka_does_not_know_is_refused_before_the_start() {
 fn a_start_that_is_none_says_what_would_be() {
     let section = json!({ "brokers": ["a:1"], "topics": ["t"], "group": "g", "start": "yesterday" });
     let found = ingress(&section);
-    assert!(found[0].contains("`earliest`, `latest` nor a time like"), "{found:?}");
+    assert!(
+        found[0].contains("`earliest`, `latest` nor a time like"),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn a_topic_is_made_only_with_its_shape() {
     let section = json!({ "brokers": ["a:1"], "topic": "t", "create": true });
-    assert!(egress(&section)[0].contains("partitions: 6, replication: 3"), "{:?}", egress(&section));
+    assert!(
+        egress(&section)[0].contains("partitions: 6, replication: 3"),
+        "{:?}",
+        egress(&section)
+    );
 }
 
 #[test]

@@ -56,18 +56,28 @@ impl<'a> Record<'a> {
 
     /// The first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<Option<&'a [u8]>> {
-        self.headers.iter().find(|(theirs, _)| *theirs == name).map(|(_, value)| *value)
+        self.headers
+            .iter()
+            .find(|(theirs, _)| *theirs == name)
+            .map(|(_, value)| *value)
     }
 
     /// The media type, where there is one that can be read.
     pub(crate) fn content_type(&self) -> Option<&'a str> {
-        let (_, value) = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))?;
+        let (_, value) = self
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))?;
         std::str::from_utf8((*value)?).ok()
     }
 
     /// Bytes of key, value and headers.
     pub(crate) fn size(&self) -> u64 {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len))
+            .sum();
         (self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers) as u64
     }
 }
@@ -89,7 +99,9 @@ pub(crate) fn list<H: Headers>(headers: &H) -> (HeaderList<'_>, Option<&'static 
         Ok(list) => (list, None),
         Err(_) => {
             let readable = (0..count.min(HEADERS_MAX)).filter_map(|index| {
-                let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index))).ok().flatten()?;
+                let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index)))
+                    .ok()
+                    .flatten()?;
                 Some((header.key, header.value))
             });
             (readable.collect(), Some("a header's name is not UTF-8"))
@@ -113,7 +125,10 @@ mod tests {
 
         fn try_get(&self, index: usize) -> Option<Header<'_, &[u8]>> {
             assert!(index % 3 != 2, "not UTF-8");
-            (index < self.0).then_some(Header { key: "name", value: None })
+            (index < self.0).then_some(Header {
+                key: "name",
+                value: None,
+            })
         }
     }
 
@@ -129,7 +144,10 @@ mod tests {
         let (headers, why) = list(&Odd(2));
         assert_eq!((headers.len(), why), (2, None));
         let many = (0..=HEADERS_MAX).fold(rdkafka::message::OwnedHeaders::new(), |headers, _| {
-            headers.insert(Header { key: "a", value: Some("b") })
+            headers.insert(Header {
+                key: "a",
+                value: Some("b"),
+            })
         });
         let (headers, why) = list(&many);
         assert_eq!(headers.len(), HEADERS_MAX);

@@ -29,7 +29,11 @@ fn mapper(more: serde_json::Value, accept: Option<Accept>, event: Option<serde_j
         event_max: 1000,
         client_memory: 0,
     };
-    Mapper::new(Arc::new(Mapping::new(&section, &settings).map_err(|f| format!("{f:?}")).unwrap()))
+    Mapper::new(Arc::new(
+        Mapping::new(&section, &settings)
+            .map_err(|f| format!("{f:?}"))
+            .unwrap(),
+    ))
 }
 
 fn record<'a>(headers: &[(&'a str, Option<&'a [u8]>)], value: Option<&'a [u8]>) -> Record<'a> {
@@ -75,7 +79,12 @@ fn reason(mapped: Mapped) -> String {
 fn prefixed_headers_are_attributes_and_no_others_are() {
     let event = event(mapper(json!({}), None, None).map_record(&record(EVENT, Some(b"data"))));
     let mut expected = EventBuilder::new();
-    expected.id("1").source("/s").ty("t").datacontenttype("text/plain").extension("traceparent", "00-ab");
+    expected
+        .id("1")
+        .source("/s")
+        .ty("t")
+        .datacontenttype("text/plain")
+        .extension("traceparent", "00-ab");
     expected.data(bytes::Bytes::from_static(b"data"));
     assert_eq!(event, expected.build().unwrap());
     assert_eq!(event.key(), Some(&b"k"[..]));
@@ -84,9 +93,15 @@ fn prefixed_headers_are_attributes_and_no_others_are() {
 #[test]
 fn a_structured_record_is_read_whatever_its_parameters_and_case() {
     let body = br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","n":7,"data":{"a":[1]}}"#;
-    let headers: &[(&str, Option<&[u8]>)] = &[("Content-Type", Some(b"Application/CloudEvents+JSON; charset=utf-8"))];
+    let headers: &[(&str, Option<&[u8]>)] = &[(
+        "Content-Type",
+        Some(b"Application/CloudEvents+JSON; charset=utf-8"),
+    )];
     let event = event(mapper(json!({}), None, None).map_record(&record(headers, Some(body))));
-    assert_eq!(event.get("n").map(|v| (v.kind, v.text)), Some((AttrKind::Integer, "7")));
+    assert_eq!(
+        event.get("n").map(|v| (v.kind, v.text)),
+        Some((AttrKind::Integer, "7"))
+    );
     assert_eq!(event.data().unwrap(), &r#"{"a":[1]}"#);
     assert_eq!(event.key(), Some(&b"k"[..]));
 }
@@ -98,14 +113,36 @@ fn what_cannot_become_an_event_says_why_and_keeps_its_bytes() {
     for (headers, value, why) in [
         (vec![json], None, "no value"),
         (vec![json], Some(&b"{"[..]), ""),
-        (vec![("content-type", Some(&b"application/cloudevents-batch+json"[..]))], Some(&b"[]"[..]), "no batched mode"),
-        (vec![("content-type", Some(&b"application/cloudevents+avro"[..]))], Some(&b"x"[..]), "+avro` is not known"),
-        (vec![("ce_specversion", Some(&b"0.3"[..]))], Some(&b"x"[..]), "specversion"),
-        (vec![("ce_specversion", Some(&b"1.0"[..])), ("ce_BAD", Some(&b"x"[..]))], Some(&b"x"[..]), ""),
-        (vec![("ce_specversion", None)], Some(&b"x"[..]), "`ce_specversion` has no value"),
+        (
+            vec![("content-type", Some(&b"application/cloudevents-batch+json"[..]))],
+            Some(&b"[]"[..]),
+            "no batched mode",
+        ),
+        (
+            vec![("content-type", Some(&b"application/cloudevents+avro"[..]))],
+            Some(&b"x"[..]),
+            "+avro` is not known",
+        ),
+        (
+            vec![("ce_specversion", Some(&b"0.3"[..]))],
+            Some(&b"x"[..]),
+            "specversion",
+        ),
+        (
+            vec![("ce_specversion", Some(&b"1.0"[..])), ("ce_BAD", Some(&b"x"[..]))],
+            Some(&b"x"[..]),
+            "",
+        ),
+        (
+            vec![("ce_specversion", None)],
+            Some(&b"x"[..]),
+            "`ce_specversion` has no value",
+        ),
     ] {
         let mapped = mapper.map_record(&record(&headers, value));
-        let Mapped::Malformed(event) = &mapped else { panic!("taken: {headers:?}") };
+        let Mapped::Malformed(event) = &mapped else {
+            panic!("taken: {headers:?}")
+        };
         assert_eq!((event.id(), event.source()), ("t/3/42", "weft://paris/in"));
         assert_eq!(event.data().map(|d| &d[..]), Some(value.unwrap_or_default()));
         assert_eq!(event.key(), Some(&b"k"[..]));
@@ -135,8 +172,14 @@ fn a_plain_record_is_mapped_by_the_files_templates() {
     let mut mapper = mapper(json!({}), None, Some(templates));
     let headers: &[(&str, Option<&[u8]>)] = &[("kind", Some(b"order"))];
     let event = event(mapper.map_record(&record(headers, Some(br#"{"n":5}"#))));
-    assert_eq!((event.ty(), event.subject(), event.time()), ("com.acme.order", Some("k"), Some("1970-01-01T00:00:01.500Z")));
-    assert_eq!((event.get("n").unwrap().text, event.get("at").unwrap().text), ("5", "3-42"));
+    assert_eq!(
+        (event.ty(), event.subject(), event.time()),
+        ("com.acme.order", Some("k"), Some("1970-01-01T00:00:01.500Z"))
+    );
+    assert_eq!(
+        (event.get("n").unwrap().text, event.get("at").unwrap().text),
+        ("5", "3-42")
+    );
     let why = reason(mapper.map_record(&record(&[], Some(b"{}"))));
     assert!(why.contains("headers.kind"), "{why}");
 }
@@ -146,7 +189,10 @@ fn a_tombstone_is_what_the_file_says() {
     let tombstone = record(&[], None);
     let taken = event(mapper(json!({}), None, None).map_record(&tombstone));
     assert_eq!(taken.data(), None);
-    assert!(matches!(mapper(json!({ "tombstones": "drop" }), None, None).map_record(&tombstone), Mapped::Dropped));
+    assert!(matches!(
+        mapper(json!({ "tombstones": "drop" }), None, None).map_record(&tombstone),
+        Mapped::Dropped
+    ));
     let why = reason(mapper(json!({ "tombstones": "malformed" }), None, None).map_record(&tombstone));
     assert!(why.contains("tombstone"), "{why}");
     // An event without data is no tombstone, whatever the setting.
@@ -158,10 +204,25 @@ fn a_tombstone_is_what_the_file_says() {
 fn explain_shows_the_event_of_a_raw_message() {
     let raw = RawMessage {
         body: bytes::Bytes::from_static(b"hi"),
-        headers: vec![("ce_specversion".into(), "1.0".into()), ("ce_id".into(), "9".into())],
+        headers: vec![
+            ("ce_specversion".into(), "1.0".into()),
+            ("ce_id".into(), "9".into()),
+        ],
         address: String::new(),
     };
     let mut mapper = mapper(json!({}), None, None);
     assert!(mapper.explain("t", &raw).unwrap_err().contains("source"));
-    assert_eq!(mapper.explain("t", &RawMessage { headers: vec![], ..raw }).unwrap().id(), "t/0/0");
+    assert_eq!(
+        mapper
+            .explain(
+                "t",
+                &RawMessage {
+                    headers: vec![],
+                    ..raw
+                }
+            )
+            .unwrap()
+            .id(),
+        "t/0/0"
+    );
 }
