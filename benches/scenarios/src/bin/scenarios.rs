@@ -11,9 +11,9 @@ use weft_scenarios::{Failure, tool};
 struct Args {
     /// What to run.
     scenario: Scenario,
-    /// Events of one measured run.
-    #[arg(long, default_value_t = 200_000)]
-    events: usize,
+    /// Events of one measured run; by default 200,000 by HTTP and 1,000,000 over Kafka.
+    #[arg(long)]
+    events: Option<usize>,
     /// How often each side runs.
     #[arg(long, default_value_t = 5)]
     rounds: usize,

@@ -7,6 +7,8 @@ use super::{Plan, Side, binary, process, threads, turns};
 use crate::Failure;
 use crate::tool::{Found, Tool};
 
+/// Events of a run, some seconds' worth.
+const EVENTS: usize = 200_000;
 const CONNECTIONS: usize = 64;
 /// Events that fill pools and caches before the clock starts.
 const WARM_UP: usize = 5_000;
@@ -34,34 +36,35 @@ impl Middle {
 /// # Errors
 /// An event was lost, changed or refused, or a process failed.
 pub fn run(plan: &Plan) -> Result<String, Failure> {
-    let (plain, weft) = turns(plan, |side, _| one(plan, side))?;
+    let events = plan.events.unwrap_or(EVENTS);
+    let (plain, weft) = turns(plan, |side, _| one(plan, side, events))?;
     let title = format!(
         "HTTP -> HTTP: {} events a round, {CONNECTIONS} connections, latency at {RATE}/s",
-        plan.events
+        events
     );
     Ok(render(&title, "plain: hyper", &plain, &weft))
 }
 
-fn one(plan: &Plan, side: Side) -> Result<Sample, Failure> {
+fn one(plan: &Plan, side: Side, events: usize) -> Result<Sample, Failure> {
     let (listen, sink) = (free_port(), free_port());
     let _sink = Tool::serve("http-sink", &["--port", &sink.to_string()])?;
     let middle = start(plan, side, listen, sink)?;
 
     load(listen, 0, WARM_UP, &[])?;
     let before = process::cpu(middle.pid())?;
-    let free = load(listen, WARM_UP, plan.events, &[])?;
+    let free = load(listen, WARM_UP, events, &[])?;
     let cpu = process::cpu(middle.pid())? - before;
     let paced = load(
         listen,
-        WARM_UP + plan.events,
+        WARM_UP + events,
         RATE_EVENTS,
         &["--rate", &RATE.to_string()],
     )?;
 
     let memory = process::memory(middle.pid())?;
-    arrived(sink, WARM_UP + plan.events + RATE_EVENTS)?;
+    arrived(sink, WARM_UP + events + RATE_EVENTS)?;
     Ok(Sample {
-        cpu_us: cpu.as_secs_f64() * 1e6 / plan.events as f64,
+        cpu_us: cpu.as_secs_f64() * 1e6 / events as f64,
         rate: free.get("rate")?,
         peak_mib: memory.peak,
         latency: Some((paced.get("p50")?, paced.get("p99")?)),

@@ -43,7 +43,7 @@ fn observe_port(yaml: &str) -> Result<u16, Failure> {
     let observe = yaml.lines().skip_while(|line| !line.starts_with("observe:"));
     let port = observe.take(8).find_map(|line| {
         let (_, after) = line.split_once("listen:")?;
-        let (_, port) = after.rsplit_once(':')?;
+        let (_, port) = after.split('#').next()?.rsplit_once(':')?;
         let digits: String = port.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok()
     });
@@ -56,7 +56,12 @@ mod tests {
 
     #[test]
     fn the_observe_port_is_found_in_either_style() {
-        assert!(observe_port("observe: { listen: \"0.0.0.0:9464\" } # x\n").is_ok_and(|port| port == 9464));
+        assert!(
+            observe_port(
+                "observe: { listen: \"0.0.0.0:9464\" } # a: b\nadmin: { listen: \"127.0.0.1:1\" }\n"
+            )
+            .is_ok_and(|port| port == 9464)
+        );
         assert!(observe_port("a: 1\nobserve:\n  listen: 127.0.0.1:80\n").is_ok_and(|port| port == 80));
         assert!(observe_port("admin: { listen: \"127.0.0.1:1\" }\n").is_err());
     }

@@ -11,6 +11,8 @@ use super::{Plan, Side, binary, turns};
 use crate::Failure;
 use crate::tool::Tool;
 
+/// Events of a run: so many that starting and joining the group are lost in them.
+const EVENTS: usize = 1_000_000;
 const PARTITIONS: i32 = 4;
 /// The router's budget, and the prefetch that it makes of it: half goes to the clients, an even part to each of the
 /// two, and of an ingress' part one half is librdkafka's.
@@ -22,6 +24,7 @@ const PREFETCH_KIB: u64 = MEMORY_MIB * 1024 / 2 / 2 / 2;
 /// # Errors
 /// An event was lost or changed, or a process failed.
 pub fn run(plan: &Plan) -> Result<String, Failure> {
+    let events = plan.events.unwrap_or(EVENTS);
     let broker = Kafka::private();
     let from = broker.topic("from", PARTITIONS);
     Tool::run(
@@ -32,13 +35,14 @@ pub fn run(plan: &Plan) -> Result<String, Failure> {
             "--topic",
             &from,
             "--events",
-            &plan.events.to_string(),
+            &events.to_string(),
         ],
     )?;
     let (plain, weft) = turns(plan, |side, round| {
         let to = broker.topic("to", PARTITIONS);
         let group = format!("{}-{side:?}-{round}", process::id()).to_lowercase();
         let sample = one(
+            events,
             plan,
             side,
             &Flow {
@@ -53,7 +57,7 @@ pub fn run(plan: &Plan) -> Result<String, Failure> {
     })?;
     let title = format!(
         "Kafka -> Kafka: {} events a round, {PARTITIONS} partitions, three filters",
-        plan.events
+        events
     );
     Ok(render(&title, "plain: rdkafka", &plain, &weft))
 }
@@ -65,9 +69,9 @@ struct Flow<'a> {
     group: &'a str,
 }
 
-fn one(plan: &Plan, side: Side, flow: &Flow<'_>) -> Result<Sample, Failure> {
-    let (partitions, events) = (PARTITIONS.to_string(), plan.events.to_string());
-    let count = [
+fn one(events: usize, plan: &Plan, side: Side, flow: &Flow<'_>) -> Result<Sample, Failure> {
+    let (partitions, count) = (PARTITIONS.to_string(), events.to_string());
+    let args = [
         "--brokers",
         flow.brokers,
         "--topic",
@@ -75,9 +79,9 @@ fn one(plan: &Plan, side: Side, flow: &Flow<'_>) -> Result<Sample, Failure> {
         "--partitions",
         &partitions,
         "--events",
-        &events,
+        &count,
     ];
-    let count = Tool::serve("kafka-count", &count)?;
+    let counter = Tool::serve("kafka-count", &args)?;
     let (tool, weft);
     let pid = match side {
         Side::Plain => {
@@ -89,13 +93,13 @@ fn one(plan: &Plan, side: Side, flow: &Flow<'_>) -> Result<Sample, Failure> {
             weft.pid()
         }
     };
-    let found = count.found()?;
+    let found = counter.found()?;
     let (cpu, memory) = (cpu(pid)?, memory(pid)?);
     if found.get::<usize>("changed")? != 0 {
         return Err(format!("{side:?} changed events on the way: {found:?}").into());
     }
     Ok(Sample {
-        cpu_us: cpu.as_secs_f64() * 1e6 / plan.events as f64,
+        cpu_us: cpu.as_secs_f64() * 1e6 / events as f64,
         rate: found.get("rate")?,
         peak_mib: memory.peak,
         latency: None,

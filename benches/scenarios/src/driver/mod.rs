@@ -14,8 +14,8 @@ use crate::driver::table::Sample;
 /// What the command line says for every scenario.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Events of one measured run.
-    pub events: usize,
+    /// Events of one measured run, where the scenario's own number shall not do.
+    pub events: Option<usize>,
     /// How often each side runs.
     pub rounds: usize,
     /// The router's binary; without it the plain loops run alone.
