@@ -34,7 +34,7 @@ pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
 
 fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: Reason) -> Event {
     let mut builder = leg.event.edit();
-    builder.set("weftreason", AttrKind::String, reason.as_str());
+    builder.set("weftclass", AttrKind::String, reason.as_str());
     if let Some(destination) = destination {
         builder.set("weftdestination", AttrKind::String, destination);
     }
@@ -49,7 +49,7 @@ fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: R
     if let Some(failure) = &leg.duty.failure {
         let detail = clean(&failure.error.detail);
         if !detail.is_empty() {
-            builder.set("wefterror", AttrKind::String, &detail);
+            builder.set("weftreason", AttrKind::String, &detail);
         }
         builder.set("weftfirst", AttrKind::Timestamp, &stamp(failure.first));
         builder.set("weftlast", AttrKind::Timestamp, &stamp(failure.last));

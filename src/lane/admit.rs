@@ -64,6 +64,7 @@ pub struct Gate {
 pub type CurrentGate = Arc<ArcSwap<Gate>>;
 
 /// What an admitted event owes.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation an event")]
 pub enum Owed {
     /// Nothing: it is settled like this.
     Nothing {
@@ -190,7 +191,13 @@ impl Gate {
     fn malformed(&self, event: Event) -> Owed {
         let why = NoLegs::Malformed;
         match self.policy.malformed {
-            Malformed::DeadLetter(node) => only(event, node, Some((Reason::Malformed, None))),
+            Malformed::DeadLetter(node) => {
+                // The letter's `weftreason` is a word; what exactly was wrong goes where every letter has its text.
+                let why = event
+                    .get("weftreason")
+                    .map(|why| SendError::event(Reason::Malformed, why.text));
+                only(event, node, Some((Reason::Malformed, why)))
+            }
             Malformed::Reject => Owed::Nothing {
                 event,
                 outcome: Outcome::Rejected(Reason::Malformed),

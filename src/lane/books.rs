@@ -1,7 +1,10 @@
 //! What an ingress counts (C32), and the few numbers of it that others may look at.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use weft_api::outcome::Outcome;
 
 use super::admit::NoLegs;
@@ -12,8 +15,25 @@ use crate::delivery::origin::Port;
 pub struct Pulse {
     /// Unsettled events.
     pub unsettled: AtomicU64,
-    /// When the oldest unsettled event was admitted: milliseconds since the lanes were made, plus one; 0 for none.
+    /// When the oldest unsettled event was admitted: milliseconds of the process' clock, plus one; 0 for none.
     pub oldest_ms: AtomicU64,
+}
+
+impl Pulse {
+    /// How long the oldest unsettled event has been here; zero for none, and for requests, which have a deadline.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        match self.oldest_ms.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(now_ms().saturating_sub(since - 1)),
+        }
+    }
+}
+
+/// Milliseconds since the first call in this process.
+pub(super) fn now_ms() -> u64 {
+    static BORN: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(BORN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Counts events settled towards the sender.

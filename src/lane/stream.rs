@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use weft_api::ingress::{Credit, Incoming, LaneEvent, LaneId, LaneSpec, LanesBackend, Settle};
 
 use super::admit::{CurrentGate, Scratch};
-use super::books::{self, Pulse};
+use super::books::{self, Pulse, now_ms};
 use super::budget::Budget;
 use super::ledger::{Ledger, Run, Step};
 use super::limbo::Limbo;
@@ -44,7 +44,6 @@ pub struct StreamLanes {
     pulse: Arc<Pulse>,
     lanes: Vec<Option<Lane>>,
     free: Vec<u32>,
-    born: Instant,
     said: VecDeque<(LaneId, LaneEvent)>,
     limbo: Limbo,
     rng: fastrand::Rng,
@@ -74,7 +73,6 @@ impl StreamLanes {
             pulse,
             lanes: Vec::new(),
             free: Vec::new(),
-            born: Instant::now(),
             said: VecDeque::new(),
             limbo: Limbo::default(),
             rng: fastrand::Rng::with_seed(seed),
@@ -91,10 +89,6 @@ impl StreamLanes {
             .get(id.index as usize)?
             .as_ref()
             .filter(|lane| lane.shared.epoch() == id.epoch)
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Tells the connector what is settled by slot `seq`.
@@ -304,7 +298,7 @@ impl LanesBackend for StreamLanes {
             self.port.metrics.overdelivered.inc_by(batch.len() as u64 - room);
         }
         let gate = self.gate.load_full();
-        let (now, now_ms) = (Instant::now(), self.now_ms());
+        let (now, now_ms) = (Instant::now(), now_ms());
         for incoming in batch.drain(..) {
             self.admit_one(index, incoming, &gate, now, now_ms);
         }

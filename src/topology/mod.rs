@@ -14,6 +14,10 @@ pub mod report;
 pub mod spec;
 pub mod supervise;
 
+// What the topology's own surface speaks of: `app` knows the topology, not what it is made of.
+pub use crate::delivery::{breaker, settings};
+pub use crate::lane::budget;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

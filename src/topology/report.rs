@@ -31,7 +31,7 @@ pub struct Post {
 
 struct Said {
     health: Health,
-    last_error: Option<String>,
+    last_error: Option<(Instant, String)>,
     lag: Option<u64>,
     lines: VecDeque<(Instant, String)>,
 }
@@ -83,10 +83,13 @@ impl Post {
         self.lock().health.clone()
     }
 
-    /// What went wrong last.
+    /// What went wrong last, and how long ago.
     #[must_use]
-    pub fn last_error(&self) -> Option<String> {
-        self.lock().last_error.clone()
+    pub fn last_error(&self) -> Option<(String, Duration)> {
+        self.lock()
+            .last_error
+            .as_ref()
+            .map(|(at, line)| (line.clone(), at.elapsed()))
     }
 
     /// How much the remote still holds.
@@ -113,7 +116,7 @@ impl Report for Post {
             }
             Health::Waiting(what) => {
                 tracing::warn!(role = self.role, name = %self.name, address = self.address, "waiting: {what}");
-                said.last_error = Some(what.clone());
+                said.last_error = Some((Instant::now(), what.clone()));
             }
         }
         said.health = health;
@@ -141,7 +144,7 @@ impl Report for Post {
             return;
         }
         tracing::warn!(role = self.role, name = %self.name, "{line}");
-        said.last_error = Some(line.clone());
+        said.last_error = Some((now, line.clone()));
         said.lines.push_back((now, line));
         if said.lines.len() > LINES_REMEMBERED {
             said.lines.pop_front();

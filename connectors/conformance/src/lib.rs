@@ -1,1 +1,17 @@
-//! placeholder
+//! The suite that every connector runs.
+//!
+//! Owns: [`harness`], which plays the router's part, and the cases of [`suite`], each of which cites the clause of the
+//! delivery contract that it holds. A connector gives its subjects ([`IngressSubject`], [`EgressSubject`]): how its ingress and egress are built against a
+//! remote, and how a test looks into that remote. The macros [`ingress_suite`] and [`egress_suite`] make one test of
+//! each case.
+//!
+//! Must not know: any protocol.
+
+#![forbid(unsafe_code)]
+
+pub mod events;
+pub mod harness;
+mod subject;
+pub mod suite;
+
+pub use subject::{EgressSubject, IngressSubject, Remote, Shape};

@@ -3,8 +3,20 @@
 //! Owns: [`Node`], [`Span`], [`Finding`], and decoding into serde types that reports every mistake at once.
 //! Does not know: YAML's syntax (the router parses it), the meaning of any key.
 
+mod decode;
+mod fault;
 mod finding;
 mod node;
+mod read;
+mod suggest;
+mod units;
+mod words;
 
+#[cfg(test)]
+mod tests;
+
+pub use decode::decode;
 pub use finding::{Finding, Severity};
-pub use node::{Node, Span, Value};
+pub use node::{Key, Node, Span, Value};
+pub use suggest::nearest;
+pub use units::{ByteSize, DURATION_MAX, HumanDuration, UnitError};

@@ -19,7 +19,8 @@ const LINEAR_MAX: usize = 24;
 /// How much scratch is kept between events.
 const SCRATCH_MAX: usize = 64 * 1024;
 
-/// Collects attributes and data and makes them an [`Event`]. Reusable: `build` leaves it empty and keeps its scratch.
+/// Collects attributes and data and makes them an [`Event`]. Reusable: `build` leaves it empty and keeps its
+/// scratch.
 ///
 /// Nothing is checked before `build`, which names the first attribute that breaks a rule.
 #[derive(Clone, Default, Debug)]
@@ -67,10 +68,29 @@ impl EventBuilder {
         self.key = None;
     }
 
-    /// Sets any attribute, core or extension, from its canonical text; replaces one of the same name in its place.
+    /// Forgets what it holds and takes over the event's attributes, data and key: [`Event::edit`] without new
+    /// scratch.
+    pub fn load(&mut self, event: &Event) -> &mut Self {
+        self.clear();
+        self.text.reserve(event.block.len());
+        for (name, value) in event.attributes() {
+            match Core::by_name(name) {
+                Some(core) => _ = self.set_core(core, value.text),
+                // An event has each name once, so that there is nothing to look for.
+                None => self.add_extension(name, value.kind, value.text),
+            }
+        }
+        self.data.clone_from(&event.data);
+        self.json_data = event.json_data;
+        self.key.clone_from(&event.key);
+        self
+    }
+
+    /// Sets any attribute, core or extension, from its canonical text; replaces one of the same name in its
+    /// place.
     ///
-    /// A core attribute has the type that the specification gives it, whatever `kind` says: formats may present a value
-    /// as a native type or as its canonical text.
+    /// A core attribute has the type that the specification gives it, whatever `kind` says: formats may
+    /// present a value as a native type or as its canonical text.
     pub fn set(&mut self, name: &str, kind: AttrKind, text: &str) -> &mut Self {
         if let Some(core) = Core::by_name(name) {
             return self.set_core(core, text);
@@ -159,17 +179,27 @@ impl EventBuilder {
     pub fn get(&self, name: &str) -> Option<AttrValue<'_>> {
         if let Some(core) = Core::by_name(name) {
             let range = self.core[core as usize].clone()?;
-            return Some(AttrValue { kind: core.kind(), text: &self.text[range] });
+            return Some(AttrValue {
+                kind: core.kind(),
+                text: &self.text[range],
+            });
         }
         if name == "specversion" {
             let text = self.specversion.as_deref().unwrap_or(SPECVERSION);
-            return Some(AttrValue { kind: AttrKind::String, text });
+            return Some(AttrValue {
+                kind: AttrKind::String,
+                text,
+            });
         }
         let extension = &self.extensions[self.find(name)?];
-        Some(AttrValue { kind: extension.kind, text: &self.text[extension.value.clone()] })
+        Some(AttrValue {
+            kind: extension.kind,
+            text: &self.text[extension.value.clone()],
+        })
     }
 
-    /// Validates (CloudEvents 1.0.2, all of its attribute rules), lays out, and leaves the builder empty, also on an error.
+    /// Validates (CloudEvents 1.0.2, all of its attribute rules), lays out, and leaves the builder empty,
+    /// also on an error.
     ///
     /// # Errors
     /// The first attribute that breaks a rule: core ones in the order of the specification, then extensions.
@@ -193,7 +223,8 @@ impl EventBuilder {
             match self.core[core as usize].clone() {
                 Some(range) => {
                     let value = &self.text[range];
-                    rules::core(core, value, printable).map_err(|rule| InvalidEvent::new(core.name(), rule, value))?;
+                    rules::core(core, value, printable)
+                        .map_err(|rule| InvalidEvent::new(core.name(), rule, value))?;
                     self.block.push_str(value);
                     present |= 1 << core as u8;
                 }
@@ -206,9 +237,13 @@ impl EventBuilder {
             ends[core as usize] = self.block.len() as u32;
         }
         for extension in &self.extensions {
-            let (name, value) = (&self.text[extension.name.clone()], &self.text[extension.value.clone()]);
+            let (name, value) = (
+                &self.text[extension.name.clone()],
+                &self.text[extension.value.clone()],
+            );
             rules::name(name).map_err(|rule| InvalidEvent::new(name, rule, ""))?;
-            rules::value(extension.kind, value, printable).map_err(|rule| InvalidEvent::new(name, rule, value))?;
+            rules::value(extension.kind, value, printable)
+                .map_err(|rule| InvalidEvent::new(name, rule, value))?;
             push_extension(&mut self.block, extension.kind, name, value);
         }
         Ok(Event {
@@ -219,20 +254,6 @@ impl EventBuilder {
             data: self.data.take(),
             key: self.key.take(),
         })
-    }
-
-    pub(super) fn fill(&mut self, event: &Event) {
-        self.text.reserve(event.block.len());
-        for (name, value) in event.attributes() {
-            match Core::by_name(name) {
-                Some(core) => _ = self.set_core(core, value.text),
-                // An event has each name once, so that there is nothing to look for.
-                None => self.add_extension(name, value.kind, value.text),
-            }
-        }
-        self.data.clone_from(&event.data);
-        self.json_data = event.json_data;
-        self.key.clone_from(&event.key);
     }
 
     fn set_core(&mut self, core: Core, text: &str) -> &mut Self {
@@ -259,7 +280,9 @@ impl EventBuilder {
         if !self.index.is_empty() {
             return self.index.get(name).copied();
         }
-        self.extensions.iter().position(|extension| &self.text[extension.name.clone()] == name)
+        self.extensions
+            .iter()
+            .position(|extension| &self.text[extension.name.clone()] == name)
     }
 
     fn push(&mut self, text: &str) -> Range<usize> {

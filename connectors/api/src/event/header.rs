@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Writes a value so that it is printable ASCII: space, `"`, `%` and everything outside U+0021-U+007E percent-encoded.
+/// Writes a value so that it is printable ASCII: space, `"`, `%` and everything outside U+0021-U+007E
+/// percent-encoded.
 pub fn encode_value(value: &str) -> Cow<'_, str> {
     let plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'%');
     let Some(first) = value.bytes().position(|byte| !plain(&byte)) else {
@@ -25,13 +26,15 @@ pub fn encode_value(value: &str) -> Cow<'_, str> {
 
 /// The sender's fault: the header's value is not UTF-8 once percent-decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the header's value is not UTF-8 after percent-decoding (HTTP binding of CloudEvents 1.0.2, section 3.1.3.2)")]
+#[error(
+    "the header's value is not UTF-8 after percent-decoding (HTTP binding of CloudEvents 1.0.2, section 3.1.3.2)"
+)]
 pub struct HeaderError;
 
 /// Reads a value: a value in double quotes is unquoted (RFC 7230 section 3.2.6), then percent-decoded once.
 ///
-/// Liberal where senders are known to differ: a `%` that begins no escape stands for itself, as do raw UTF-8 and quotes
-/// that do not enclose the whole value.
+/// Liberal where senders are known to differ: a `%` that begins no escape stands for itself, as do raw UTF-8
+/// and quotes that do not enclose the whole value.
 ///
 /// # Errors
 /// [`HeaderError`]: bytes that are not UTF-8, overlong forms included.
@@ -42,7 +45,9 @@ pub fn decode_value(value: &[u8]) -> Result<Cow<'_, str>, HeaderError> {
         None => percent_decode(value),
     };
     match decoded {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| HeaderError),
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes)
+            .map(Cow::Borrowed)
+            .map_err(|_| HeaderError),
         Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| HeaderError),
     }
 }
@@ -73,7 +78,9 @@ fn percent_decode(value: &[u8]) -> Cow<'_, [u8]> {
     while let [first, tail @ ..] = rest {
         rest = tail;
         let escape = match tail {
-            [high, low, after @ ..] if *first == b'%' => digit(*high).zip(digit(*low)).map(|pair| (pair, after)),
+            [high, low, after @ ..] if *first == b'%' => {
+                digit(*high).zip(digit(*low)).map(|pair| (pair, after))
+            }
             _ => None,
         };
         match escape {
@@ -101,7 +108,10 @@ mod tests {
         let encoded = "Euro%20%E2%82%AC%20%F0%9F%98%80";
         assert_eq!(encode_value(text), encoded);
         assert_eq!(decode_value(encoded.as_bytes()).unwrap(), text);
-        assert_eq!(decode_value(encoded.to_lowercase().as_bytes()).unwrap(), text.to_lowercase());
+        assert_eq!(
+            decode_value(encoded.to_lowercase().as_bytes()).unwrap(),
+            text.to_lowercase()
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Why attributes do not make an event: the rule that was broken, with the attribute and a bounded excerpt of its value.
+//! Why attributes do not make an event: the rule that was broken, with the attribute and a bounded excerpt of
+//! its value.
 //!
 //! Invariant: what an error prints is bounded and has no control characters, since the value is a stranger's.
 
@@ -94,19 +95,28 @@ pub struct InvalidEvent {
     pub attribute: Box<str>,
     /// What it broke.
     pub rule: Rule,
-    /// The value's start, at most 64 bytes of it, escaped; empty where the name is at fault or nothing was there.
+    /// The value's start, at most 64 bytes of it, escaped; empty where the name is at fault or nothing was
+    /// there.
     pub value: Box<str>,
 }
 
 impl InvalidEvent {
     /// Cuts and escapes both texts.
     pub(super) fn new(attribute: &str, rule: Rule, value: &str) -> InvalidEvent {
-        InvalidEvent { attribute: excerpt(attribute), rule, value: excerpt(value) }
+        InvalidEvent {
+            attribute: excerpt(attribute),
+            rule,
+            value: excerpt(value),
+        }
     }
 }
 
 fn quoted(value: &str) -> String {
-    if value.is_empty() { String::new() } else { format!(", it is \"{value}\"") }
+    if value.is_empty() {
+        String::new()
+    } else {
+        format!(", it is \"{value}\"")
+    }
 }
 
 /// The text's start without control characters, for an error or a log.

@@ -1,13 +1,13 @@
 //! The event's layout: one block of attribute text with a small inline index, and data as `Bytes`.
 //!
-//! Block: the values of the seven core attributes one after another in [`Core`] order (absent ones take no room), then
-//! the extensions in the order in which they came, each as a head of [`EXT_HEAD`] bytes, its name, its value. A head is
-//! kind, name length (2 bytes), value length (4 bytes), seven bits a byte, most significant first. Seven bits keep the
-//! whole block UTF-8, so that text is a slice and never validated again; the alternative, a byte block, would pay a
-//! UTF-8 check for each look-up.
+//! Block: the values of the seven core attributes one after another in [`Core`] order (absent ones take no
+//! room), then the extensions in the order in which they came, each as a head of [`EXT_HEAD`] bytes, its
+//! name, its value. A head is kind, name length (2 bytes), value length (4 bytes), seven bits a byte, most
+//! significant first. Seven bits keep the whole block UTF-8, so that text is a slice and never validated
+//! again; the alternative, a byte block, would pay a UTF-8 check for each look-up.
 //!
-//! All text is canonical and was validated when the block was built, so that an encoder writes it without parsing.
-//! A clone is at most three reference counts.
+//! All text is canonical and was validated when the block was built, so that an encoder writes it without
+//! parsing. A clone is at most three reference counts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +69,18 @@ impl Core {
     }
 
     pub(super) fn by_name(name: &str) -> Option<Core> {
-        Core::ALL.into_iter().find(|core| core.name() == name)
+        // A match compares lengths first, which a loop over the names would not: this runs for each name of
+        // each event.
+        Some(match name {
+            "id" => Core::Id,
+            "source" => Core::Source,
+            "type" => Core::Type,
+            "subject" => Core::Subject,
+            "time" => Core::Time,
+            "datacontenttype" => Core::DataContentType,
+            "dataschema" => Core::DataSchema,
+            _ => return None,
+        })
     }
 }
 
@@ -93,7 +104,8 @@ pub(super) fn push_extension(block: &mut String, kind: AttrKind, name: &str, val
     block.push_str(value);
 }
 
-/// Charged for each event on top of its bytes: the handle, the block's counts, its place in a queue and a ledger.
+/// Charged for each event on top of its bytes: the handle, the block's counts, its place in a queue and a
+/// ledger.
 const OVERHEAD: u64 = 192;
 
 /// A CloudEvent 1.0. Cheap to clone; immutable; valid by construction.
@@ -146,18 +158,27 @@ impl Event {
         self.core(Core::DataSchema)
     }
 
-    /// The core attributes that are present, without `specversion`, then the extensions in the order in which they came.
+    /// The core attributes that are present, without `specversion`, then the extensions in the order in which
+    /// they came.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, AttrValue<'_>)> {
         let core = Core::ALL.into_iter().filter_map(|core| {
             let text = self.core(core)?;
-            Some((core.name(), AttrValue { kind: core.kind(), text }))
+            Some((
+                core.name(),
+                AttrValue {
+                    kind: core.kind(),
+                    text,
+                },
+            ))
         });
         core.chain(self.extensions())
     }
 
     /// The extensions in the order in which they came.
     pub fn extensions(&self) -> impl Iterator<Item = (&str, AttrValue<'_>)> {
-        Extensions { rest: &self.block[self.ends[CORE_COUNT - 1] as usize..] }
+        Extensions {
+            rest: &self.block[self.ends[CORE_COUNT - 1] as usize..],
+        }
     }
 
     /// The data's bytes, as they came. JSON data is the JSON text, untouched.
@@ -194,7 +215,7 @@ impl Event {
     /// A builder that holds this event's attributes, data and key.
     pub fn edit(&self) -> EventBuilder {
         let mut builder = EventBuilder::new();
-        builder.fill(self);
+        builder.load(self);
         builder
     }
 
@@ -210,23 +231,32 @@ impl Event {
     }
 
     fn extension(&self, name: &str) -> Option<AttrValue<'_>> {
-        self.extensions().find(|(other, _)| *other == name).map(|(_, value)| value)
+        self.extensions()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
     }
 }
 
 impl Attributes for Event {
     fn get(&self, name: &str) -> Option<AttrValue<'_>> {
         if let Some(core) = Core::by_name(name) {
-            return self.core(core).map(|text| AttrValue { kind: core.kind(), text });
+            return self.core(core).map(|text| AttrValue {
+                kind: core.kind(),
+                text,
+            });
         }
         if name == "specversion" {
-            return Some(AttrValue { kind: AttrKind::String, text: SPECVERSION });
+            return Some(AttrValue {
+                kind: AttrKind::String,
+                text: SPECVERSION,
+            });
         }
         self.extension(name)
     }
 }
 
-/// Same attributes (type and text; extensions in any order) and same data. The transport's key does not count.
+/// Same attributes (type and text; extensions in any order) and same data. The transport's key does not
+/// count.
 impl PartialEq for Event {
     fn eq(&self, other: &Event) -> bool {
         if self.present != other.present || self.data != other.data {
@@ -235,14 +265,20 @@ impl PartialEq for Event {
         if self.ends == other.ends && self.block == other.block {
             return true;
         }
-        Core::ALL.into_iter().all(|core| self.text(core) == other.text(core)) && sorted(self) == sorted(other)
+        Core::ALL
+            .into_iter()
+            .all(|core| self.text(core) == other.text(core))
+            && sorted(self) == sorted(other)
     }
 }
 
 impl Eq for Event {}
 
 fn sorted(event: &Event) -> Vec<(&str, AttrKind, &str)> {
-    let mut all: Vec<_> = event.extensions().map(|(name, value)| (name, value.kind, value.text)).collect();
+    let mut all: Vec<_> = event
+        .extensions()
+        .map(|(name, value)| (name, value.kind, value.text))
+        .collect();
     all.sort_unstable_by_key(|(name, _, _)| *name);
     all
 }
@@ -253,7 +289,8 @@ impl fmt::Debug for Event {
         for (name, value) in self.attributes() {
             map.entry(&name, &value.text);
         }
-        map.entry(&"data bytes", &self.data.as_ref().map(Bytes::len)).finish()
+        map.entry(&"data bytes", &self.data.as_ref().map(Bytes::len))
+            .finish()
     }
 }
 
@@ -271,6 +308,12 @@ impl<'a> Iterator for Extensions<'a> {
         let (name, rest) = rest.split_at(seven(&head[1..3]));
         let (text, rest) = rest.split_at(seven(&head[3..]));
         self.rest = rest;
-        Some((name, AttrValue { kind: AttrKind::from_code(head[0]), text }))
+        Some((
+            name,
+            AttrValue {
+                kind: AttrKind::from_code(head[0]),
+                text,
+            },
+        ))
     }
 }

@@ -1,7 +1,8 @@
-//! What could not become an event, kept as one: so that a poison message neither stops a stream unseen nor disappears.
+//! What could not become an event, kept as one: so that a poison message neither stops a stream unseen nor
+//! disappears.
 //!
-//! Invariant: making it never fails, whatever the input: what an attribute cannot hold is escaped, cut or left out,
-//! and the original bytes are always there as data.
+//! Invariant: making it never fails, whatever the input: what an attribute cannot hold is escaped, cut or
+//! left out, and the original bytes are always there as data.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,21 +22,25 @@ const HEADERS_MAX: usize = 8 * 1024;
 /// How many bytes of the reason, of an id and of a source are kept.
 const TEXT_MAX: usize = 1024;
 
-/// Where a message came from, for its identity: the same message has the same coordinates when it comes again.
+/// Where a message came from, for its identity: the same message has the same coordinates when it comes
+/// again.
 #[derive(Clone, Copy, Debug)]
 pub struct Coordinates<'a> {
     /// A URI-reference, such as `weft://paris/plant`.
     pub source: &'a str,
-    /// Unique within the source: a topic, partition and offset; where there is none leave it empty, and the digest of
-    /// the message is taken.
+    /// Unique within the source: a topic, partition and offset; where there is none leave it empty, and the
+    /// digest of the message is taken.
     pub id: &'a str,
 }
 
 /// Makes the event: type `weft.malformed`, the original bytes as data and, as extensions of type String,
-/// `weftreason` (why) and `weftheaders` (the headers as JSON, an array of `[name, value]`; a value that is not UTF-8 is
-/// `{"base64": ...}`). Headers that no longer fit 8 KiB are counted in `weftheadersomitted`, an Integer.
+/// `weftreason` (why) and `weftheaders` (the headers as JSON, an array of `[name, value]`; a value that is
+/// not UTF-8 is `{"base64": ...}`). Headers that no longer fit 8 KiB are counted in `weftheadersomitted`, an
+/// Integer.
 ///
-/// A content type that is no media type is kept as the first of the headers, under `content-type`.
+/// The caller leaves out headers that carry credentials: what is kept here travels on and is shown to
+/// operators. A content type that is no media type, or that of a whole event (`application/cloudevents...`), is kept as
+/// the first of the headers, under `content-type`.
 pub fn malformed<'a>(
     coordinates: &Coordinates<'_>,
     original: Bytes,
@@ -49,12 +54,15 @@ pub fn malformed<'a>(
         id if id.is_empty() => _ = builder.id(&digest(&original)),
         id => _ = builder.id(&id),
     }
-    let typed = content_type.filter(|text| rules::core(Core::DataContentType, text, false).is_ok());
+    let typed = content_type
+        .filter(|text| rules::core(Core::DataContentType, text, false).is_ok() && !is_structured(text));
     if let Some(text) = typed {
         builder.datacontenttype(text);
     }
     builder.extension("weftreason", &clean(why, TEXT_MAX));
-    let odd = content_type.filter(|_| typed.is_none()).map(|text| ("content-type", text.as_bytes()));
+    let odd = content_type
+        .filter(|_| typed.is_none())
+        .map(|text| ("content-type", text.as_bytes()));
     let (kept, omitted) = as_json(odd.into_iter().chain(headers));
     if let Some(kept) = kept {
         builder.extension("weftheaders", &kept);
@@ -64,6 +72,13 @@ pub fn malformed<'a>(
     }
     builder.data(original);
     builder.build().expect("every text was made to fit its attribute")
+}
+
+/// Whether a content type says that the whole event is in the body. On this event, in binary mode, it would say so of
+/// the bytes that are no event, and whoever reads the dead letter would find it malformed again.
+fn is_structured(content_type: &str) -> bool {
+    const PREFIX: &str = "application/cloudevents";
+    content_type.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// The headers as a JSON array, and how many did not fit.
@@ -112,7 +127,11 @@ fn clean(text: &str, max: usize) -> String {
             break;
         }
         let allowed = rules::value(AttrKind::String, character.encode_utf8(&mut [0; 4]), false).is_ok();
-        out.push(if allowed { character } else { char::REPLACEMENT_CHARACTER });
+        out.push(if allowed {
+            character
+        } else {
+            char::REPLACEMENT_CHARACTER
+        });
     }
     out
 }
@@ -134,7 +153,10 @@ fn reference(source: &str) -> String {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -148,10 +170,22 @@ mod tests {
 
     #[test]
     fn the_message_is_all_there() {
-        let at = Coordinates { source: "weft://paris/plant", id: "t/0/42" };
+        let at = Coordinates {
+            source: "weft://paris/plant",
+            id: "t/0/42",
+        };
         let headers = [("a", &b"x\n\xc3\xa9"[..]), ("a", b"\xff")];
-        let event = malformed(&at, Bytes::from_static(b"{broken"), Some("application/json"), headers.into_iter(), "no\r\nJSON");
-        assert_eq!((event.ty(), event.source(), event.id()), ("weft.malformed", "weft://paris/plant", "t/0/42"));
+        let event = malformed(
+            &at,
+            Bytes::from_static(b"{broken"),
+            Some("application/json"),
+            headers.into_iter(),
+            "no\r\nJSON",
+        );
+        assert_eq!(
+            (event.ty(), event.source(), event.id()),
+            ("weft.malformed", "weft://paris/plant", "t/0/42")
+        );
         assert_eq!(event.datacontenttype(), Some("application/json"));
         assert_eq!(event.data().unwrap(), "{broken");
         assert_eq!(event.get("weftreason").unwrap().text, "no\u{fffd}\u{fffd}JSON");
@@ -162,19 +196,46 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_event_does_not_call_itself_a_whole_one() {
+        let at = Coordinates { source: "/s", id: "1" };
+        for media in ["application/cloudevents+json", "Application/CloudEvents-Batch+json; charset=utf-8"] {
+            let event = malformed(&at, Bytes::from_static(b"{"), Some(media), std::iter::empty(), "no JSON");
+            assert_eq!(event.datacontenttype(), None);
+            let headers = event.get("weftheaders").unwrap().text.to_owned();
+            assert_eq!(headers, format!("[[\"content-type\",\"{media}\"]]"));
+        }
+    }
+
+    #[test]
     fn without_an_id_the_digest_makes_the_same_message_the_same_event() {
         let at = Coordinates { source: "/s", id: "" };
-        let make = |data: &'static [u8]| malformed(&at, Bytes::from_static(data), None, std::iter::empty(), "w");
+        let make =
+            |data: &'static [u8]| malformed(&at, Bytes::from_static(data), None, std::iter::empty(), "w");
         assert_eq!(make(b"x"), make(b"x"));
         assert_ne!(make(b"x").id(), make(b"y").id());
     }
 
     #[test]
     fn headers_are_bounded_and_the_rest_is_counted() {
-        let at = Coordinates { source: "/s", id: "1" };
+        let at = Coordinates {
+            source: "/s",
+            id: "1",
+        };
         let value = [b'v'; 1000];
-        let event = malformed(&at, Bytes::new(), Some("not a type"), (0..20).map(|_| ("n", &value[..])), "w");
-        assert!(event.get("weftheaders").unwrap().text.starts_with(r#"[["content-type","not a type"],"#));
+        let event = malformed(
+            &at,
+            Bytes::new(),
+            Some("not a type"),
+            (0..20).map(|_| ("n", &value[..])),
+            "w",
+        );
+        assert!(
+            event
+                .get("weftheaders")
+                .unwrap()
+                .text
+                .starts_with(r#"[["content-type","not a type"],"#)
+        );
         assert_eq!(event.get("weftheadersomitted").unwrap().text, "12");
         assert_eq!(event.datacontenttype(), None);
     }

@@ -11,6 +11,7 @@ mod invalid;
 pub mod json;
 mod layout;
 mod malformed;
+mod mode;
 mod rules;
 #[cfg(any(test, feature = "cloudevents-sdk"))]
 pub mod sdk;
@@ -26,3 +27,4 @@ pub use invalid::{InvalidEvent, Rule};
 pub use json::{CLOUDEVENTS_BATCH_JSON, CLOUDEVENTS_JSON};
 pub use layout::{Event, SPECVERSION};
 pub use malformed::{Coordinates, MALFORMED_TYPE, malformed};
+pub use mode::ContentMode;

@@ -1,7 +1,7 @@
 //! Conversion to and from the event type of the CloudEvents SDK for Rust, for programs that embed Weft.
 //!
-//! Not for the hot path: it copies everything. What the SDK's type cannot hold is an error where it would change the
-//! event's meaning, and is listed here where it only changes its form:
+//! Not for the hot path: it copies everything. What the SDK's type cannot hold is an error where it would
+//! change the event's meaning, and is listed here where it only changes its form:
 //! - an extension of type Binary, URI, URI-reference or Timestamp becomes a string;
 //! - `time` becomes UTC with at most nanoseconds, `dataschema` the normal form of the `url` crate;
 //! - JSON data becomes a value only where its text has that meaning in full; else it stays bytes.
@@ -21,7 +21,10 @@ impl TryFrom<&Event> for cloudevents::Event {
     type Error = ToSdkError;
 
     fn try_from(event: &Event) -> Result<cloudevents::Event, ToSdkError> {
-        let mut sdk = EventBuilderV10::new().id(event.id()).source(event.source()).ty(event.ty());
+        let mut sdk = EventBuilderV10::new()
+            .id(event.id())
+            .source(event.source())
+            .ty(event.ty());
         if let Some(subject) = event.subject() {
             sdk = sdk.subject(subject);
         }
@@ -29,7 +32,11 @@ impl TryFrom<&Event> for cloudevents::Event {
             sdk = sdk.time(time);
         }
         for (name, value) in event.extensions() {
-            let number = value.text.parse().ok().filter(|_| value.kind == AttrKind::Integer);
+            let number = value
+                .text
+                .parse()
+                .ok()
+                .filter(|_| value.kind == AttrKind::Integer);
             sdk = match (value.kind, number) {
                 (_, Some(number)) => sdk.extension(name, ExtensionValue::Integer(number)),
                 (AttrKind::Boolean, _) => sdk.extension(name, value.text == "true"),
@@ -56,7 +63,11 @@ impl TryFrom<&cloudevents::Event> for Event {
 
     fn try_from(sdk: &cloudevents::Event) -> Result<Event, InvalidEvent> {
         if sdk.specversion() != SpecVersion::V10 {
-            return Err(InvalidEvent::new("specversion", Rule::SpecVersion, &sdk.specversion().to_string()));
+            return Err(InvalidEvent::new(
+                "specversion",
+                Rule::SpecVersion,
+                &sdk.specversion().to_string(),
+            ));
         }
         let mut builder = EventBuilder::new();
         builder.id(sdk.id()).source(sdk.source()).ty(sdk.ty());
@@ -110,10 +121,12 @@ fn as_sdk_data(event: &Event, data: &[u8]) -> Data {
             Ok(value) if value.to_string().as_bytes() == data => Data::Json(value),
             _ => Data::Binary(data.to_vec()),
         },
-        Some(media) if media.is_text() && media.foreign_charset().is_none() => match std::str::from_utf8(data) {
-            Ok(text) => Data::String(text.to_owned()),
-            Err(_) => Data::Binary(data.to_vec()),
-        },
+        Some(media) if media.is_text() && media.foreign_charset().is_none() => {
+            match std::str::from_utf8(data) {
+                Ok(text) => Data::String(text.to_owned()),
+                Err(_) => Data::Binary(data.to_vec()),
+            }
+        }
         _ => Data::Binary(data.to_vec()),
     }
 }
@@ -175,22 +188,49 @@ mod tests {
     #[test]
     fn what_the_sdk_lets_pass_meets_our_validator() {
         let sdk = |id: &str, name: &str, value: i64| {
-            EventBuilderV10::new().id(id).source("/s").ty("t").extension(name, value).build().unwrap()
+            EventBuilderV10::new()
+                .id(id)
+                .source("/s")
+                .ty("t")
+                .extension(name, value)
+                .build()
+                .unwrap()
         };
         assert_eq!(Event::try_from(&sdk("", "a", 1)).unwrap_err().rule, Rule::Empty);
-        assert_eq!(Event::try_from(&sdk("1", "Bad_Name", 1)).unwrap_err().rule, Rule::Name);
-        assert_eq!(Event::try_from(&sdk("1", "a", i64::MAX)).unwrap_err().rule, Rule::Integer);
-        let old = cloudevents::EventBuilderV03::new().id("1").source("x:").ty("t").build().unwrap();
+        assert_eq!(
+            Event::try_from(&sdk("1", "Bad_Name", 1)).unwrap_err().rule,
+            Rule::Name
+        );
+        assert_eq!(
+            Event::try_from(&sdk("1", "a", i64::MAX)).unwrap_err().rule,
+            Rule::Integer
+        );
+        let old = cloudevents::EventBuilderV03::new()
+            .id("1")
+            .source("x:")
+            .ty("t")
+            .build()
+            .unwrap();
         assert_eq!(Event::try_from(&old).unwrap_err().rule, Rule::SpecVersion);
     }
 
     #[test]
     fn big_numbers_stay_bytes() {
         let mut builder = EventBuilder::new();
-        builder.id("1").source("/s").ty("t").datacontenttype("application/json");
-        let event = builder.data(Bytes::from_static(b"123456789012345678901234567890")).build().unwrap();
+        builder
+            .id("1")
+            .source("/s")
+            .ty("t")
+            .datacontenttype("application/json");
+        let event = builder
+            .data(Bytes::from_static(b"123456789012345678901234567890"))
+            .build()
+            .unwrap();
         let sdk = cloudevents::Event::try_from(&event).unwrap();
-        assert_eq!(sdk.data(), Some(&Data::Binary(b"123456789012345678901234567890".to_vec())));
+        assert_eq!(
+            sdk.data(),
+            Some(&Data::Binary(b"123456789012345678901234567890".to_vec()))
+        );
         assert_eq!(Event::try_from(&sdk).unwrap(), event);
     }
 
@@ -209,11 +249,16 @@ mod tests {
             let Ok(sdk) = cloudevents::Event::try_from(&event) else { return Ok(()) };
             let mut ours = Vec::new();
             json::encode(&event, &mut ours);
-            // NOTE: the SDK 0.9 does not see that `x+json` with a parameter declares JSON, and then wants a string.
+            // NOTE: the SDK 0.9 does not see that `x+json` with a parameter declares JSON, and then wants a
+            // string; and it reads numbers as 64 bits, so that one with 65,536 digits, which JSON allows, is
+            // out of its range.
             let blind = event.datacontenttype().is_some_and(|text| text.contains("+json;"));
-            let Ok(read) = serde_json::from_slice::<cloudevents::Event>(&ours) else {
-                prop_assert!(blind);
-                return Ok(());
+            let read = match serde_json::from_slice::<cloudevents::Event>(&ours) {
+                Ok(read) => read,
+                Err(error) => {
+                    prop_assert!(blind || error.to_string().contains("number out of range"), "{}", error);
+                    return Ok(());
+                }
             };
             prop_assert_eq!(read.id(), event.id());
             prop_assert_eq!(read.source(), event.source());

@@ -20,8 +20,17 @@ fn text(range: std::ops::Range<usize>) -> impl Strategy<Value = String> {
 }
 
 fn uri(absolute: bool) -> impl Strategy<Value = String> {
-    let scheme = if absolute { "[a-z][a-z0-9+.-]{0,5}://[a-z0-9.]{0,8}" } else { "([a-z]{1,5}://[a-z]{1,8})?" };
-    (scheme, "/([a-zA-Z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2}){0,20}", "(\\?[a-z=&/?]{0,8})?").prop_map(|(a, b, c)| a + &b + &c)
+    let scheme = if absolute {
+        "[a-z][a-z0-9+.-]{0,5}://[a-z0-9.]{0,8}"
+    } else {
+        "([a-z]{1,5}://[a-z]{1,8})?"
+    };
+    (
+        scheme,
+        "/([a-zA-Z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2}){0,20}",
+        "(\\?[a-z=&/?]{0,8})?",
+    )
+        .prop_map(|(a, b, c)| a + &b + &c)
 }
 
 fn time() -> impl Strategy<Value = String> {
@@ -69,23 +78,36 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         proptest::option::of(time()),
         proptest::option::of(uri(true)),
     );
-    (text(1..40), uri(false), text(1..40), optional, extensions, payload()).prop_map(
-        |(id, source, ty, (subject, time, schema), extensions, (content_type, data))| {
-            let mut builder = EventBuilder::new();
-            builder.id(&id).source(&source).ty(&ty);
-            let optional = [("subject", subject), ("time", time), ("dataschema", schema), ("datacontenttype", content_type)];
-            for (name, value) in optional {
-                if let Some(value) = value {
-                    builder.set(name, AttrKind::String, &value);
-                }
-            }
-            for (name, (kind, value)) in extensions {
-                builder.set(&name, kind, &value);
-            }
-            if let Some(data) = data {
-                builder.data(data);
-            }
-            builder.build().unwrap()
-        },
+    (
+        text(1..40),
+        uri(false),
+        text(1..40),
+        optional,
+        extensions,
+        payload(),
     )
+        .prop_map(
+            |(id, source, ty, (subject, time, schema), extensions, (content_type, data))| {
+                let mut builder = EventBuilder::new();
+                builder.id(&id).source(&source).ty(&ty);
+                let optional = [
+                    ("subject", subject),
+                    ("time", time),
+                    ("dataschema", schema),
+                    ("datacontenttype", content_type),
+                ];
+                for (name, value) in optional {
+                    if let Some(value) = value {
+                        builder.set(name, AttrKind::String, &value);
+                    }
+                }
+                for (name, (kind, value)) in extensions {
+                    builder.set(&name, kind, &value);
+                }
+                if let Some(data) = data {
+                    builder.data(data);
+                }
+                builder.build().unwrap()
+            },
+        )
 }

@@ -30,7 +30,10 @@ fn an_event_gives_back_what_was_set() {
         .data(Bytes::from_static(b"{}"))
         .build()
         .unwrap();
-    let all: Vec<_> = event.attributes().map(|(name, value)| (name, value.text)).collect();
+    let all: Vec<_> = event
+        .attributes()
+        .map(|(name, value)| (name, value.text))
+        .collect();
     let expected = [
         ("id", "1"),
         ("source", "/s"),
@@ -58,7 +61,11 @@ fn an_event_gives_back_what_was_set() {
 fn an_event_is_small_and_its_size_counts_all_bytes() {
     assert!(size_of::<Event>() <= 128, "{}", size_of::<Event>());
     let small = minimal().build().unwrap();
-    let data = minimal().data(Bytes::from(vec![0; 1000])).key(Bytes::from_static(b"12345")).build().unwrap();
+    let data = minimal()
+        .data(Bytes::from(vec![0; 1000]))
+        .key(Bytes::from_static(b"12345"))
+        .build()
+        .unwrap();
     assert_eq!(data.size() - small.size(), 1005);
     let attribute = minimal().extension("abc", &"x".repeat(500)).build().unwrap();
     assert!(attribute.size() - small.size() >= 503);
@@ -75,8 +82,19 @@ fn required_attributes_are_required_and_not_empty() {
         }
         assert_eq!(rule_of(&mut builder), (left_out.to_owned(), Rule::Required));
     }
-    for name in ["id", "source", "type", "subject", "time", "datacontenttype", "dataschema"] {
-        assert_eq!(rule_of(minimal().set(name, AttrKind::String, "")), (name.to_owned(), Rule::Empty));
+    for name in [
+        "id",
+        "source",
+        "type",
+        "subject",
+        "time",
+        "datacontenttype",
+        "dataschema",
+    ] {
+        assert_eq!(
+            rule_of(minimal().set(name, AttrKind::String, "")),
+            (name.to_owned(), Rule::Empty)
+        );
     }
     assert!(minimal().extension("empty", "").build().is_ok());
 }
@@ -101,17 +119,30 @@ fn each_attribute_is_held_to_its_own_rule() {
         ("a", AttrKind::Timestamp, "x", Rule::Timestamp),
         ("a", AttrKind::String, "\u{85}", Rule::ControlCharacter),
     ] {
-        assert_eq!(rule_of(minimal().set(name, kind, text)), (name.to_owned(), rule), "{name} {text:?}");
+        assert_eq!(
+            rule_of(minimal().set(name, kind, text)),
+            (name.to_owned(), rule),
+            "{name} {text:?}"
+        );
     }
 }
 
 #[test]
 fn an_error_names_attribute_and_clause_and_quotes_a_bounded_escaped_excerpt() {
-    let error = minimal().time(&format!("\r\n{}", "x".repeat(5000))).build().unwrap_err();
+    let error = minimal()
+        .time(&format!("\r\n{}", "x".repeat(5000)))
+        .build()
+        .unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("attribute \"time\" must be an RFC 3339 timestamp"), "{text}");
+    assert!(
+        text.starts_with("attribute \"time\" must be an RFC 3339 timestamp"),
+        "{text}"
+    );
     assert!(text.contains(r#"it is "\r\nxxx"#) && text.len() < 300, "{text}");
-    let error = minimal().set(&"N\u{e9}".repeat(999), AttrKind::String, "").build().unwrap_err();
+    let error = minimal()
+        .set(&"N\u{e9}".repeat(999), AttrKind::String, "")
+        .build()
+        .unwrap_err();
     assert!(error.to_string().len() < 400, "{error}");
 }
 
@@ -127,19 +158,31 @@ fn set_replaces_in_place_with_few_and_with_many_extensions() {
         assert!(builder.has("x2") && !builder.has("y"));
         assert_eq!(builder.get("x1").unwrap().text, "new");
         let event = builder.build().unwrap();
-        let names: Vec<_> = event.extensions().map(|(name, value)| (name.to_owned(), value.text)).collect();
-        assert_eq!(names, (0..count).map(|n| (format!("x{n}"), "new")).collect::<Vec<_>>());
+        let names: Vec<_> = event
+            .extensions()
+            .map(|(name, value)| (name.to_owned(), value.text))
+            .collect();
+        assert_eq!(
+            names,
+            (0..count).map(|n| (format!("x{n}"), "new")).collect::<Vec<_>>()
+        );
     }
 }
 
 #[test]
 fn build_leaves_the_builder_empty_even_after_an_error() {
     let mut builder = minimal();
-    builder.data(Bytes::from_static(b"secret")).extension("Bad", "x").key(Bytes::from_static(b"k"));
+    builder
+        .data(Bytes::from_static(b"secret"))
+        .extension("Bad", "x")
+        .key(Bytes::from_static(b"k"));
     assert!(builder.build().is_err());
     builder.id("2").source("/s").ty("t");
     let event = builder.build().unwrap();
-    assert_eq!((event.data(), event.key(), event.extensions().count()), (None, None, 0));
+    assert_eq!(
+        (event.data(), event.key(), event.extensions().count()),
+        (None, None, 0)
+    );
 }
 
 #[test]
@@ -156,18 +199,32 @@ fn the_key_is_the_transports_else_partitionkey() {
 fn equality_is_of_type_and_text_in_any_order_of_extensions() {
     let ab = minimal().extension("a", "1").extension("b", "2").build().unwrap();
     let ba = minimal().extension("b", "2").extension("a", "1").build().unwrap();
-    let integer = minimal().set("a", AttrKind::Integer, "1").extension("b", "2").build().unwrap();
+    let integer = minimal()
+        .set("a", AttrKind::Integer, "1")
+        .extension("b", "2")
+        .build()
+        .unwrap();
     assert_eq!(ab, ba);
     assert_ne!(ab, integer);
     assert_ne!(ab, minimal().extension("a", "1").build().unwrap());
-    assert_ne!(minimal().build().unwrap(), minimal().data(Bytes::new()).build().unwrap());
-    assert_ne!(minimal().subject("x").build().unwrap(), minimal().dataschema("x:").build().unwrap());
+    assert_ne!(
+        minimal().build().unwrap(),
+        minimal().data(Bytes::new()).build().unwrap()
+    );
+    assert_ne!(
+        minimal().subject("x").build().unwrap(),
+        minimal().dataschema("x:").build().unwrap()
+    );
 }
 
 #[test]
 fn sixty_four_kibibytes_pass_in_one_attribute_and_in_data() {
     let long = "\u{20ac}".repeat(22_000);
-    let event = minimal().extension("long", &long).data(Bytes::from(vec![7; 65_536])).build().unwrap();
+    let event = minimal()
+        .extension("long", &long)
+        .data(Bytes::from(vec![7; 65_536]))
+        .build()
+        .unwrap();
     assert_eq!(event.get("long").unwrap().text, long);
     assert_eq!(event.data().unwrap().len(), 65_536);
 }

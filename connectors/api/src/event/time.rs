@@ -19,12 +19,20 @@ pub fn parse(text: &str) -> Option<SystemTime> {
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
     let rest = &text[19..];
     let zone_at = rest.find(['Z', 'z', '+', '-'])?;
-    let nanos = rest[..zone_at].trim_start_matches('.').chars().chain("000000000".chars()).take(9);
+    let nanos = rest[..zone_at]
+        .trim_start_matches('.')
+        .chars()
+        .chain("000000000".chars())
+        .take(9);
     let nanos: u32 = nanos.collect::<String>().parse().ok()?;
     let seconds = days_from_civil(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second
         - offset_seconds(&rest[zone_at..])?;
     let whole = Duration::from_secs(seconds.unsigned_abs());
-    let moment = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    let moment = if seconds < 0 {
+        UNIX_EPOCH.checked_sub(whole)
+    } else {
+        UNIX_EPOCH.checked_add(whole)
+    };
     moment?.checked_add(Duration::from_nanos(u64::from(nanos)))
 }
 
@@ -37,7 +45,10 @@ pub fn format(at: SystemTime) -> String {
     let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_A_DAY));
     let of_day = seconds.rem_euclid(SECONDS_A_DAY);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        since.subsec_millis()
+    )
 }
 
 fn offset_seconds(zone: &str) -> Option<i64> {
@@ -59,7 +70,8 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+/// Year, month and day that many days after 1970-01-01.
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let of_era = days.rem_euclid(146_097);
@@ -82,7 +94,10 @@ mod tests {
         let utc = parse("2018-04-05T17:31:00.25Z").unwrap();
         assert_eq!(parse("2018-04-05T19:31:00.250+02:00"), Some(utc));
         assert_eq!(parse("2018-04-05T12:01:00.2500000-05:30"), Some(utc));
-        assert_eq!(utc.duration_since(UNIX_EPOCH).unwrap(), Duration::from_millis(1_522_949_460_250));
+        assert_eq!(
+            utc.duration_since(UNIX_EPOCH).unwrap(),
+            Duration::from_millis(1_522_949_460_250)
+        );
     }
 
     #[test]
@@ -101,7 +116,13 @@ mod tests {
 
     #[test]
     fn what_is_no_timestamp_has_no_moment() {
-        for text in ["", "yesterday", "2018-02-30T00:00:00Z", "2018-04-05 17:31", "2018-04-05T17:31:00"] {
+        for text in [
+            "",
+            "yesterday",
+            "2018-02-30T00:00:00Z",
+            "2018-04-05 17:31",
+            "2018-04-05T17:31:00",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -1,7 +1,7 @@
 //! How messages that are no CloudEvents become events.
 //!
-//! Owns: the words `accept` and `event` of an ingress. Invariant: what comes out went through the event's one validator.
-//! Must not know: how a protocol tells that a message is a CloudEvent already.
+//! Owns: the words `accept` and `event` of an ingress. Invariant: what comes out went through the event's one
+//! validator. Must not know: how a protocol tells that a message is a CloudEvent already.
 
 mod plain;
 

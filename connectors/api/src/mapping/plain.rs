@@ -1,4 +1,5 @@
-//! The `event` section of an ingress: a template for each attribute, compiled once, applied to each plain message.
+//! The `event` section of an ingress: a template for each attribute, compiled once, applied to each plain
+//! message.
 
 use bytes::Bytes;
 
@@ -66,8 +67,8 @@ impl PlainMapping {
     /// Compiles the section: attribute names to template texts.
     ///
     /// # Errors
-    /// All faults at once: names that no attribute may have, templates that do not parse, constants that break the
-    /// attribute's rule.
+    /// All faults at once: names that no attribute may have, templates that do not parse, constants that
+    /// break the attribute's rule.
     pub fn compile<'a>(
         event: impl IntoIterator<Item = (&'a str, &'a str)>,
         defaults: PlainDefaults<'_>,
@@ -75,17 +76,31 @@ impl PlainMapping {
     ) -> Result<PlainMapping, Vec<MappingError>> {
         let mut errors = Vec::new();
         let mut all = |texts: &mut dyn Iterator<Item = (&str, &str)>| -> Vec<Rule> {
-            texts.filter_map(|(attribute, text)| rule(attribute, text, scope).map_err(|error| errors.push(error)).ok()).collect()
+            texts
+                .filter_map(|(attribute, text)| {
+                    rule(attribute, text, scope)
+                        .map_err(|error| errors.push(error))
+                        .ok()
+                })
+                .collect()
         };
         let set = all(&mut event.into_iter());
-        let defaults = [("type", defaults.ty), ("source", defaults.source), ("id", defaults.id)];
+        let defaults = [
+            ("type", defaults.ty),
+            ("source", defaults.source),
+            ("id", defaults.id),
+        ];
         let missing = |name: &str| set.iter().all(|rule| *rule.attribute != *name);
         let fill = all(&mut defaults.into_iter().filter(|(name, _)| missing(name)));
-        if errors.is_empty() { Ok(PlainMapping { set, fill }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(PlainMapping { set, fill })
+        } else {
+            Err(errors)
+        }
     }
 
-    /// Makes the event. What `builder` already holds (a time or subject of the transport's own) stays where the section
-    /// does not set it; the builder is empty afterwards, also on an error.
+    /// Makes the event. What `builder` already holds (a time or subject of the transport's own) stays where
+    /// the section does not set it; the builder is empty afterwards, also on an error.
     ///
     /// `content_type` becomes `datacontenttype`, unless the section or the builder sets that.
     ///
@@ -103,7 +118,9 @@ impl PlainMapping {
             builder.clear();
             return Err(error);
         }
-        if let Some(content_type) = content_type.filter(|text| !text.is_empty() && !builder.has("datacontenttype")) {
+        if let Some(content_type) =
+            content_type.filter(|text| !text.is_empty() && !builder.has("datacontenttype"))
+        {
             builder.datacontenttype(content_type);
         }
         if let Some(data) = data {
@@ -127,7 +144,10 @@ impl PlainMapping {
             let attribute = || rule.attribute.clone();
             rule.template
                 .render(inputs, &mut scratch)
-                .map_err(|source| MapError::Missing { attribute: attribute(), source })?;
+                .map_err(|source| MapError::Missing {
+                    attribute: attribute(),
+                    source,
+                })?;
             builder.set(&rule.attribute, rule.kind, &scratch);
         }
         Ok(())
@@ -148,13 +168,26 @@ fn rule(attribute: &str, text: &str, scope: &Scope) -> Result<Rule, MappingError
         return Err(error(1, "specversion is always 1.0".to_owned(), "leave it out"));
     }
     // The validator itself judges the name, and the value where it is known already.
-    let sample = template.as_constant().unwrap_or(if kind == AttrKind::Integer { "0" } else { "x" });
-    let verdict = EventBuilder::new().id("x").source("x").ty("x").set(attribute, kind, sample).build();
+    let sample = template
+        .as_constant()
+        .unwrap_or(if kind == AttrKind::Integer { "0" } else { "x" });
+    let verdict = EventBuilder::new()
+        .id("x")
+        .source("x")
+        .ty("x")
+        .set(attribute, kind, sample)
+        .build();
     match verdict {
-        Err(invalid) if template.as_constant().is_some() || invalid.rule.is_about_names() => {
-            Err(error(1, invalid.to_string(), "correct it in the file; the same would fail for every message"))
-        }
-        _ => Ok(Rule { attribute: attribute.into(), kind, template }),
+        Err(invalid) if template.as_constant().is_some() || invalid.rule.is_about_names() => Err(error(
+            1,
+            invalid.to_string(),
+            "correct it in the file; the same would fail for every message",
+        )),
+        _ => Ok(Rule {
+            attribute: attribute.into(),
+            kind,
+            template,
+        }),
     }
 }
 
@@ -173,7 +206,9 @@ mod tests {
     impl Inputs for Message {
         fn root(&self, name: &str, step: Option<&Step>) -> Option<Cow<'_, str>> {
             match (name, step) {
-                ("topic", Some(Step::Element(level))) => "plant/7/temperature".split('/').nth(*level).map(Cow::Borrowed),
+                ("topic", Some(Step::Element(level))) => {
+                    "plant/7/temperature".split('/').nth(*level).map(Cow::Borrowed)
+                }
                 _ => None,
             }
         }
@@ -183,7 +218,11 @@ mod tests {
         }
     }
 
-    const DEFAULTS: PlainDefaults<'_> = PlainDefaults { ty: "weft.mqtt", source: "weft://paris/plant", id: "{uuid}" };
+    const DEFAULTS: PlainDefaults<'_> = PlainDefaults {
+        ty: "weft.mqtt",
+        source: "weft://paris/plant",
+        id: "{uuid}",
+    };
 
     fn plant() -> PlainMapping {
         let section = [
@@ -195,15 +234,32 @@ mod tests {
         PlainMapping::compile(section, DEFAULTS, &Scope::MQTT_INGRESS).unwrap()
     }
 
-    fn apply(mapping: &PlainMapping, body: &'static str, builder: &mut EventBuilder) -> Result<Event, MapError> {
+    fn apply(
+        mapping: &PlainMapping,
+        body: &'static str,
+        builder: &mut EventBuilder,
+    ) -> Result<Event, MapError> {
         let data = Bytes::from_static(body.as_bytes());
-        mapping.apply(&Message(data.clone()), Some(data), Some("application/json"), builder)
+        mapping.apply(
+            &Message(data.clone()),
+            Some(data),
+            Some("application/json"),
+            builder,
+        )
     }
 
     #[test]
     fn a_plain_message_becomes_the_event_that_the_section_says() {
-        let event = apply(&plant(), r#"{"msgid":"m1","temp":21.5}"#, &mut EventBuilder::new()).unwrap();
-        assert_eq!((event.id(), event.ty(), event.source()), ("m1", "com.acme.temperature", "weft://paris/plant"));
+        let event = apply(
+            &plant(),
+            r#"{"msgid":"m1","temp":21.5}"#,
+            &mut EventBuilder::new(),
+        )
+        .unwrap();
+        assert_eq!(
+            (event.id(), event.ty(), event.source()),
+            ("m1", "com.acme.temperature", "weft://paris/plant")
+        );
         assert_eq!(event.subject(), Some("7"));
         assert_eq!(event.datacontenttype(), Some("application/json"));
         let celsius = event.get("celsius").unwrap();
@@ -217,9 +273,19 @@ mod tests {
     fn a_missing_value_rejects_the_message_and_names_the_field() {
         let mut builder = EventBuilder::new();
         let error = apply(&plant(), "{}", &mut builder).unwrap_err();
-        let MapError::Missing { attribute, source } = &error else { panic!("{error}") };
-        assert_eq!((&**attribute, &*source.field, source.why), ("celsius", "data.temp", Why::Missing));
-        assert!(error.to_string().contains("attribute celsius: {data.temp} is missing"), "{error}");
+        let MapError::Missing { attribute, source } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            (&**attribute, &*source.field, source.why),
+            ("celsius", "data.temp", Why::Missing)
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("attribute celsius: {data.temp} is missing"),
+            "{error}"
+        );
         assert!(!builder.has("type"), "the builder was not emptied");
         let hostile = apply(&plant(), r#"{"msgid":"a\nb","temp":1}"#, &mut builder).unwrap_err();
         assert!(matches!(hostile, MapError::Invalid(invalid) if invalid.rule == Broken::ControlCharacter));
@@ -228,9 +294,17 @@ mod tests {
     #[test]
     fn what_the_transport_set_stays_unless_the_section_sets_it() {
         let mut builder = EventBuilder::new();
-        builder.id("transport").subject("transport").time("2026-01-01T00:00:00Z").source("/own").datacontenttype("text/plain");
+        builder
+            .id("transport")
+            .subject("transport")
+            .time("2026-01-01T00:00:00Z")
+            .source("/own")
+            .datacontenttype("text/plain");
         let event = apply(&plant(), r#"{"msgid":"m1","temp":1}"#, &mut builder).unwrap();
-        assert_eq!((event.id(), event.subject(), event.source()), ("m1", Some("7"), "/own"));
+        assert_eq!(
+            (event.id(), event.subject(), event.source()),
+            ("m1", Some("7"), "/own")
+        );
         assert_eq!(event.time(), Some("2026-01-01T00:00:00Z"));
         assert_eq!(event.datacontenttype(), Some("text/plain"));
     }
@@ -248,7 +322,10 @@ mod tests {
         ];
         let errors = PlainMapping::compile(section, DEFAULTS, &Scope::MQTT_INGRESS).unwrap_err();
         let attributes: Vec<_> = errors.iter().map(|error| error.attribute.as_str()).collect();
-        assert_eq!(attributes, ["Bad", "data", "specversion", "time", "source", "subject"]);
+        assert_eq!(
+            attributes,
+            ["Bad", "data", "specversion", "time", "source", "subject"]
+        );
         assert_eq!(errors[5].column, 2);
         assert!(errors[3].what.contains("RFC 3339"), "{}", errors[3]);
     }
@@ -262,7 +339,10 @@ mod tests {
             ("\"both\"", Accept::Both, true, true),
         ] {
             let read: Accept = serde_json::from_str(word).unwrap();
-            assert_eq!((read, read.plain(), read.cloudevents()), (accept, plain, cloudevents));
+            assert_eq!(
+                (read, read.plain(), read.cloudevents()),
+                (accept, plain, cloudevents)
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The two ways in which templates fail: the file's author is at fault when one is parsed, the message when one is rendered.
+//! The two ways in which templates fail: the file's author is at fault when one is parsed, the message when
+//! one is rendered.
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ pub struct TemplateError {
     pub remedy: String,
 }
 
-/// The message's fault: it lacks an input, or the input does not fit. To send the same again will fail the same way.
+/// The message's fault: it lacks an input, or the input does not fit. To send the same again will fail the
+/// same way.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{{{field}}} {why}")]
 pub struct MissingField {
@@ -43,9 +45,19 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Why::Missing => "is missing: the message must have it, or the template needs `| else ...`",
-            Why::NotInteger => "is no whole number from -2147483648 to 2147483647, which int and round must give",
-            Why::NotEpoch => "is no time since 1970 in the years 0000 to 9999, which epoch_s and epoch_ms take",
-            Why::TooLong => return write!(f, "makes the text longer than {} bytes, the limit", super::RENDER_MAX),
+            Why::NotInteger => {
+                "is no whole number from -2147483648 to 2147483647, which int and round must give"
+            }
+            Why::NotEpoch => {
+                "is no time since 1970 in the years 0000 to 9999, which epoch_s and epoch_ms take"
+            }
+            Why::TooLong => {
+                return write!(
+                    f,
+                    "makes the text longer than {} bytes, the limit",
+                    super::RENDER_MAX
+                );
+            }
             Why::Refused(why) => return write!(f, "cannot be put there: it {why}"),
         })
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::Why;
+use crate::event::time::civil_from_days;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Function {
@@ -28,7 +29,10 @@ impl Function {
     ];
 
     pub(super) fn by_name(name: &str) -> Option<Function> {
-        Function::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, function)| function)
+        Function::ALL
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, function)| function)
     }
 
     /// Whether what it gives is an Integer of CloudEvents.
@@ -38,12 +42,21 @@ impl Function {
 
     pub(super) fn apply(self, value: Cow<'_, str>) -> Result<Cow<'_, str>, Why> {
         let made = match self {
-            Function::Int => number(&value).filter(|number| number.fract() == 0.0).and_then(integer).ok_or(Why::NotInteger)?,
-            Function::Round => number(&value).map(f64::round).and_then(integer).ok_or(Why::NotInteger)?,
+            Function::Int => number(&value)
+                .filter(|number| number.fract() == 0.0)
+                .and_then(integer)
+                .ok_or(Why::NotInteger)?,
+            Function::Round => number(&value)
+                .map(f64::round)
+                .and_then(integer)
+                .ok_or(Why::NotInteger)?,
             Function::EpochS => epoch(&value, 1_000_000_000).ok_or(Why::NotEpoch)?,
             Function::EpochMs => epoch(&value, 1_000_000).ok_or(Why::NotEpoch)?,
             Function::Lower => value.to_lowercase(),
-            Function::Sha256 => Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+            Function::Sha256 => Sha256::digest(value.as_bytes())
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
         };
         Ok(Cow::Owned(made))
     }
@@ -51,8 +64,12 @@ impl Function {
 
 /// A decimal number, without the words that Rust would take for one (`inf`, `nan`).
 fn number(text: &str) -> Option<f64> {
-    let decimal = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    text.parse().ok().filter(|number: &f64| decimal && number.is_finite())
+    let decimal = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    text.parse()
+        .ok()
+        .filter(|number: &f64| decimal && number.is_finite())
 }
 
 /// The whole number as canonical text, if it has 32 bits.
@@ -62,19 +79,24 @@ fn integer(number: f64) -> Option<String> {
     within.then(|| (number as i32).to_string())
 }
 
-/// An RFC 3339 timestamp in UTC from a decimal count of `unit` nanoseconds since 1970; no more digits than it needs.
+/// An RFC 3339 timestamp in UTC from a decimal count of `unit` nanoseconds since 1970; no more digits than it
+/// needs.
 fn epoch(text: &str, unit: i128) -> Option<String> {
     const SECOND: i128 = 1_000_000_000;
     const DAY: i128 = 86_400;
     let nanos = decimal(text, unit)?;
     let (seconds, nanos) = (nanos.div_euclid(SECOND), nanos.rem_euclid(SECOND));
     let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil_from_days(i64::try_from(days).ok()?);
     if !(0..=9999).contains(&year) {
         return None;
     }
     let clock = format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
-    let fraction = if nanos == 0 { String::new() } else { format!(".{nanos:09}") };
+    let fraction = if nanos == 0 {
+        String::new()
+    } else {
+        format!(".{nanos:09}")
+    };
     let fraction = fraction.trim_end_matches('0');
     Some(format!("{year:04}-{month:02}-{day:02}T{clock}{fraction}Z"))
 }
@@ -97,19 +119,6 @@ fn decimal(text: &str, unit: i128) -> Option<i128> {
         value += i128::from(digit - b'0') * place;
     }
     Some(sign * value)
-}
-
-/// Year, month and day of the Gregorian calendar. Counts from a first of March, so that the leap day ends a year.
-fn civil(days_since_1970: i128) -> (i128, i128, i128) {
-    const ERA: i128 = 146_097;
-    let days = days_since_1970 + 719_468;
-    let (era, day_of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i128::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -146,9 +155,14 @@ mod tests {
 
     #[test]
     fn round_goes_to_the_nearest_and_halves_away_from_zero() {
-        for (text, made) in
-            [("2.5", Some("3")), ("-2.5", Some("-3")), ("2.4999", Some("2")), ("7", Some("7")), ("-0.2", Some("0")), ("3e9", None)]
-        {
+        for (text, made) in [
+            ("2.5", Some("3")),
+            ("-2.5", Some("-3")),
+            ("2.4999", Some("2")),
+            ("7", Some("7")),
+            ("-0.2", Some("0")),
+            ("3e9", None),
+        ] {
             assert_eq!(apply(Function::Round, text).as_deref(), made, "{text}");
         }
     }
@@ -159,7 +173,11 @@ mod tests {
             (Function::EpochS, "0", Some("1970-01-01T00:00:00Z")),
             (Function::EpochS, "1709251199", Some("2024-02-29T23:59:59Z")),
             (Function::EpochS, "1709251199.25", Some("2024-02-29T23:59:59.25Z")),
-            (Function::EpochMs, "1709251199250", Some("2024-02-29T23:59:59.25Z")),
+            (
+                Function::EpochMs,
+                "1709251199250",
+                Some("2024-02-29T23:59:59.25Z"),
+            ),
             (Function::EpochMs, "-1", Some("1969-12-31T23:59:59.999Z")),
             (Function::EpochS, "-0.5", Some("1969-12-31T23:59:59.5Z")),
             (Function::EpochS, "-62167219200", Some("0000-01-01T00:00:00Z")),
@@ -177,7 +195,10 @@ mod tests {
 
     #[test]
     fn lower_and_sha256() {
-        assert_eq!(apply(Function::Lower, "PLANT-\u{c9}").as_deref(), Some("plant-\u{e9}"));
+        assert_eq!(
+            apply(Function::Lower, "PLANT-\u{c9}").as_deref(),
+            Some("plant-\u{e9}")
+        );
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(apply(Function::Sha256, "").as_deref(), Some(empty));
     }

@@ -1,9 +1,11 @@
 //! Guards: what a rendered value must go through before it stands in an address or a header (C34).
 //!
-//! A guard sees one value at a time, never the template's own text: so the author may write a `/`, a value may not add
-//! one. These are the guards that fit any protocol; what a topic or a header name may hold is each egress' to know.
+//! A guard sees one value at a time, never the template's own text: so the author may write a `/`, a value
+//! may not add one. These are the guards that fit any protocol; what a topic or a header name may hold is
+//! each egress' to know.
 
-/// Appends the value, as it is or encoded, or says what is wrong with it as a predicate: `has a control character`.
+/// Appends the value, as it is or encoded, or says what is wrong with it as a predicate: `has a control
+/// character`.
 pub type Guard<'g> = dyn Fn(&str, &mut String) -> Result<(), &'static str> + 'g;
 
 /// Lets everything pass: for places that check by themselves, as an event's builder does.
@@ -27,7 +29,8 @@ pub fn plain(value: &str, out: &mut String) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Refuses control characters, the given characters, and the empty value: for one level of a hierarchical name.
+/// Refuses control characters, the given characters, and the empty value: for one level of a hierarchical
+/// name.
 pub fn level(forbidden: &'static [char]) -> impl Fn(&str, &mut String) -> Result<(), &'static str> {
     move |value, out| {
         if value.is_empty() {
@@ -53,7 +56,11 @@ pub fn path_segment(value: &str, out: &mut String) -> Result<(), &'static str> {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]);
+            out.extend([
+                '%',
+                char::from(HEX[usize::from(byte >> 4)]),
+                char::from(HEX[usize::from(byte & 15)]),
+            ]);
         }
     }
     Ok(())

@@ -1,9 +1,12 @@
-//! Templates: text with inputs in braces, such as `com.acme.job.{subject | else unknown}`. Users read `docs/templates.md`.
+//! Templates: text with inputs in braces, such as `com.acme.job.{subject | else unknown}`. Users read
+//! `docs/templates.md`.
 //!
 //! Owns: the grammar, the closed list of functions, and what a missing value means.
 //! Invariants
-//! - What parses renders, or says which input the message lacks; rendering never panics and is bounded in size.
-//! - A value that is put in passes the caller's [`guard`], so that it cannot become syntax of the place it goes to (C34).
+//! - What parses renders, or says which input the message lacks; rendering never panics and is bounded in
+//!   size.
+//! - A value that is put in passes the caller's [`guard`], so that it cannot become syntax of the place it
+//!   goes to (C34).
 //!
 //! Must not know: which protocol it serves; a [`Scope`] says which inputs a place has, [`Inputs`] gives them.
 
@@ -89,7 +92,8 @@ impl Template {
         }
     }
 
-    /// The type of the attribute that it makes: Integer where it is one expression that ends in `int` or `round`.
+    /// The type of the attribute that it makes: Integer where it is one expression that ends in `int` or
+    /// `round`.
     pub fn kind(&self) -> AttrKind {
         match self.parts.as_slice() {
             [Part::Expression { stages, .. }] => {
@@ -97,7 +101,11 @@ impl Template {
                     Stage::Apply(function) => Some(*function),
                     _ => None,
                 });
-                if last.is_some_and(Function::makes_integer) { AttrKind::Integer } else { AttrKind::String }
+                if last.is_some_and(Function::makes_integer) {
+                    AttrKind::Integer
+                } else {
+                    AttrKind::String
+                }
             }
             _ => AttrKind::String,
         }
@@ -106,22 +114,32 @@ impl Template {
     /// Appends the text for these inputs.
     ///
     /// # Errors
-    /// The message's fault: the input that is missing or does not fit. What was appended so far stays in `out`.
+    /// The message's fault: the input that is missing or does not fit. What was appended so far stays in
+    /// `out`.
     pub fn render(&self, inputs: &dyn Inputs, out: &mut String) -> Result<(), MissingField> {
         self.render_guarded(inputs, &guard::any, out)
     }
 
-    /// As [`Template::render`]; each value that is put in goes through `guard`, the template's own text does not.
+    /// As [`Template::render`]; each value that is put in goes through `guard`, the template's own text does
+    /// not.
     ///
     /// # Errors
     /// As [`Template::render`], and what the guard refuses.
-    pub fn render_guarded(&self, inputs: &dyn Inputs, guard: &guard::Guard, out: &mut String) -> Result<(), MissingField> {
+    pub fn render_guarded(
+        &self,
+        inputs: &dyn Inputs,
+        guard: &guard::Guard,
+        out: &mut String,
+    ) -> Result<(), MissingField> {
         let start = out.len();
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
                 Part::Expression { input, stages } => {
-                    let fault = |why| MissingField { field: input.text.clone(), why };
+                    let fault = |why| MissingField {
+                        field: input.text.clone(),
+                        why,
+                    };
                     let value = evaluate(input, stages, inputs).map_err(fault)?;
                     if value.len() > RENDER_MAX {
                         return Err(fault(Why::TooLong));
@@ -137,7 +155,11 @@ impl Template {
     }
 }
 
-fn evaluate<'a>(input: &'a Reference, stages: &'a [Stage], inputs: &'a dyn Inputs) -> Result<Cow<'a, str>, Why> {
+fn evaluate<'a>(
+    input: &'a Reference,
+    stages: &'a [Stage],
+    inputs: &'a dyn Inputs,
+) -> Result<Cow<'a, str>, Why> {
     let mut value = fetch(input, inputs);
     for stage in stages {
         value = match (stage, value) {

@@ -5,15 +5,24 @@
 //! operand    = "{" input "}" / quoted / word
 //! input      = name *( "." name / "[" number "]" / "[" quoted "]" )
 //! ```
-//! A word after `else` is an input where it names one that the place is known to have, a literal anywhere else.
+//! A word after `else` is an input where it names one that the place is known to have, a literal anywhere
+//! else.
 
 use super::function::Function;
 use super::scope::{Scope, StepRule};
 use super::{From, Part, Reference, Stage, Step, TEMPLATE_MAX, Template, TemplateError};
 
 /// The core attributes: names that a word after `else` is known to mean.
-const CORE: [&str; 8] =
-    ["id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "specversion"];
+const CORE: [&str; 8] = [
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "specversion",
+];
 
 pub(super) fn parse(text: &str, scope: &Scope) -> Result<Template, TemplateError> {
     let mut parser = Parser { text, at: 0, scope };
@@ -27,7 +36,13 @@ pub(super) fn parse(text: &str, scope: &Scope) -> Result<Template, TemplateError
         parser.at += next.len_utf8();
         match next {
             '{' | '}' if parser.eat(next) => literal.push(next),
-            '}' => return Err(parser.error(start, "a `}` that closes nothing", "write `}}` for the character itself")),
+            '}' => {
+                return Err(parser.error(
+                    start,
+                    "a `}` that closes nothing",
+                    "write `}}` for the character itself",
+                ));
+            }
             '{' => {
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal).into()));
@@ -61,8 +76,16 @@ impl<'a> Parser<'a> {
             }
             if !self.eat('|') {
                 return Err(match self.peek() {
-                    None => self.error(open, "a `{` without its `}`", "close it, or write `{{` for the character itself"),
-                    Some(_) => self.error(self.at, "something else than `|` or `}` after an input", "write `|` before a function"),
+                    None => self.error(
+                        open,
+                        "a `{` without its `}`",
+                        "close it, or write `{{` for the character itself",
+                    ),
+                    Some(_) => self.error(
+                        self.at,
+                        "something else than `|` or `}` after an input",
+                        "write `|` before a function",
+                    ),
                 });
             }
             self.space();
@@ -89,7 +112,11 @@ impl<'a> Parser<'a> {
             let input = self.input()?;
             self.space();
             if !self.eat('}') {
-                return Err(self.error(start, "a `{` after else without its `}`", "write `else {name}`; functions stand behind it"));
+                return Err(self.error(
+                    start,
+                    "a `{` after else without its `}`",
+                    "write `else {name}`; functions stand behind it",
+                ));
             }
             Stage::ElseInput(input)
         } else if let Some('"' | '\'') = self.peek() {
@@ -98,22 +125,35 @@ impl<'a> Parser<'a> {
             Stage::ElseInput(self.input()?)
         } else {
             match self.word() {
-                "" => return Err(self.error(start, "nothing after else", "write a word, a \"quoted text\" or an input")),
+                "" => {
+                    return Err(self.error(
+                        start,
+                        "nothing after else",
+                        "write a word, a \"quoted text\" or an input",
+                    ));
+                }
                 word => Stage::ElseLiteral(word.into()),
             }
         };
-        // The attribute's type is fixed when the file is read: an Integer must not turn into text for one message.
+        // The attribute's type is fixed when the file is read: an Integer must not turn into text for one
+        // message.
         let integer = before.iter().rev().find_map(|stage| match stage {
             Stage::Apply(function) => Some(function.makes_integer()),
             _ => None,
         });
         let fits = match &stage {
-            Stage::ElseLiteral(text) => text.parse::<i32>().is_ok_and(|number| number.to_string() == **text),
+            Stage::ElseLiteral(text) => text
+                .parse::<i32>()
+                .is_ok_and(|number| number.to_string() == **text),
             _ => false,
         };
         if integer == Some(true) && !fits {
             let remedy = "write a whole number there, or put `| int` after the else";
-            return Err(self.error(start, "what stands after int or round and else is no whole number", remedy));
+            return Err(self.error(
+                start,
+                "what stands after int or round and else is no whole number",
+                remedy,
+            ));
         }
         Ok(stage)
     }
@@ -134,11 +174,19 @@ impl<'a> Parser<'a> {
         let steps_at = self.at;
         let root = self.scope.roots.iter().find(|root| root.name == name);
         let from = match (name, root) {
-            ("", _) => return Err(self.error(start, "an input is missing", &format!("here are {}", self.scope.listed()))),
+            ("", _) => {
+                return Err(self.error(
+                    start,
+                    "an input is missing",
+                    &format!("here are {}", self.scope.listed()),
+                ));
+            }
             (_, Some(root)) => From::Root(root.name, self.root_step(root.step, root.name)?),
             ("data", _) if self.scope.data => From::Data(self.path()?),
             ("uuid", _) if self.scope.data => From::Uuid,
-            _ if self.scope.attributes && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) => {
+            _ if self.scope.attributes
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) =>
+            {
                 if name == "data" {
                     let remedy = "use attributes; an ingress can make one of the data";
                     return Err(self.error(start, &format!("{} has no data", self.scope.place), remedy));
@@ -153,7 +201,10 @@ impl<'a> Parser<'a> {
         if matches!(self.peek(), Some('.' | '[')) {
             return Err(self.error(steps_at, &format!("nothing can follow `{name}`"), "leave it out"));
         }
-        Ok(Reference { text: self.text[start..self.at].into(), from })
+        Ok(Reference {
+            text: self.text[start..self.at].into(),
+            from,
+        })
     }
 
     fn root_step(&mut self, rule: StepRule, name: &str) -> Result<Option<Step>, TemplateError> {
@@ -167,11 +218,19 @@ impl<'a> Parser<'a> {
         match (rule, &step) {
             (StepRule::None, None) | (StepRule::MayIndex, None | Some(Step::Element(_))) => Ok(step),
             (StepRule::MustName, Some(Step::Member(name))) if !name.is_empty() => Ok(step),
-            (StepRule::None, _) => Err(self.error(start, &format!("nothing can follow `{name}`"), "leave it out")),
-            (StepRule::MayIndex, _) => {
-                Err(self.error(start, &format!("`{name}` takes a number, not a name"), &format!("write {name}[0]")))
+            (StepRule::None, _) => {
+                Err(self.error(start, &format!("nothing can follow `{name}`"), "leave it out"))
             }
-            (StepRule::MustName, _) => Err(self.error(start, &format!("`{name}` needs a name"), &format!("write {name}.NAME"))),
+            (StepRule::MayIndex, _) => Err(self.error(
+                start,
+                &format!("`{name}` takes a number, not a name"),
+                &format!("write {name}[0]"),
+            )),
+            (StepRule::MustName, _) => Err(self.error(
+                start,
+                &format!("`{name}` needs a name"),
+                &format!("write {name}.NAME"),
+            )),
         }
     }
 
@@ -200,7 +259,11 @@ impl<'a> Parser<'a> {
         };
         match step {
             Some(step) if self.eat(']') => Ok(Some(step)),
-            _ => Err(self.error(start, "brackets that do not hold one number or one quoted name", "write [0] or [\"name\"]")),
+            _ => Err(self.error(
+                start,
+                "brackets that do not hold one number or one quoted name",
+                "write [0] or [\"name\"]",
+            )),
         }
     }
 
@@ -230,7 +293,9 @@ impl<'a> Parser<'a> {
 
     /// Up to what separates stages.
     fn word(&mut self) -> &'a str {
-        self.take(|character| !character.is_whitespace() && !matches!(character, '|' | '{' | '}' | '"' | '\''))
+        self.take(|character| {
+            !character.is_whitespace() && !matches!(character, '|' | '{' | '}' | '"' | '\'')
+        })
     }
 
     fn take(&mut self, allowed: impl Fn(char) -> bool) -> &'a str {
@@ -256,7 +321,11 @@ impl<'a> Parser<'a> {
 
     fn error(&self, at: usize, what: &str, remedy: &str) -> TemplateError {
         let column = self.text[..at].chars().count() + 1;
-        TemplateError { column, what: what.to_owned(), remedy: remedy.to_owned() }
+        TemplateError {
+            column,
+            what: what.to_owned(),
+            remedy: remedy.to_owned(),
+        }
     }
 }
 

@@ -39,8 +39,12 @@ const fn root(name: &'static str, step: StepRule) -> Root {
 
 impl Scope {
     /// At every egress: the event's attributes, and its key.
-    pub const EGRESS: Scope =
-        Scope { place: "a destination", attributes: true, data: false, roots: &[root("key", StepRule::None)] };
+    pub const EGRESS: Scope = Scope {
+        place: "a destination",
+        attributes: true,
+        data: false,
+        roots: &[root("key", StepRule::None)],
+    };
 
     /// Kafka records.
     pub const KAFKA_INGRESS: Scope = Scope {
@@ -61,7 +65,10 @@ impl Scope {
         place: "an MQTT ingress",
         attributes: false,
         data: true,
-        roots: &[root("topic", StepRule::MayIndex), root("user", StepRule::MustName)],
+        roots: &[
+            root("topic", StepRule::MayIndex),
+            root("user", StepRule::MustName),
+        ],
     };
 
     /// AMQP messages; `properties` are the application properties.
@@ -69,7 +76,10 @@ impl Scope {
         place: "an AMQP ingress",
         attributes: false,
         data: true,
-        roots: &[root("subject", StepRule::None), root("properties", StepRule::MustName)],
+        roots: &[
+            root("subject", StepRule::None),
+            root("properties", StepRule::MustName),
+        ],
     };
 
     /// HTTP requests; the path's segments count from 0.

@@ -17,10 +17,13 @@ use crate::event::rules::Media;
 use crate::event::{AttrKind, Event, EventBuilder, InvalidEvent, Rule};
 
 /// Payloads come from many encoders; whether they pad is of no consequence.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
-/// How much more than the data itself a slice may keep alive. What it pins is not charged for, so that more is copied.
+/// How much more than the data itself a slice may keep alive. What it pins is not charged for, so that more
+/// is copied.
 const PINNED_MAX: usize = 1024;
 
 thread_local! {
@@ -28,7 +31,8 @@ thread_local! {
     static SCRATCH: RefCell<EventBuilder> = RefCell::new(EventBuilder::new());
 }
 
-/// Reads one event (JSON event format 1.0.2, section 3). Data without a content type gets the implied `application/json`.
+/// Reads one event (JSON event format 1.0.2, section 3). Data without a content type gets the implied
+/// `application/json`.
 ///
 /// # Errors
 /// The first fault of the text, of a member, or of the event's rules.
@@ -55,7 +59,10 @@ pub fn decode_batch(input: &Bytes, max_events: usize) -> Result<Vec<Event>, Deco
     let mut scanner = Scanner::new(utf8(input)?);
     let mut events = Vec::new();
     if !scanner.eat(b'[') {
-        return Err(DecodeError::Shape { at: scanner.at(), expected: "a JSON array" });
+        return Err(DecodeError::Shape {
+            at: scanner.at(),
+            expected: "a JSON array",
+        });
     }
     if !scanner.eat(b']') {
         loop {
@@ -63,12 +70,17 @@ pub fn decode_batch(input: &Bytes, max_events: usize) -> Result<Vec<Event>, Deco
                 return Err(DecodeError::TooMany { max: max_events });
             }
             let event = SCRATCH.with_borrow_mut(|builder| object(&mut scanner, builder, input));
-            events.push(event.map_err(|source| DecodeError::InBatch { index: events.len(), source: Box::new(source) })?);
+            events.push(event.map_err(|source| DecodeError::InBatch {
+                index: events.len(),
+                source: Box::new(source),
+            })?);
             if scanner.eat(b']') {
                 break;
             }
             if !scanner.eat(b',') {
-                return Err(scanner.fault("a comma or the batch's closing bracket is missing").into());
+                return Err(scanner
+                    .fault("a comma or the batch's closing bracket is missing")
+                    .into());
             }
         }
     }
@@ -77,10 +89,16 @@ pub fn decode_batch(input: &Bytes, max_events: usize) -> Result<Vec<Event>, Deco
 }
 
 fn utf8(input: &Bytes) -> Result<&str, DecodeError> {
-    std::str::from_utf8(input).map_err(|error| DecodeError::Utf8 { at: error.valid_up_to() })
+    std::str::from_utf8(input).map_err(|error| DecodeError::Utf8 {
+        at: error.valid_up_to(),
+    })
 }
 
-fn object(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, input: &Bytes) -> Result<Event, DecodeError> {
+fn object(
+    scanner: &mut Scanner<'_>,
+    builder: &mut EventBuilder,
+    input: &Bytes,
+) -> Result<Event, DecodeError> {
     builder.clear();
     let event = members(scanner, builder, input);
     builder.clear();
@@ -94,9 +112,16 @@ struct Payload<'a> {
     base64: Option<Option<Quoted<'a>>>,
 }
 
-fn members(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, input: &Bytes) -> Result<Event, DecodeError> {
+fn members(
+    scanner: &mut Scanner<'_>,
+    builder: &mut EventBuilder,
+    input: &Bytes,
+) -> Result<Event, DecodeError> {
     if !scanner.eat(b'{') {
-        return Err(DecodeError::Shape { at: scanner.at(), expected: "a JSON object" });
+        return Err(DecodeError::Shape {
+            at: scanner.at(),
+            expected: "a JSON object",
+        });
     }
     let mut payload = Payload::default();
     let mut nulls = Vec::new();
@@ -106,7 +131,11 @@ fn members(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, input: &Bytes)
         let name = scanner.name()?.text()?;
         let repeated = match &*name {
             "data" => {
-                let string = if scanner.peek() == b'"' { Some(scanner.clone().string()?) } else { None };
+                let string = if scanner.peek() == b'"' {
+                    Some(scanner.clone().string()?)
+                } else {
+                    None
+                };
                 payload.data.replace((scanner.value()?, string)).is_some()
             }
             "data_base64" => {
@@ -138,7 +167,9 @@ fn members(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, input: &Bytes)
         }
         more = scanner.eat(b',');
         if !more && !scanner.eat(b'}') {
-            return Err(scanner.fault("a comma or the event's closing brace is missing").into());
+            return Err(scanner
+                .fault("a comma or the event's closing brace is missing")
+                .into());
         }
     }
     if !versioned {
@@ -149,7 +180,8 @@ fn members(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, input: &Bytes)
     Ok(builder.build()?)
 }
 
-/// Reads an attribute's value into the builder; false where it is `null`, which is as good as absent (section 2.2).
+/// Reads an attribute's value into the builder; false where it is `null`, which is as good as absent (section
+/// 2.2).
 fn attribute(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, name: &str) -> Result<bool, DecodeError> {
     let first = scanner.peek();
     if Core::by_name(name).is_some() && !matches!(first, b'"' | b'n') {
@@ -180,7 +212,10 @@ fn attribute(scanner: &mut Scanner<'_>, builder: &mut EventBuilder, name: &str) 
 /// A name that was `null` once must not occur again.
 fn no_second(nulls: &mut [Cow<'_, str>], builder: &EventBuilder) -> Result<(), DecodeError> {
     nulls.sort_unstable();
-    let twice = nulls.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| &pair[0]);
+    let twice = nulls
+        .windows(2)
+        .find(|pair| pair[0] == pair[1])
+        .map(|pair| &pair[0]);
     match twice.or_else(|| nulls.iter().find(|name| builder.has(name))) {
         Some(name) => Err(member(name, Member::Duplicate)),
         None => Ok(()),
@@ -189,17 +224,27 @@ fn no_second(nulls: &mut [Cow<'_, str>], builder: &EventBuilder) -> Result<(), D
 
 fn set_data(builder: &mut EventBuilder, payload: Payload<'_>, input: &Bytes) -> Result<(), DecodeError> {
     let (range, string) = match payload {
-        Payload { data: Some(_), base64: Some(Some(_)) } => return Err(member("data", Member::BothData)),
+        Payload {
+            data: Some(_),
+            base64: Some(Some(_)),
+        } => return Err(member("data", Member::BothData)),
         Payload { data: Some(data), .. } => data,
-        Payload { data: None, base64: Some(Some(text)) } => {
-            let bytes = BASE64.decode(&*text.text()?).map_err(|_| member("data_base64", Member::NotBase64))?;
+        Payload {
+            data: None,
+            base64: Some(Some(text)),
+        } => {
+            let bytes = BASE64
+                .decode(&*text.text()?)
+                .map_err(|_| member("data_base64", Member::NotBase64))?;
             builder.data(bytes.into());
             return Ok(());
         }
         Payload { data: None, .. } => return Ok(()),
     };
     let Some(declared) = builder.get("datacontenttype") else {
-        builder.datacontenttype("application/json").scanned_json(cut(input, range));
+        builder
+            .datacontenttype("application/json")
+            .scanned_json(cut(input, range));
         return Ok(());
     };
     let Some(media) = Media::parse(declared.text) else {
@@ -213,10 +258,17 @@ fn set_data(builder: &mut EventBuilder, payload: Payload<'_>, input: &Bytes) -> 
     let Some(string) = string else {
         // `null` is a value in JSON only; beside any other content type it is no data.
         let absent = &input[range] == b"null";
-        return if absent { Ok(()) } else { Err(member("data", Member::DataNotString)) };
+        return if absent {
+            Ok(())
+        } else {
+            Err(member("data", Member::DataNotString))
+        };
     };
     let text = string.text()?;
-    if media.foreign_charset().is_some_and(|charset| !says_the_same(charset, &text)) {
+    if media
+        .foreign_charset()
+        .is_some_and(|charset| !says_the_same(charset, &text))
+    {
         return Err(member("data", Member::ForeignCharset));
     }
     let data = match text {
@@ -237,9 +289,16 @@ fn says_the_same(charset: &str, text: &str) -> bool {
 /// The data as a slice of the input, or as a copy where the slice would keep much more alive than itself.
 fn cut(input: &Bytes, range: Range<usize>) -> Bytes {
     let pinned = input.len() - range.len();
-    if pinned > range.len().saturating_add(PINNED_MAX) { Bytes::copy_from_slice(&input[range]) } else { input.slice(range) }
+    if pinned > range.len().saturating_add(PINNED_MAX) {
+        Bytes::copy_from_slice(&input[range])
+    } else {
+        input.slice(range)
+    }
 }
 
 fn member(name: &str, rule: Member) -> DecodeError {
-    DecodeError::Member { name: excerpt(name), rule }
+    DecodeError::Member {
+        name: excerpt(name),
+        rule,
+    }
 }

@@ -7,8 +7,8 @@
 //! | declares text, in UTF-8 | UTF-8 | `data`, a string |
 //! | any other, or none | any | `data_base64` |
 //!
-//! Without a content type a reader must assume JSON and set it, which would add an attribute; so that data goes as base64.
-//! JSON with space around it goes as base64, too: readers drop the space.
+//! Without a content type a reader must assume JSON and set it, which would add an attribute; so that data
+//! goes as base64. JSON with space around it goes as base64, too: readers drop the space.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -75,7 +75,9 @@ fn member(event: &Event, data: &[u8], out: &mut Vec<u8>) {
 fn base64(data: &[u8], out: &mut Vec<u8>) {
     let mut room = [0; 1024];
     for piece in data.chunks(768) {
-        let length = STANDARD.encode_slice(piece, &mut room).expect("768 bytes make 1024 of base64");
+        let length = STANDARD
+            .encode_slice(piece, &mut room)
+            .expect("768 bytes make 1024 of base64");
         out.extend_from_slice(&room[..length]);
     }
 }
@@ -86,7 +88,9 @@ fn string(text: &str, out: &mut Vec<u8>) {
     loop {
         let (plain, special) = rest.split_at(plain_length(rest));
         out.extend_from_slice(plain);
-        let Some((first, after)) = special.split_first() else { break };
+        let Some((first, after)) = special.split_first() else {
+            break;
+        };
         match first {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),

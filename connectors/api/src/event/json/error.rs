@@ -105,6 +105,9 @@ impl fmt::Display for Member {
 
 impl From<Fault> for DecodeError {
     fn from(fault: Fault) -> DecodeError {
-        DecodeError::Syntax { at: fault.at, what: fault.what }
+        DecodeError::Syntax {
+            at: fault.at,
+            what: fault.what,
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! A scanner for JSON text (RFC 8259): finds where values begin and end, checks the grammar, builds nothing.
 //!
 //! Invariants: no recursion; nesting is a stack of bits of fixed size; each byte is looked at once.
-//! NOTE: a lone surrogate escape is grammatical JSON, so it passes inside data; it is refused where text is needed.
+//! NOTE: a lone surrogate escape is grammatical JSON, so it passes inside data; it is refused where text is
+//! needed.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -26,12 +27,22 @@ pub(super) struct Quoted<'a> {
 
 impl<'a> Quoted<'a> {
     /// The string's value.
+    #[inline]
     pub(super) fn text(self) -> Result<Cow<'a, str>, Fault> {
-        if !self.escaped {
-            return Ok(Cow::Borrowed(self.raw));
+        if self.escaped {
+            self.unescaped()
+        } else {
+            Ok(Cow::Borrowed(self.raw))
         }
+    }
+
+    #[cold]
+    fn unescaped(self) -> Result<Cow<'a, str>, Fault> {
         let mut out = String::with_capacity(self.raw.len());
-        unescape(self.raw, &mut out).ok_or(Fault { at: self.at, what: "a string has an unpaired surrogate" })?;
+        unescape(self.raw, &mut out).ok_or(Fault {
+            at: self.at,
+            what: "a string has an unpaired surrogate",
+        })?;
         Ok(Cow::Owned(out))
     }
 }
@@ -57,6 +68,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips white space and looks at the next byte; 0 at the end, which no grammar rule begins with.
+    #[inline]
     pub(super) fn peek(&mut self) -> u8 {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
@@ -77,7 +89,11 @@ impl<'a> Scanner<'a> {
 
     pub(super) fn end(&mut self) -> Result<(), Fault> {
         self.peek();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.fault("there is more after the JSON value")) }
+        if self.at == self.text.len() {
+            Ok(())
+        } else {
+            Err(self.fault("there is more after the JSON value"))
+        }
     }
 
     /// A member's name and the colon behind it.
@@ -86,7 +102,11 @@ impl<'a> Scanner<'a> {
             return Err(self.fault("a member's name in double quotes is missing"));
         }
         let name = self.string()?;
-        if self.eat(b':') { Ok(name) } else { Err(self.fault("a colon is missing after a member's name")) }
+        if self.eat(b':') {
+            Ok(name)
+        } else {
+            Err(self.fault("a colon is missing after a member's name"))
+        }
     }
 
     /// A string; the opening quote is next.
@@ -103,15 +123,34 @@ impl<'a> Scanner<'a> {
                     at += match bytes.get(at + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
                         Some(b'u') if hex4(&bytes[at + 2..]).is_some() => 6,
-                        _ => return Err(Fault { at, what: "a string has an unknown escape" }),
+                        _ => {
+                            return Err(Fault {
+                                at,
+                                what: "a string has an unknown escape",
+                            });
+                        }
                     };
                 }
-                Some(_) => return Err(Fault { at, what: "a string has a control character, which must be escaped" }),
-                None => return Err(Fault { at, what: "a string has no end" }),
+                Some(_) => {
+                    return Err(Fault {
+                        at,
+                        what: "a string has a control character, which must be escaped",
+                    });
+                }
+                None => {
+                    return Err(Fault {
+                        at,
+                        what: "a string has no end",
+                    });
+                }
             }
         }
         self.at = at + 1;
-        Ok(Quoted { raw: &self.text[start..at], escaped, at: start })
+        Ok(Quoted {
+            raw: &self.text[start..at],
+            escaped,
+            at: start,
+        })
     }
 
     /// A number's text.
@@ -130,7 +169,14 @@ impl<'a> Scanner<'a> {
             self.at += usize::from(self.next_is(|byte| matches!(byte, b'+' | b'-')));
             holds &= self.digits() > 0;
         }
-        if holds { Ok(&self.text[start..self.at]) } else { Err(Fault { at: start, what: "a number is malformed" }) }
+        if holds {
+            Ok(&self.text[start..self.at])
+        } else {
+            Err(Fault {
+                at: start,
+                what: "a number is malformed",
+            })
+        }
     }
 
     /// `true`, `false` or `null`.
@@ -152,7 +198,8 @@ impl<'a> Scanner<'a> {
                 open @ (b'{' | b'[') => {
                     let object = open == b'{';
                     self.at += 1;
-                    nest.push(object).ok_or_else(|| self.fault("arrays and objects nest deeper than 128"))?;
+                    nest.push(object)
+                        .ok_or_else(|| self.fault("arrays and objects nest deeper than 128"))?;
                     if self.eat(if object { b'}' } else { b']' }) {
                         nest.pop();
                     } else {
@@ -170,7 +217,9 @@ impl<'a> Scanner<'a> {
                 _ => return Err(self.fault("a value is missing or is no JSON")),
             }
             loop {
-                let Some(object) = nest.top() else { return Ok(start..self.at) };
+                let Some(object) = nest.top() else {
+                    return Ok(start..self.at);
+                };
                 match (self.peek(), object) {
                     (b',', _) => {
                         self.at += 1;
@@ -229,7 +278,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn next_is(&self, matches: impl Fn(u8) -> bool) -> bool {
-        self.text.as_bytes().get(self.at).is_some_and(|byte| matches(*byte))
+        self.text
+            .as_bytes()
+            .get(self.at)
+            .is_some_and(|byte| matches(*byte))
     }
 
     fn digits(&mut self) -> usize {
@@ -270,7 +322,8 @@ impl Nest {
     }
 }
 
-/// How many bytes at the start are neither quote, backslash nor control character: eight at a time, then one by one.
+/// How many bytes at the start are neither quote, backslash nor control character: eight at a time, then one
+/// by one.
 pub(super) fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
@@ -280,7 +333,7 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
     for (at, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let hit = zero(word ^ ONES * u64::from(b'"')) | zero(word ^ ONES * u64::from(b'\\')) | control;
+        let hit = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
         if hit != 0 {
             return at * 8 + (hit.trailing_zeros() / 8) as usize;
         }
@@ -323,5 +376,8 @@ fn unescape(raw: &str, out: &mut String) -> Option<()> {
 }
 
 fn hex4(bytes: &[u8]) -> Option<u32> {
-    bytes.get(..4)?.iter().try_fold(0, |sum, byte| Some(sum << 4 | char::from(*byte).to_digit(16)?))
+    bytes
+        .get(..4)?
+        .iter()
+        .try_fold(0, |sum, byte| Some(sum << 4 | char::from(*byte).to_digit(16)?))
 }

@@ -1,4 +1,5 @@
-//! The attribute rules of CloudEvents 1.0.2, sections "Naming Conventions" and "Type System": the one validator (C34).
+//! The attribute rules of CloudEvents 1.0.2, sections "Naming Conventions" and "Type System": the one
+//! validator (C34).
 //!
 //! Each function is pure and takes one value; [`super::EventBuilder`] calls them once for each attribute.
 
@@ -21,7 +22,11 @@ pub(super) fn name(name: &str) -> Result<(), Rule> {
         Err(Rule::NameLength)
     } else if matches!(name, "data" | "specversion") {
         Err(Rule::Reserved)
-    } else if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+    } else if name.is_empty()
+        || !name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    {
         Err(Rule::Name)
     } else {
         Ok(())
@@ -55,9 +60,26 @@ pub(super) fn value(kind: AttrKind, value: &str, printable: bool) -> Result<(), 
     if holds { Ok(()) } else { Err(rule) }
 }
 
-/// Whether all of it is printable ASCII, which no rule for text forbids: one fast pass instead of one a value.
+/// Whether all of it is printable ASCII, which no rule for text forbids: one fast pass instead of one a
+/// value.
 pub(super) fn printable(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+/// A table of bytes: the ASCII letters and digits, and these.
+const fn allowed(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
 
 fn string(value: &str) -> Result<(), Rule> {
@@ -75,7 +97,11 @@ fn string(value: &str) -> Result<(), Rule> {
 
 fn integer(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
-    let canonical = value == "0" || digits.bytes().next().is_some_and(|first| matches!(first, b'1'..=b'9'));
+    let canonical = value == "0"
+        || digits
+            .bytes()
+            .next()
+            .is_some_and(|first| matches!(first, b'1'..=b'9'));
     canonical && value.parse::<i32>().is_ok()
 }
 
@@ -125,13 +151,29 @@ mod tests {
 
     #[test]
     fn strings_have_no_control_characters_and_no_noncharacters() {
-        for good in ["", " ", "caf\u{e9}", "\u{a0}", "\u{1f600}", "\u{10fffd}", "\u{fdcf}\u{fdf0}", "~!@"] {
+        for good in [
+            "",
+            " ",
+            "caf\u{e9}",
+            "\u{a0}",
+            "\u{1f600}",
+            "\u{10fffd}",
+            "\u{fdcf}\u{fdf0}",
+            "~!@",
+        ] {
             assert_eq!(string(good), Ok(()), "{good:?}");
         }
         for bad in ["\0", "a\nb", "\u{1f}", "\u{7f}", "\u{80}", "\u{9f}"] {
             assert_eq!(string(bad), Err(Rule::ControlCharacter), "{bad:?}");
         }
-        for bad in ["\u{fffe}", "\u{ffff}", "\u{fdd0}", "\u{fdef}", "\u{1fffe}", "\u{10ffff}"] {
+        for bad in [
+            "\u{fffe}",
+            "\u{ffff}",
+            "\u{fdd0}",
+            "\u{fdef}",
+            "\u{1fffe}",
+            "\u{10ffff}",
+        ] {
             assert_eq!(string(bad), Err(Rule::Noncharacter), "{bad:?}");
         }
     }
@@ -141,7 +183,21 @@ mod tests {
         for good in ["0", "7", "-7", "2147483647", "-2147483648"] {
             assert!(holds(AttrKind::Integer, good), "{good}");
         }
-        for bad in ["", "-", "-0", "+1", "01", "-01", "1.0", "1e3", "2147483648", "-2147483649", " 1", "--1", "\u{663}"] {
+        for bad in [
+            "",
+            "-",
+            "-0",
+            "+1",
+            "01",
+            "-01",
+            "1.0",
+            "1e3",
+            "2147483648",
+            "-2147483649",
+            " 1",
+            "--1",
+            "\u{663}",
+        ] {
             assert!(!holds(AttrKind::Integer, bad), "{bad}");
         }
     }
@@ -149,7 +205,11 @@ mod tests {
     #[test]
     fn booleans_are_case_sensitive() {
         assert!(holds(AttrKind::Boolean, "true") && holds(AttrKind::Boolean, "false"));
-        assert!(!holds(AttrKind::Boolean, "True") && !holds(AttrKind::Boolean, "1") && !holds(AttrKind::Boolean, ""));
+        assert!(
+            !holds(AttrKind::Boolean, "True")
+                && !holds(AttrKind::Boolean, "1")
+                && !holds(AttrKind::Boolean, "")
+        );
     }
 
     #[test]

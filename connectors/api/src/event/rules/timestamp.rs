@@ -6,8 +6,30 @@ pub(super) fn is_rfc3339(text: &str) -> bool {
 }
 
 fn check(text: &[u8]) -> Option<()> {
-    let (&[y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, separator, h1, h2, b':', m1, m2, b':', s1, s2], rest) =
-        text.split_first_chunk::<19>()?
+    let (
+        &[
+            y1,
+            y2,
+            y3,
+            y4,
+            b'-',
+            o1,
+            o2,
+            b'-',
+            d1,
+            d2,
+            separator,
+            h1,
+            h2,
+            b':',
+            m1,
+            m2,
+            b':',
+            s1,
+            s2,
+        ],
+        rest,
+    ) = text.split_first_chunk::<19>()?
     else {
         return None;
     };
@@ -129,7 +151,12 @@ mod tests {
         ] {
             assert!(is_rfc3339(good), "{good}");
         }
-        for bad in ["1990-12-30T23:59:60Z", "1990-12-31T23:58:60Z", "1990-12-31T23:59:60+01:00", "2017-01-02T00:59:60+01:00"] {
+        for bad in [
+            "1990-12-30T23:59:60Z",
+            "1990-12-31T23:58:60Z",
+            "1990-12-31T23:59:60+01:00",
+            "2017-01-02T00:59:60+01:00",
+        ] {
             assert!(!is_rfc3339(bad), "{bad}");
         }
     }

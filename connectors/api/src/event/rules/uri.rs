@@ -1,7 +1,8 @@
 //! RFC 3986 as a check only: the text is kept as it came.
 //!
-//! NOTE: CloudEvents cites section 4.3 for URI, whose grammar has no fragment. Producers do point into a schema with a
-//! fragment, and every SDK takes it; to refuse it would lose real events for nothing, so a fragment is allowed.
+//! NOTE: CloudEvents cites section 4.3 for URI, whose grammar has no fragment. Producers do point into a
+//! schema with a fragment, and every SDK takes it; to refuse it would lose real events for nothing, so a
+//! fragment is allowed.
 
 /// A `URI` of section 3: a scheme, then anything that a reference may have.
 pub(super) fn is_uri(text: &str) -> bool {
@@ -14,7 +15,8 @@ pub(super) fn is_uri(text: &str) -> bool {
 /// A `URI-reference` of section 4.1: with a scheme, or relative. The empty text is one, too.
 pub(super) fn is_reference(text: &str) -> bool {
     match split_scheme(text) {
-        // Section 4.2: the first segment of a relative path has no colon, so that what precedes one is a scheme.
+        // Section 4.2: the first segment of a relative path has no colon, so that what precedes one is a
+        // scheme.
         Some((scheme, rest)) => is_scheme(scheme) && is_hierarchical(rest),
         None => is_hierarchical(text),
     }
@@ -47,7 +49,9 @@ fn is_hierarchical(text: &str) -> bool {
         None => text,
     };
     consists_of(path, |byte| is_pchar(byte) || byte == b'/')
-        && [query, fragment].into_iter().all(|part| consists_of(part, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?')))
+        && [query, fragment]
+            .into_iter()
+            .all(|part| consists_of(part, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?')))
 }
 
 /// `[userinfo "@"] host [":" port]`
@@ -64,7 +68,10 @@ fn is_authority(text: &str) -> bool {
             (consists_of(name, is_unreserved_or_sub), port)
         }
     };
-    let port_holds = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    let port_holds = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
     user_holds && host_holds && port_holds
 }
 
@@ -75,7 +82,10 @@ fn is_ip_literal(text: &str) -> bool {
     };
     future.split_once('.').is_some_and(|(version, address)| {
         let hex = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
-        hex && !address.is_empty() && address.bytes().all(|byte| byte != b'%' && is_unreserved_or_sub(byte) || byte == b':')
+        hex && !address.is_empty()
+            && address
+                .bytes()
+                .all(|byte| byte != b'%' && is_unreserved_or_sub(byte) || byte == b':')
     })
 }
 
@@ -94,7 +104,8 @@ fn consists_of(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
 }
 
 fn is_unreserved_or_sub(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    const ALLOWED: [bool; 256] = super::allowed(b"-._~!$&'()*+,;=");
+    ALLOWED[usize::from(byte)]
 }
 
 fn is_pchar(byte: u8) -> bool {

@@ -1,0 +1,259 @@
+//! One assigned partition: its lane, its books, and the records that wait for credit.
+//!
+//! Owns: the spill, bounded in bytes by the caller's limit, and the state of the flow from the broker.
+//! Invariants: records reach the lane in the order of their offsets; while a seek is outstanding nothing that is
+//! polled is kept, for it is not known to lie behind the seek.
+//! Does not know: the client; it says what should be paused, resumed or sought, and the consumer does it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use weft_api::ingress::{Credit, Incoming, LaneId};
+
+use super::context::Place;
+use super::offsets::Offsets;
+
+/// Whether records come in from the broker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flow {
+    /// They come.
+    Open,
+    /// The spill is full; librdkafka has been told to pause, and has thrown its prefetch away.
+    Paused,
+    /// The lane was rewound; the consumer must go back to this offset first, and then resume if it was paused. (A
+    /// resume without a pause would throw the prefetch away, and not fetch it again.)
+    Seeking { to: i64, paused: bool },
+}
+
+/// One assigned partition.
+pub(crate) struct Partition {
+    pub(crate) place: Place,
+    pub(crate) lane: LaneId,
+    pub(crate) flow: Flow,
+    offsets: Offsets,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: u64,
+    /// Shared with the rebalance callback, which commits it at a revoke.
+    watermark: Arc<AtomicI64>,
+    stored: i64,
+    settled_since_store: u64,
+}
+
+struct Waiting {
+    incoming: Incoming,
+    offset: i64,
+    next: i64,
+}
+
+impl Partition {
+    pub(crate) fn new(place: Place, lane: LaneId, watermark: Arc<AtomicI64>) -> Partition {
+        Partition {
+            place,
+            lane,
+            flow: Flow::Open,
+            offsets: Offsets::default(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            watermark,
+            stored: super::context::NOTHING,
+            settled_since_store: 0,
+        }
+    }
+
+    /// Bytes that wait for credit.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes
+    }
+
+    /// A record was polled. Ignored while a seek is outstanding.
+    pub(crate) fn polled(&mut self, incoming: Incoming, offset: i64) {
+        if matches!(self.flow, Flow::Seeking { .. }) {
+            return;
+        }
+        self.waiting_bytes += incoming.event.size();
+        self.waiting.push_back(Waiting {
+            incoming,
+            offset,
+            next: offset + 1,
+        });
+    }
+
+    /// A record was polled that no event is made of.
+    pub(crate) fn skipped(&mut self, offset: i64) {
+        if matches!(self.flow, Flow::Seeking { .. }) {
+            return;
+        }
+        match self.waiting.back_mut() {
+            Some(last) => last.next = offset + 1,
+            None => {
+                self.offsets.skipped(offset + 1);
+                self.publish();
+            }
+        }
+    }
+
+    /// Moves as many waiting records into `batch` as `credit` allows; a lane with nothing unsettled takes one of any
+    /// size. Returns the sequence that the lane must give the first of them.
+    pub(crate) fn take(&mut self, credit: Credit, batch: &mut Vec<Incoming>) -> Option<u64> {
+        let mut first = None;
+        let mut bytes = 0;
+        while (batch.len() as u64) < u64::from(credit.events) {
+            let Some(front) = self.waiting.front() else { break };
+            let size = front.incoming.event.size();
+            if bytes + size > credit.bytes && self.offsets.unsettled() > 0 {
+                break;
+            }
+            let Some(record) = self.waiting.pop_front() else {
+                break;
+            };
+            bytes += size;
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
+            let sequence = self.offsets.delivered(record.offset, record.next);
+            first.get_or_insert(sequence);
+            batch.push(record.incoming);
+        }
+        first
+    }
+
+    /// Everything up to sequence `last` is settled.
+    pub(crate) fn settled(&mut self, last: u64) {
+        self.settled_since_store += self.offsets.settled(last);
+        self.publish();
+    }
+
+    /// The lane starts again at sequence `from` as `lane`.
+    pub(crate) fn rewound(&mut self, lane: LaneId, from: u64) {
+        self.lane = lane;
+        if let Some(offset) = self.offsets.rewind(from) {
+            self.forget_waiting();
+            let paused = matches!(self.flow, Flow::Paused | Flow::Seeking { paused: true, .. });
+            self.flow = Flow::Seeking { to: offset, paused };
+        }
+        self.publish();
+    }
+
+    /// Drops what waits: it will be polled again, by us or by the next owner.
+    pub(crate) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+    }
+
+    /// How many records were settled since the last [`Partition::take_store`].
+    pub(crate) fn settled_since_store(&self) -> u64 {
+        self.settled_since_store
+    }
+
+    /// The offset to store, if it is another one than the last time.
+    pub(crate) fn take_store(&mut self) -> Option<i64> {
+        self.settled_since_store = 0;
+        let watermark = self.watermark.load(Ordering::Relaxed);
+        (watermark != self.stored).then(|| {
+            self.stored = watermark;
+            watermark
+        })
+    }
+
+    /// The last [`Partition::take_store`] came to nothing.
+    pub(crate) fn not_stored(&mut self) {
+        self.stored = super::context::NOTHING;
+    }
+
+    fn publish(&mut self) {
+        if let Some(watermark) = self.offsets.watermark() {
+            self.watermark.store(watermark, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use weft_api::event::EventBuilder;
+
+    use super::*;
+
+    const LANE: LaneId = LaneId { index: 0, epoch: 0 };
+
+    fn partition() -> Partition {
+        Partition::new((Arc::from("t"), 0), LANE, Arc::new(AtomicI64::new(-1)))
+    }
+
+    fn event(data: usize) -> Incoming {
+        let mut builder = EventBuilder::new();
+        builder
+            .id("1")
+            .source("/s")
+            .ty("t")
+            .data(bytes::Bytes::from(vec![b'x'; data]));
+        builder.build().unwrap().into()
+    }
+
+    fn credit(events: u32, bytes: u64) -> Credit {
+        Credit { events, bytes }
+    }
+
+    #[test]
+    fn exactly_as_many_records_go_as_there_is_credit_for() {
+        let mut p = partition();
+        for offset in 0..10 {
+            p.polled(event(100), offset);
+        }
+        let size = event(100).event.size();
+        let mut batch = Vec::new();
+        assert_eq!(p.take(credit(3, u64::MAX), &mut batch), Some(0));
+        assert_eq!(batch.len(), 3);
+        batch.clear();
+        assert_eq!(p.take(credit(100, 2 * size), &mut batch), Some(3));
+        assert_eq!(batch.len(), 2);
+        assert_eq!(p.waiting_bytes(), 5 * size);
+    }
+
+    #[test]
+    fn an_idle_lane_takes_one_record_of_any_size() {
+        let mut p = partition();
+        p.polled(event(1000), 0);
+        p.polled(event(1000), 1);
+        let mut batch = Vec::new();
+        assert_eq!(p.take(credit(5, 1), &mut batch), Some(0));
+        assert_eq!(batch.len(), 1);
+        assert_eq!(p.take(credit(5, 1), &mut batch), None);
+    }
+
+    #[test]
+    fn nothing_that_is_polled_before_a_seek_is_done_is_kept() {
+        let mut p = partition();
+        let mut batch = Vec::new();
+        for offset in 0..4 {
+            p.polled(event(1), offset);
+        }
+        p.take(credit(3, u64::MAX), &mut batch);
+        p.settled(0);
+        let later = LaneId { index: 0, epoch: 1 };
+        p.rewound(later, 1);
+        assert_eq!(p.flow, Flow::Seeking { to: 1, paused: false });
+        p.polled(event(1), 4);
+        p.skipped(5);
+        assert_eq!(p.waiting_bytes(), 0);
+        assert_eq!(p.take_store(), Some(1));
+        p.flow = Flow::Open;
+        p.polled(event(1), 1);
+        batch.clear();
+        assert_eq!(p.take(credit(3, u64::MAX), &mut batch), Some(1));
+    }
+
+    #[test]
+    fn a_dropped_record_moves_the_watermark_only_behind_what_waits() {
+        let mut p = partition();
+        let mut batch = Vec::new();
+        p.skipped(0);
+        assert_eq!(p.take_store(), Some(1));
+        p.polled(event(1), 1);
+        p.skipped(2);
+        assert_eq!(p.take_store(), None);
+        p.take(credit(1, u64::MAX), &mut batch);
+        p.settled(0);
+        assert_eq!(p.take_store(), Some(3));
+        assert_eq!(p.take_store(), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! The HTTP endpoints for people, probes and Prometheus: read only, one file an endpoint.
+//!
+//! Two surfaces. [`Surface::Observe`] (`/metrics`, `/healthz`, `/readyz`) may be seen by the whole cluster;
+//! [`Surface::Admin`] (`/status`, `/routes`, `/config`) tells names and addresses and stays on loopback by default.
+//!
+//! Invariants
+//! - Nothing that comes in over these ports changes anything. There is no method but GET and HEAD.
+//! - Connections, head sizes and times are bounded ([`server`]); no endpoint costs more than a look at counters, and
+//!   the probing of destinations is done at most once in five seconds, whoever asks.
+//!
+//! Does not know the topology: whoever runs one gives a [`Source`].
+
+mod answer;
+mod config;
+mod health;
+mod metrics;
+mod ready;
+mod routes;
+pub mod server;
+pub mod snapshot;
+mod status;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use answer::Answer;
+pub use ready::{Probe, Readiness};
+pub use server::{Surface, serve};
+use snapshot::{RouteStatus, Snapshot};
+
+/// Where the endpoints get what they show; the router's side. No method may wait or take long.
+pub trait Source: Send + Sync + 'static {
+    /// `/metrics`: the exposition text.
+    fn metrics(&self) -> String;
+    /// `/readyz`: recovered and listening, or what is missing.
+    fn readiness(&self) -> Readiness;
+    /// `/readyz?destinations=all`: asks each destination's egress whether its remote would take events.
+    fn probe_destinations(&self) -> Pin<Box<dyn Future<Output = Vec<Probe>> + Send>>;
+    /// `/status`: every ingress and destination as it stands.
+    fn snapshot(&self) -> Snapshot;
+    /// `/routes`: the table in the order of the file.
+    fn routes(&self) -> Vec<RouteStatus>;
+    /// `/config`: the effective configuration as YAML, secrets masked.
+    fn config(&self) -> String;
+}
+
+/// The endpoints over one source.
+pub struct Admin {
+    source: Arc<dyn Source>,
+    probes: ready::ProbeCache,
+}
+
+impl Admin {
+    /// Endpoints that show what `source` says.
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>) -> Arc<Admin> {
+        Arc::new(Admin {
+            source,
+            probes: ready::ProbeCache::default(),
+        })
+    }
+
+    /// THE list of endpoints.
+    async fn answer(&self, surface: Surface, path: &str, query: &str) -> Answer {
+        match (surface, path) {
+            (Surface::Observe, "/metrics") => metrics::answer(&*self.source),
+            (Surface::Observe, "/healthz") => health::answer(),
+            (Surface::Observe, "/readyz") => ready::answer(&*self.source, &self.probes, query).await,
+            (Surface::Admin, "/status") => status::answer(&*self.source),
+            (Surface::Admin, "/routes") => routes::answer(&*self.source),
+            (Surface::Admin, "/config") => config::answer(&*self.source),
+            _ => Answer::not_found(surface.paths()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

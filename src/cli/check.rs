@@ -1,0 +1,90 @@
+//! `weft check`: whether files can be run, and on demand what is in effect and whether the remotes are there.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::connect::{Ask, End, ask};
+use super::load::{load, plural, warn};
+use super::text::plain;
+use super::{CliError, block_on};
+use crate::config::{Destination, Model};
+
+/// The command's arguments.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Files, or directories with *.yaml.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Ask every remote whether it can be reached, too.
+    #[arg(long)]
+    connect: bool,
+    /// Print the configuration as it is in effect, secrets masked.
+    #[arg(long)]
+    print: bool,
+}
+
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let model = load(&args.files)?;
+    warn(&model.warnings);
+    if args.print {
+        out.write_all(crate::config::print(&model).as_bytes())?;
+    } else {
+        let counts = [
+            plural(model.ingress.len(), "ingress"),
+            plural(model.destinations.len(), "destination"),
+            plural(model.routes.len(), "route"),
+        ];
+        writeln!(out, "ok: {}", counts.join(", "))?;
+    }
+    if args.connect {
+        connect(&model, out)
+    } else {
+        Ok(())
+    }
+}
+
+/// Asks all remotes and prints a line for each.
+fn connect(model: &Model, out: &mut dyn Write) -> Result<(), CliError> {
+    let asks = asks(model);
+    let answers = block_on(async { Ok(ask(asks).await) })?;
+    let mut failed = 0;
+    for answer in &answers {
+        let said = answer.error.as_deref().unwrap_or("ok");
+        writeln!(
+            out,
+            "{}  {}  {}",
+            answer.name,
+            plain(&answer.address),
+            plain(said)
+        )?;
+        failed += usize::from(answer.error.is_some());
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(CliError::Unavailable(format!(
+            "{failed} of {} cannot be reached",
+            answers.len()
+        ))),
+    }
+}
+
+/// Builds everything that has a remote; nothing runs.
+fn asks(model: &Model) -> Vec<Ask> {
+    let ingresses = model.ingress.iter().map(|ingress| Ask {
+        name: format!("ingress {}", ingress.name),
+        address: ingress.builder.address(),
+        end: ingress.builder.build().map(End::Ingress),
+    });
+    let destinations = model
+        .destinations
+        .iter()
+        .filter_map(|destination| match destination {
+            Destination::Endpoint(endpoint) => Some(Ask {
+                name: format!("destination {}", endpoint.name),
+                address: endpoint.builder.address(),
+                end: endpoint.builder.build().map(End::Egress),
+            }),
+            Destination::Group(_) => None,
+        });
+    ingresses.chain(destinations).collect()
+}
