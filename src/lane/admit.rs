@@ -64,6 +64,7 @@ pub struct Gate {
 pub type CurrentGate = Arc<ArcSwap<Gate>>;
 
 /// What an admitted event owes.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation an event")]
 pub enum Owed {
     /// Nothing: it is settled like this.
     Nothing {
