@@ -242,13 +242,22 @@ impl Destination {
         self.note_fullness(&mut state);
         let full = self.is_full();
         if full && let Some(port) = port {
-            if !state.blocked.iter().any(|known| Arc::ptr_eq(known, port)) {
-                state.blocked.push(Arc::clone(port));
-            }
+            state.block(port);
         }
         let waker = state.consumer.take();
         drop(state);
         wake(waker);
+        full
+    }
+
+    /// Asks for a nudge of `port` once there is room again; `false` when there is. Each nudge has to be asked for anew:
+    /// others may have filled the queue before the nudged one looked.
+    pub fn wait_for_room(&self, port: &Arc<Port>) -> bool {
+        let mut state = self.lock();
+        let full = self.is_full();
+        if full {
+            state.block(port);
+        }
         full
     }
 
@@ -409,6 +418,12 @@ impl Destination {
 }
 
 impl State {
+    fn block(&mut self, port: &Arc<Port>) {
+        if !self.blocked.iter().any(|known| Arc::ptr_eq(known, port)) {
+            self.blocked.push(Arc::clone(port));
+        }
+    }
+
     pub(super) fn last_error(&self) -> Arc<str> {
         self.last_error.clone().unwrap_or_else(|| Arc::from("unavailable"))
     }

@@ -411,7 +411,7 @@ impl LanesBackend for StreamLanes {
             let now = Instant::now();
             self.try_parked(now);
             for lane in self.lanes.iter_mut().flatten() {
-                lane.full.retain(|destination| destination.is_full());
+                lane.full.retain(|destination| destination.wait_for_room(&self.port));
             }
             self.look_at_lanes(now);
             self.publish();
