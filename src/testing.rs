@@ -13,7 +13,7 @@ use bytes::Bytes;
 use weft_api::connector::EgressBuilder;
 use weft_api::egress::{Batch, BatchQueue, Egress, EgressProfile};
 use weft_api::event::{Event, EventBuilder};
-use weft_api::ingress::{Lanes, RequestLane, RequestLanes, LaneSpec, Settle, Window};
+use weft_api::ingress::{LaneSpec, Lanes, RequestLane, RequestLanes, Settle, Window};
 use weft_api::outcome::{Reason, SendError};
 
 use crate::delivery::batch::Outlet;
@@ -35,7 +35,12 @@ use crate::topology::spec::{
 
 /// An event with this id.
 pub(crate) fn event(id: &str) -> Event {
-    EventBuilder::new().id(id).source("/test").ty("test").build().unwrap()
+    EventBuilder::new()
+        .id(id)
+        .source("/test")
+        .ty("test")
+        .build()
+        .unwrap()
 }
 
 /// One with a key.
@@ -53,7 +58,10 @@ pub(crate) fn all(names: &[&str]) -> PlanSpec {
 }
 
 pub(crate) fn first(members: Vec<PlanSpec>) -> PlanSpec {
-    PlanSpec::First { members, on: crate::routing::plan::FallbackOn::default() }
+    PlanSpec::First {
+        members,
+        on: crate::routing::plan::FallbackOn::default(),
+    }
 }
 
 pub(crate) fn any(names: &[&str]) -> PlanSpec {
@@ -137,14 +145,23 @@ impl Draft {
             destinations: endpoints.iter().map(endpoint).collect(),
             routes: Vec::new(),
         };
-        Draft { spec, budget: u64::MAX / 2 }
+        Draft {
+            spec,
+            budget: u64::MAX / 2,
+        }
     }
 
     pub(crate) fn settings(mut self, name: &str, change: impl FnOnce(&mut Settings)) -> Draft {
-        let found = self.spec.destinations.iter_mut().find_map(|destination| match destination {
-            DestinationSpec::Endpoint(endpoint) if &*endpoint.name == name => Some(&mut endpoint.settings),
-            _ => None,
-        });
+        let found = self
+            .spec
+            .destinations
+            .iter_mut()
+            .find_map(|destination| match destination {
+                DestinationSpec::Endpoint(endpoint) if &*endpoint.name == name => {
+                    Some(&mut endpoint.settings)
+                }
+                _ => None,
+            });
         change(found.unwrap());
         self
     }
@@ -185,11 +202,15 @@ impl Draft {
     pub(crate) fn build(self) -> World {
         let metrics = Metrics::new();
         let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
-        let Built { wiring, mut policies } = build(&self.spec, &numbers, HashMap::new(), &metrics, 1).unwrap();
+        let Built { wiring, mut policies } =
+            build(&self.spec, &numbers, HashMap::new(), &metrics, 1).unwrap();
         let ingress = &self.spec.ingresses[0];
         let port = Port::new("in".into(), metrics.ingress("in"), ingress.drop_rejected);
         let wiring = Arc::new(wiring);
-        let gate = Gate { wiring: Arc::clone(&wiring), policy: policies.remove(0) };
+        let gate = Gate {
+            wiring: Arc::clone(&wiring),
+            policy: policies.remove(0),
+        };
         World {
             wiring,
             port: Arc::new(port),
@@ -211,20 +232,30 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn destination(&self, name: &str) -> &Arc<Destination> {
-        self.wiring.destinations.iter().find(|destination| &*destination.name == name).unwrap()
+        self.wiring
+            .destinations
+            .iter()
+            .find(|destination| &*destination.name == name)
+            .unwrap()
     }
 
     /// A remote that takes batches of up to 100 events, 1,000 in flight.
     pub(crate) fn remote(&self, name: &str) -> Remote {
-        let profile =
-            EgressProfile { batch_events: 100, batch_bytes: u64::MAX, in_flight: 1000, keeps_order_or_fails: false };
+        let profile = EgressProfile {
+            batch_events: 100,
+            batch_bytes: u64::MAX,
+            in_flight: 1000,
+            keeps_order_or_fails: false,
+        };
         self.remote_with(name, profile)
     }
 
     pub(crate) fn remote_with(&self, name: &str, profile: EgressProfile) -> Remote {
         let destination = Arc::clone(self.destination(name));
         let client = destination.install(profile, None);
-        Remote { outlet: Outlet::new(destination, client) }
+        Remote {
+            outlet: Outlet::new(destination, client),
+        }
     }
 
     pub(crate) fn lanes(&self) -> Lanes {
@@ -247,7 +278,14 @@ impl World {
     /// is charged anywhere.
     pub(crate) fn assert_at_rest(&self) {
         let m = &self.port.metrics;
-        let ends = [&m.delivered, &m.dead_lettered, &m.dropped, &m.expired, &m.returned].map(|counter| counter.get());
+        let ends = [
+            &m.delivered,
+            &m.dead_lettered,
+            &m.dropped,
+            &m.expired,
+            &m.returned,
+        ]
+        .map(|counter| counter.get());
         assert_eq!(m.obligations.get(), ends.iter().sum::<u64>(), "ends: {ends:?}");
         assert_eq!((m.pending.get(), self.budget.used(), self.unsettled()), (0, 0, 0));
         assert_eq!(m.held_lanes.get(), 0);
@@ -257,14 +295,28 @@ impl World {
     pub(crate) fn assert_nothing_pending(&self) {
         for destination in &self.wiring.destinations {
             let standing = destination.standing();
-            assert_eq!((standing.pending_events, standing.pending_bytes, standing.in_flight), (0, 0, 0));
+            assert_eq!(
+                (
+                    standing.pending_events,
+                    standing.pending_bytes,
+                    standing.in_flight
+                ),
+                (0, 0, 0)
+            );
         }
     }
 }
 
 /// A lane's specification with a window of `events` and as many bytes as anybody could want.
 pub(crate) fn spec(settle: Settle, events: u32) -> LaneSpec {
-    LaneSpec { name: "lane".into(), window: Window { events, bytes: 1 << 40 }, settle }
+    LaneSpec {
+        name: "lane".into(),
+        window: Window {
+            events,
+            bytes: 1 << 40,
+        },
+        settle,
+    }
 }
 
 /// The egress of a destination, in the test's hands.
@@ -283,7 +335,10 @@ impl Remote {
     }
 
     pub(crate) fn is_closed(&mut self) -> bool {
-        matches!(self.outlet.poll_next(&mut Context::from_waker(Waker::noop())), Poll::Ready(None))
+        matches!(
+            self.outlet.poll_next(&mut Context::from_waker(Waker::noop())),
+            Poll::Ready(None)
+        )
     }
 
     /// Takes whatever there is until there is nothing more, and confirms it; returns the ids.

@@ -11,7 +11,11 @@ use weft_rig::{Broker, Receiver, Weft, eventually, free_port, http};
 const LINES_MAX: usize = 30;
 
 fn lines_about(weft: &Weft, text: &str) -> Vec<String> {
-    weft.log().all().into_iter().filter(|line| line.contains(text)).collect()
+    weft.log()
+        .all()
+        .into_iter()
+        .filter(|line| line.contains(text))
+        .collect()
 }
 
 #[test]
@@ -39,11 +43,17 @@ routes:
     assert_eq!(http::get(weft.observe_port(), "/readyz").unwrap().status, 200);
     for name in ["log", "topic"] {
         let says = |line: &str| line.contains(&brokers) && line.contains("waiting") && line.contains(name);
-        weft.log().wait_for(&format!("what {name} waits for"), LIMIT, says);
+        weft.log()
+            .wait_for(&format!("what {name} waits for"), LIMIT, says);
     }
     // Not taken, or not known to be: never 2xx.
     let answer = http::post_event(port, "/", &support::event("early")).unwrap();
-    assert!([503, 504].contains(&answer.status), "{} {}", answer.status, answer.text());
+    assert!(
+        [503, 504].contains(&answer.status),
+        "{} {}",
+        answer.status,
+        answer.text()
+    );
     if answer.status == 503 {
         assert!(answer.header("retry-after").is_some());
     }
@@ -51,12 +61,24 @@ routes:
     // Seconds pass here.
     broker.start();
     let before = weft.log().all();
-    assert!(before.len() <= LINES_MAX, "a flood of {} lines:\n{}", before.len(), weft.log().tail());
+    assert!(
+        before.len() <= LINES_MAX,
+        "a flood of {} lines:\n{}",
+        before.len(),
+        weft.log().tail()
+    );
     broker.create_topic("in", 1, &[]);
     broker.create_topic("out", 1, &[]);
-    eventually("an event to Kafka", LIMIT, || (post(port, "/", "late") == 204).then_some(()));
+    eventually("an event to Kafka", LIMIT, || {
+        (post(port, "/", "late") == 204).then_some(())
+    });
     let written = broker.drain("out");
-    assert!(written.iter().any(|record| record.text_header("ce_id") == Some("late")), "{written:?}");
+    assert!(
+        written
+            .iter()
+            .any(|record| record.text_header("ce_id") == Some("late")),
+        "{written:?}"
+    );
 
     broker.produce(&[record("in", "1")]);
     let got = receiver.wait_for(1, LIMIT);
@@ -89,16 +111,27 @@ routes:
 "#
     ))
     .start();
-    eventually("an event to Kafka", LIMIT, || (post(port, "/", "before") == 204).then_some(()));
+    eventually("an event to Kafka", LIMIT, || {
+        (post(port, "/", "before") == 204).then_some(())
+    });
     broker.kill9();
     // Held until the broker is back, or refused: both are honest, and 204 now would not be.
     let waits = std::thread::spawn(move || post(port, "/", "meanwhile"));
-    weft.log().wait_for("the outage", LIMIT, |line| line.contains("waiting") && line.contains("topic"));
+    weft.log().wait_for("the outage", LIMIT, |line| {
+        line.contains("waiting") && line.contains("topic")
+    });
     broker.start();
     let status = waits.join().unwrap();
-    eventually("an event to Kafka", LIMIT, || (post(port, "/", "after") == 204).then_some(()));
+    eventually("an event to Kafka", LIMIT, || {
+        (post(port, "/", "after") == 204).then_some(())
+    });
     let written = broker.drain("out");
-    let count = |id: &str| written.iter().filter(|record| record.text_header("ce_id") == Some(id)).count();
+    let count = |id: &str| {
+        written
+            .iter()
+            .filter(|record| record.text_header("ce_id") == Some(id))
+            .count()
+    };
     assert!(count("before") >= 1 && count("after") >= 1, "{written:?}");
     match status {
         204 => assert!(count("meanwhile") >= 1, "acknowledged and lost"),

@@ -71,7 +71,13 @@ routes:
     let mut unknown = record(&topic, "unknown");
     unknown.headers[3].1 = Some(b"org.other".to_vec());
     let malformed = record(&topic, "m").header("ce_time", "never");
-    let all = [record(&topic, "a"), unknown, malformed, record(&topic, "bad"), record(&topic, "b")];
+    let all = [
+        record(&topic, "a"),
+        unknown,
+        malformed,
+        record(&topic, "bad"),
+        record(&topic, "b"),
+    ];
     kafka.produce(&all);
     wait_committed(kafka, &topic, &topic, 5);
     wait_committed(kafka, &format!("{topic}-lax"), &topic, 5);
@@ -94,8 +100,18 @@ routes:
     for ingress in ["web", "log", "lax"] {
         assert_eq!(one("weft_ingress_malformed_total", ingress), 1.0, "{ingress}");
     }
-    assert_eq!(metrics.sum("weft_ingress_dropped_total", &[("ingress", "lax"), ("what", "malformed")]), 1.0);
-    assert_eq!(metrics.sum("weft_memory_used_bytes", &[]), 0.0, "at rest nothing is held");
+    assert_eq!(
+        metrics.sum(
+            "weft_ingress_dropped_total",
+            &[("ingress", "lax"), ("what", "malformed")]
+        ),
+        1.0
+    );
+    assert_eq!(
+        metrics.sum("weft_memory_used_bytes", &[]),
+        0.0,
+        "at rest nothing is held"
+    );
     assert_eq!(kafka.drain(&dead).len(), 2);
 
     pending_is_on_the_books(&weft, &receiver, web);
@@ -108,9 +124,17 @@ fn each_ingress_balances(metrics: &Metrics, names: &[&str]) {
     for name in names {
         let of = |family: &str| metrics.sum(family, &[("ingress", name)]);
         let ended = of("weft_obligations_settled_total");
-        assert_eq!(of("weft_obligations_total"), ended + of("weft_obligations_pending"), "{name}");
+        assert_eq!(
+            of("weft_obligations_total"),
+            ended + of("weft_obligations_pending"),
+            "{name}"
+        );
         let admitted = of("weft_ingress_events_total");
-        assert_eq!(admitted, of("weft_ingress_settled_total") + of("weft_ingress_unsettled_events"), "{name}");
+        assert_eq!(
+            admitted,
+            of("weft_ingress_settled_total") + of("weft_ingress_unsettled_events"),
+            "{name}"
+        );
     }
 }
 
@@ -140,9 +164,16 @@ fn status_has_a_line_for_each(admin: u16) {
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     for name in ["web", "strict", "log", "lax", "one", "two", "dead"] {
-        let lines = text.lines().filter(|line| line.split_whitespace().next() == Some(name)).count();
+        let lines = text
+            .lines()
+            .filter(|line| line.split_whitespace().next() == Some(name))
+            .count();
         assert_eq!(lines, 1, "{name} in\n{text}");
     }
 }

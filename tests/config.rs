@@ -313,6 +313,58 @@ fn nesting_and_aliases_are_bounded() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_a_finding_of_its_own() {
+    let paths = [folder().join("nowhere.yaml"), folder().join("../../docs")];
+    let findings = config::load(&paths, fake::ALL, &Fixed).err().unwrap();
+    assert_eq!(findings.len(), 2, "{}", told(&findings));
+    assert!(
+        findings[0].what.ends_with("there is no such file"),
+        "{}",
+        findings[0]
+    );
+    assert!(
+        findings[1].what.ends_with("the directory has no *.yaml file"),
+        "{}",
+        findings[1]
+    );
+    assert!(findings.iter().all(|finding| !finding.remedy.is_empty()));
+}
+
+#[test]
+fn long_keys_on_many_levels_are_bounded() {
+    let long = format!("? {}\n: 1\n", "k".repeat(500_000));
+    assert!(told(&load(&long).err().unwrap()).contains("a key has at most 1024 bytes"));
+    let (open, close) = (format!("{{{}: ", "k".repeat(1000)).repeat(60), "}".repeat(60));
+    let text = format!("x-a: {open}[{}]{close}", "1, ".repeat(2000));
+    assert!(told(&load(&text).err().unwrap()).contains("keys are too long"));
+}
+
+#[test]
+fn a_file_with_thousands_of_routes_loads_in_one_pass() {
+    let mut text =
+        "defaults: { route: { dead_letter: d0 } }\ningress: { a: { http: { listen: '127.0.0.1:1' } } }\n"
+            .to_owned();
+    text.push_str("destinations:\n");
+    (0..3000).for_each(|n| text.push_str(&format!("  d{n}: {{ log: }}\n")));
+    text.push_str("routes:\n");
+    (0..3000).for_each(|n| {
+        text.push_str(&format!(
+            "  r{n}: {{ to: d{n}, filters: [{{ exact: {{ type: t{n} }} }}] }}\n"
+        ))
+    });
+    let model = good(&text);
+    assert_eq!((model.routes.len(), model.destinations.len()), (3000, 3000));
+    // Its default dead letter is its own destination.
+    assert_eq!(
+        (
+            model.routes[0].dead_letter.as_deref(),
+            model.routes[1].dead_letter.as_deref()
+        ),
+        (None, Some("d0"))
+    );
+}
+
+#[test]
 fn every_reference_of_the_schema_leads_somewhere() {
     fn walk(schema: &serde_json::Value, definitions: &serde_json::Value, seen: &mut usize) {
         match schema {

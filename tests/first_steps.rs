@@ -23,7 +23,9 @@ impl Ports {
     fn of(yaml: &str, observe: u16) -> Ports {
         let mut ports = vec![("9464".to_owned(), observe.to_string())];
         for word in yaml.split(|c: char| !c.is_ascii_digit() && c != ':' && c != '.') {
-            let Some((host, port)) = word.rsplit_once(':') else { continue };
+            let Some((host, port)) = word.rsplit_once(':') else {
+                continue;
+            };
             let local = host == "127.0.0.1" || host == "0.0.0.0";
             if local && port.parse::<u16>().is_ok() && !ports.iter().any(|(known, _)| known == port) {
                 ports.push((port.to_owned(), free_port().to_string()));
@@ -33,7 +35,9 @@ impl Ports {
     }
 
     fn rewrite(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (from, to)| text.replace(&format!(":{from}"), &format!(":{to}")))
+        self.0.iter().fold(text.to_owned(), |text, (from, to)| {
+            text.replace(&format!(":{from}"), &format!(":{to}"))
+        })
     }
 }
 
@@ -41,7 +45,10 @@ impl Ports {
 #[track_caller]
 fn shell(line: &str) -> String {
     let output = Command::new("sh").arg("-c").arg(line).output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{line}\n{out}{err}");
     out.into_owned()
 }
@@ -54,23 +61,47 @@ fn the_readme_s_first_lines_work_with_the_example_as_it_is_shipped() {
     let weft = builder.config(&ports.rewrite(&example)).start();
 
     let curls: Vec<_> = readme.lines().filter(|line| line.starts_with("curl ")).collect();
-    let first = curls.iter().find(|line| line.contains("-d")).expect("a line that posts an event");
+    let first = curls
+        .iter()
+        .find(|line| line.contains("-d"))
+        .expect("a line that posts an event");
     let answer = shell(&ports.rewrite(first));
-    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}\n{}", weft.log().tail());
-    let matched = answer.lines().find_map(|line| line.to_lowercase().strip_prefix("weft-matched: ").map(str::to_owned));
-    assert!(matched.is_some_and(|count| count.trim().parse::<u32>().unwrap() > 0), "{answer}");
-    weft.out().wait_for("the event", LIMIT, |line| line.contains("hello"));
+    assert!(
+        answer.starts_with("HTTP/1.1 204"),
+        "{answer}\n{}",
+        weft.log().tail()
+    );
+    let matched = answer.lines().find_map(|line| {
+        line.to_lowercase()
+            .strip_prefix("weft-matched: ")
+            .map(str::to_owned)
+    });
+    assert!(
+        matched.is_some_and(|count| count.trim().parse::<u32>().unwrap() > 0),
+        "{answer}"
+    );
+    weft.out()
+        .wait_for("the event", LIMIT, |line| line.contains("hello"));
 
     for line in curls.iter().filter(|line| line.contains("metrics")) {
         assert!(!shell(&ports.rewrite(line)).is_empty(), "{line}");
     }
     // And the commands beside it, with the binary and the file of this test.
-    let weft_lines = readme.lines().filter(|line| line.starts_with("target/release/weft "));
+    let weft_lines = readme
+        .lines()
+        .filter(|line| line.starts_with("target/release/weft "));
     for line in weft_lines {
         let admin = ports.rewrite("127.0.0.1:9465");
         let own = line.replace("target/release/weft", env!("CARGO_BIN_EXE_weft"));
-        let own = own.replace("routes.example.yaml", weft.dir().join("weft.yaml").to_str().unwrap());
-        let own = if own.ends_with(" status") { format!("{own} --admin {admin}") } else { own };
+        let own = own.replace(
+            "routes.example.yaml",
+            weft.dir().join("weft.yaml").to_str().unwrap(),
+        );
+        let own = if own.ends_with(" status") {
+            format!("{own} --admin {admin}")
+        } else {
+            own
+        };
         assert!(!shell(&own).is_empty(), "{line}");
     }
 }
@@ -78,7 +109,11 @@ fn the_readme_s_first_lines_work_with_the_example_as_it_is_shipped() {
 #[test]
 fn the_example_warns_of_nothing() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("routes.example.yaml");
-    let output = Command::new(env!("CARGO_BIN_EXE_weft")).arg("check").arg(path).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weft"))
+        .arg("check")
+        .arg(path)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && !said.contains("warning"), "{said}");
 }
@@ -91,7 +126,9 @@ fn a_plain_post_is_refused_with_a_line_that_works() {
         "ingress: {{ web: {{ http: {{ listen: \"127.0.0.1:{port}\", path: /events }} }} }}\ndestinations: {{ out: {{ http: {{ url: \"{url}\" }} }} }}\nroutes: {{ all: {{ to: out }} }}\n"
     ))
     .start();
-    let answer = shell(&format!("curl -s -w '\\n%{{http_code}}' http://127.0.0.1:{port}/events -d '{{\"hello\":1}}'"));
+    let answer = shell(&format!(
+        "curl -s -w '\\n%{{http_code}}' http://127.0.0.1:{port}/events -d '{{\"hello\":1}}'"
+    ));
     let (body, status) = answer.rsplit_once('\n').unwrap();
     assert_eq!(status, "400", "{body}");
     let problem: Value = serde_json::from_str(body).unwrap();
@@ -112,7 +149,9 @@ fn a_plain_post_becomes_an_event_where_the_file_takes_plain_messages() {
         "node: {{ cluster: paris }}\ningress: {{ web: {{ http: {{ listen: \"127.0.0.1:{port}\" }}, accept: both }} }}\ndestinations: {{ out: {{ http: {{ url: \"{url}\" }} }} }}\nroutes: {{ all: {{ to: out }} }}\n"
     ))
     .start();
-    let line = format!("curl -s -w '%{{http_code}}' http://127.0.0.1:{port}/ -H 'content-type: application/json' -d '{{\"hello\":1}}'");
+    let line = format!(
+        "curl -s -w '%{{http_code}}' http://127.0.0.1:{port}/ -H 'content-type: application/json' -d '{{\"hello\":1}}'"
+    );
     assert_eq!(shell(&line), "204");
     let seen = &receiver.wait_for(1, LIMIT)[0];
     assert_eq!(&seen.body[..], b"{\"hello\":1}");

@@ -34,7 +34,11 @@ routes:
   all: {{ to: out }}
 "#
     ));
-    Case { weft: weft.start(), receiver, port }
+    Case {
+        weft: weft.start(),
+        receiver,
+        port,
+    }
 }
 
 impl Case {
@@ -52,7 +56,9 @@ impl Case {
                 Ok(count) => answer.extend_from_slice(&chunk[..count]),
             }
             let text = String::from_utf8_lossy(&answer);
-            let length = text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length = text
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if let (Some(end), Some(length)) = (text.find("\r\n\r\n"), length) {
                 let length: usize = length;
                 if answer.len() >= end + 4 + length {
@@ -66,7 +72,11 @@ impl Case {
     #[track_caller]
     fn status(&self, bytes: &[u8]) -> u16 {
         let answer = self.raw(bytes);
-        answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no answer: {answer:?}"))
+        answer
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_else(|| panic!("no answer: {answer:?}"))
     }
 
     /// A neighbour is served as if nothing had happened.
@@ -89,38 +99,150 @@ fn bytes_that_are_no_event_get_a_clean_answer() {
     let structured = b"content-type: application/cloudevents+json\r\n";
     let batch = b"content-type: application/cloudevents-batch+json\r\n";
     let deep = "[".repeat(100_000);
-    let deep_event = format!("{{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/t\",\"type\":\"t\",\"data\":{deep}");
+    let deep_event =
+        format!("{{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/t\",\"type\":\"t\",\"data\":{deep}");
     let closed = format!("{deep_event}{}}}", "]".repeat(100_000));
-    let junk: Vec<u8> = (0..50_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let junk: Vec<u8> = (0..50_000u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
     let cases: Vec<(&str, Vec<u8>, &[u16])> = vec![
         ("no HTTP at all", junk.clone(), &[400]),
-        ("a header's value that is not UTF-8", with(&[EVENT.as_bytes(), b"ce-x: \xff\xfe\r\n"].concat(), b"x"), &[400]),
-        ("percent escapes of no UTF-8", with(&[EVENT.as_bytes(), b"ce-x: %ff%fe\r\n"].concat(), b"x"), &[400]),
-        ("an attribute's name that is none", with(&[EVENT.as_bytes(), b"ce-a_b: 1\r\n"].concat(), b"x"), &[400]),
-        ("an id that comes twice", with(&[EVENT.as_bytes(), b"ce-id: 2\r\n"].concat(), b"x"), &[400]),
-        ("a control character", with(&[EVENT.as_bytes(), b"ce-x: %0d%0ainjected: 1\r\n"].concat(), b"x"), &[400]),
-        ("a giant header", with(format!("{EVENT}ce-x: {}\r\n", "x".repeat(1 << 20)).as_bytes(), b"x"), &[431]),
-        ("many headers", with((0..5000).fold(EVENT.to_owned(), |mut all, n| {
-            let _ = write!(all, "ce-x{n}: 1\r\n");
-            all
-        }).as_bytes(), b"x"), &[400, 431]),
-        ("deep JSON that never ends", with(structured, deep_event.as_bytes()), &[400]),
-        ("an event that is deep JSON", with(structured, deep.as_bytes()), &[400]),
+        (
+            "a header's value that is not UTF-8",
+            with(&[EVENT.as_bytes(), b"ce-x: \xff\xfe\r\n"].concat(), b"x"),
+            &[400],
+        ),
+        (
+            "percent escapes of no UTF-8",
+            with(&[EVENT.as_bytes(), b"ce-x: %ff%fe\r\n"].concat(), b"x"),
+            &[400],
+        ),
+        (
+            "an attribute's name that is none",
+            with(&[EVENT.as_bytes(), b"ce-a_b: 1\r\n"].concat(), b"x"),
+            &[400],
+        ),
+        (
+            "an id that comes twice",
+            with(&[EVENT.as_bytes(), b"ce-id: 2\r\n"].concat(), b"x"),
+            &[400],
+        ),
+        (
+            "a control character",
+            with(&[EVENT.as_bytes(), b"ce-x: %0d%0ainjected: 1\r\n"].concat(), b"x"),
+            &[400],
+        ),
+        (
+            "a giant header",
+            with(
+                format!("{EVENT}ce-x: {}\r\n", "x".repeat(1 << 20)).as_bytes(),
+                b"x",
+            ),
+            &[431],
+        ),
+        (
+            "many headers",
+            with(
+                (0..5000)
+                    .fold(EVENT.to_owned(), |mut all, n| {
+                        let _ = write!(all, "ce-x{n}: 1\r\n");
+                        all
+                    })
+                    .as_bytes(),
+                b"x",
+            ),
+            &[400, 431],
+        ),
+        (
+            "deep JSON that never ends",
+            with(structured, deep_event.as_bytes()),
+            &[400],
+        ),
+        (
+            "an event that is deep JSON",
+            with(structured, deep.as_bytes()),
+            &[400],
+        ),
         ("a batch of deep JSON", with(batch, deep.as_bytes()), &[400]),
         ("a batch of junk", with(batch, &junk), &[400]),
-        ("a batch of what is no event", with(batch, b"[1, \"x\", {}, null]"), &[400]),
+        (
+            "a batch of what is no event",
+            with(batch, b"[1, \"x\", {}, null]"),
+            &[400],
+        ),
         ("a batch that is no list", with(batch, b"{}"), &[400]),
-        ("a batch of many", with(batch, format!("[{}0]", "0,".repeat(100_000)).as_bytes()), &[400, 413]),
+        (
+            "a batch of many",
+            with(batch, format!("[{}0]", "0,".repeat(100_000)).as_bytes()),
+            &[400, 413],
+        ),
         ("JSON in UTF-16", with(structured, b"\xff\xfe{\0}\0"), &[400]),
-        ("a bomb", with(&[EVENT.as_bytes(), b"content-encoding: gzip\r\n"].concat(), b"\x1f\x8b\x08\0junk"), &[400]),
-        ("a body of 10 MB", with(EVENT.as_bytes(), &vec![b'x'; 10 << 20]), &[413]),
-        ("a length that overflows", [HEAD, EVENT, "content-length: 99999999999999999999999\r\n\r\n"].concat().into(), &[400]),
-        ("a length that lies", [HEAD, EVENT, "content-length: 9999999999\r\n\r\n"].concat().into(), &[413]),
-        ("two lengths", [HEAD, EVENT, "content-length: 1\r\ncontent-length: 2\r\n\r\nxx"].concat().into(), &[400]),
-        ("bad chunks", [HEAD, EVENT, "transfer-encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n"].concat().into(), &[400]),
-        ("a giant chunk", [HEAD, EVENT, "transfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n"].concat().into(), &[400, 408, 413]),
-        ("another method", b"BREW / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), &[405]),
-        ("another path", b"POST /../etc/passwd HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n".to_vec(), &[400, 404]),
+        (
+            "a bomb",
+            with(
+                &[EVENT.as_bytes(), b"content-encoding: gzip\r\n"].concat(),
+                b"\x1f\x8b\x08\0junk",
+            ),
+            &[400],
+        ),
+        (
+            "a body of 10 MB",
+            with(EVENT.as_bytes(), &vec![b'x'; 10 << 20]),
+            &[413],
+        ),
+        (
+            "a length that overflows",
+            [HEAD, EVENT, "content-length: 99999999999999999999999\r\n\r\n"]
+                .concat()
+                .into(),
+            &[400],
+        ),
+        (
+            "a length that lies",
+            [HEAD, EVENT, "content-length: 9999999999\r\n\r\n"]
+                .concat()
+                .into(),
+            &[413],
+        ),
+        (
+            "two lengths",
+            [HEAD, EVENT, "content-length: 1\r\ncontent-length: 2\r\n\r\nxx"]
+                .concat()
+                .into(),
+            &[400],
+        ),
+        (
+            "bad chunks",
+            [
+                HEAD,
+                EVENT,
+                "transfer-encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n",
+            ]
+            .concat()
+            .into(),
+            &[400],
+        ),
+        (
+            "a giant chunk",
+            [
+                HEAD,
+                EVENT,
+                "transfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+            ]
+            .concat()
+            .into(),
+            &[400, 408, 413],
+        ),
+        (
+            "another method",
+            b"BREW / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
+            &[405],
+        ),
+        (
+            "another path",
+            b"POST /../etc/passwd HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n".to_vec(),
+            &[400, 404],
+        ),
     ];
     // Deep data is data: it is carried, and nobody descends.
     let answer = case.status(&with(structured, closed.as_bytes()));
@@ -138,7 +260,11 @@ fn bytes_that_are_no_event_get_a_clean_answer() {
     assert!(grown < 48, "{grown} MiB");
     Books::of(&case.weft.metrics()).assert_balanced();
     let lines = case.weft.log().all().len();
-    assert!(lines < 20, "a stranger must not fill the log: {lines} lines\n{}", case.weft.log().tail());
+    assert!(
+        lines < 20,
+        "a stranger must not fill the log: {lines} lines\n{}",
+        case.weft.log().tail()
+    );
 }
 
 #[test]
@@ -170,7 +296,10 @@ fn slow_clients_are_shown_the_door_and_hold_nobody_up() {
                 client.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
                 *ended = match client.read(&mut [0; 1024]) {
                     Ok(_) => true,
-                    Err(e) => !matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+                    Err(e) => !matches!(
+                        e.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ),
                 } || client.write_all(b"x").is_err();
             }
         }
@@ -200,32 +329,53 @@ routes: {{ all: {{ to: out, dead_letter: dead }} }}
     ))
     .start();
     let before = weft.peak_mib();
-    let structured = |body: Vec<u8>| Record::to(&topic).header("content-type", "application/cloudevents+json").value(body);
+    let structured = |body: Vec<u8>| {
+        Record::to(&topic)
+            .header("content-type", "application/cloudevents+json")
+            .value(body)
+    };
     let mut many = record(&topic, "many");
-    many.headers.extend((0..5000).map(|n| (format!("ce_x{n}"), Some(b"1".to_vec()))));
+    many.headers
+        .extend((0..5000).map(|n| (format!("ce_x{n}"), Some(b"1".to_vec()))));
     let bad = [
         structured(vec![b'['; 200_000]),
         structured(vec![0xff; 100_000]),
         structured(Vec::new()),
         Record::to(&topic).header("content-type", "application/cloudevents+json"),
-        Record::to(&topic).header("content-type", "application/cloudevents-batch+json").value("[]"),
+        Record::to(&topic)
+            .header("content-type", "application/cloudevents-batch+json")
+            .value("[]"),
         record(&topic, "").key("k"),
         record(&topic, "x").header("ce_", "1"),
-        record(&topic, "x").header("ce_subject", vec![b'x'; 500_000]).header("ce_time", "x"),
+        record(&topic, "x")
+            .header("ce_subject", vec![b'x'; 500_000])
+            .header("ce_time", "x"),
         record(&topic, "x").header("ce_subject", "a\r\ninjected: 1"),
         record(&topic, "x").header("ce_source", "not a uri"),
         record(&topic, "x").header("ce_id", "again"),
     ];
     let good = record(&topic, "good");
-    let all: Vec<Record> = bad.iter().flat_map(|bad| [bad.clone(), good.clone()]).chain([many, good.clone()]).collect();
+    let all: Vec<Record> = bad
+        .iter()
+        .flat_map(|bad| [bad.clone(), good.clone()])
+        .chain([many, good.clone()])
+        .collect();
     let all: Vec<Record> = all.into_iter().map(|record| record.partition(0)).collect();
     kafka.produce(&all);
     wait_committed(kafka, &topic, &topic, all.len() as i64);
-    let good = receiver.requests().iter().filter(|request| request.header("ce-id") == Some("good")).count();
+    let good = receiver
+        .requests()
+        .iter()
+        .filter(|request| request.header("ce-id") == Some("good"))
+        .count();
     assert_eq!(good, bad.len() + 1, "every neighbour is delivered");
     let letters = kafka.drain(&dead);
     // A record without value that calls itself structured, and one with very many attributes, may be either.
-    assert!((bad.len()..=bad.len() + 1).contains(&letters.len()), "{} letters", letters.len());
+    assert!(
+        (bad.len()..=bad.len() + 1).contains(&letters.len()),
+        "{} letters",
+        letters.len()
+    );
     for request in receiver.requests() {
         assert!(request.header("injected").is_none(), "{request:?}");
     }

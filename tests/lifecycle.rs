@@ -14,15 +14,24 @@ use weft_rig::{Kafka, Receiver, Reply, Weft, eventually, free_port};
 /// Waits until the last reload is over, and asserts how it ended.
 #[track_caller]
 fn reload(weft: &mut Weft, yaml: &str, result: &str) {
-    let counted = |weft: &Weft| weft.metrics().sum("weft_config_reloads_total", &[("result", result)]);
+    let counted = |weft: &Weft| {
+        weft.metrics()
+            .sum("weft_config_reloads_total", &[("result", result)])
+    };
     let before = counted(weft);
     weft.rewrite(&with_head(yaml));
     weft.sighup();
-    eventually(&format!("a reload that is {result}"), LIMIT, || (counted(weft) > before).then_some(()));
+    eventually(&format!("a reload that is {result}"), LIMIT, || {
+        (counted(weft) > before).then_some(())
+    });
 }
 
 fn assignments(weft: &Weft) -> usize {
-    weft.log().all().iter().filter(|line| line.contains("partitions assigned")).count()
+    weft.log()
+        .all()
+        .iter()
+        .filter(|line| line.contains("partitions assigned"))
+        .count()
 }
 
 #[test]
@@ -39,7 +48,10 @@ ingress:
         kafka.brokers()
     );
     let file = |rest: &str| format!("{ingress}{rest}");
-    let first = file(&format!("destinations: {{ one: {{ http: {{ url: \"{}\" }} }} }}\nroutes: {{ a: {{ from: [log], to: one }} }}\n", old.url("/one")));
+    let first = file(&format!(
+        "destinations: {{ one: {{ http: {{ url: \"{}\" }} }} }}\nroutes: {{ a: {{ from: [log], to: one }} }}\n",
+        old.url("/one")
+    ));
     let mut weft = weft(&first).start();
     kafka.produce(&[record(&topic, "1")]);
     assert_eq!(old.wait_for(1, LIMIT)[0].path, "/one");
@@ -56,21 +68,51 @@ ingress:
     assert_eq!(post(port, "/", "2"), 204);
     kafka.produce(&[record(&topic, "3")]);
     let seen = new.wait_for(2, LIMIT);
-    assert_eq!(seen.iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), ["/two", "/moved"]);
+    assert_eq!(
+        seen.iter()
+            .map(|request| request.path.as_str())
+            .collect::<Vec<_>>(),
+        ["/two", "/moved"]
+    );
     assert_eq!(old.count(), 1);
 
     // A file that is wrong changes nothing, and the log says where it is wrong.
-    reload(&mut weft, &file("destinations: { one: { htpp: {} } }\nroutes: { a: { to: one } }\n"), "refused");
-    weft.log().wait_for("the mistake", LIMIT, |line| line.contains("htpp"));
+    reload(
+        &mut weft,
+        &file("destinations: { one: { htpp: {} } }\nroutes: { a: { to: one } }\n"),
+        "refused",
+    );
+    weft.log()
+        .wait_for("the mistake", LIMIT, |line| line.contains("htpp"));
     assert_eq!(post(port, "/", "4"), 204);
     kafka.produce(&[record(&topic, "5")]);
     let _ = new.wait_for(4, LIMIT);
 
     // Keys of an ingress that its connector does not see reopen nothing either.
-    reload(&mut weft, &second.replace("group:", "group: ").replace("web: { http", "web: { unmatched: reject, http"), "applied");
-    assert_eq!(assignments(&weft), group_joined, "a reload is no rebalance:\n{}", weft.log().tail());
-    assert!(!weft.log().all().iter().any(|line| line.contains("revoked")), "{}", weft.log().tail());
-    let listening = weft.log().all().iter().filter(|line| line.contains("listening") && line.contains(&port.to_string())).count();
+    reload(
+        &mut weft,
+        &second
+            .replace("group:", "group: ")
+            .replace("web: { http", "web: { unmatched: reject, http"),
+        "applied",
+    );
+    assert_eq!(
+        assignments(&weft),
+        group_joined,
+        "a reload is no rebalance:\n{}",
+        weft.log().tail()
+    );
+    assert!(
+        !weft.log().all().iter().any(|line| line.contains("revoked")),
+        "{}",
+        weft.log().tail()
+    );
+    let listening = weft
+        .log()
+        .all()
+        .iter()
+        .filter(|line| line.contains("listening") && line.contains(&port.to_string()))
+        .count();
     assert_eq!(listening, 1, "the listener was not opened again");
     Books::of(&weft.metrics()).assert_balanced();
 }
@@ -93,7 +135,14 @@ fn a_file_that_is_swapped_by_a_link_is_read_again() {
     fs::rename(weft.dir().join("link"), weft.dir().join("weft.yaml")).unwrap();
     wait_metric(&weft, "weft_config_reloads_total", &[("result", "applied")], 1.0);
     assert_eq!(post(port, "/", "2"), 204);
-    assert_eq!(receiver.requests().iter().map(|r| r.path.clone()).collect::<Vec<_>>(), ["/old", "/new"]);
+    assert_eq!(
+        receiver
+            .requests()
+            .iter()
+            .map(|r| r.path.clone())
+            .collect::<Vec<_>>(),
+        ["/old", "/new"]
+    );
 }
 
 /// A destination with three pending legs that goes away.
@@ -116,15 +165,36 @@ impl Removal {
         let file = Self::file(kafka, &topic, &dead, &receiver, true, "");
         let weft = weft(&file).start();
         kafka.produce(&records(&topic, PENDING));
-        wait_metric(&weft, "weft_destination_pending_events", &[("destination", "gone")], PENDING as f64);
+        wait_metric(
+            &weft,
+            "weft_destination_pending_events",
+            &[("destination", "gone")],
+            PENDING as f64,
+        );
         let _ = receiver.wait_for(1, LIMIT);
-        Removal { kafka, receiver, topic, dead, weft }
+        Removal {
+            kafka,
+            receiver,
+            topic,
+            dead,
+            weft,
+        }
     }
 
-    fn file(kafka: &Kafka, topic: &str, dead: &str, receiver: &Receiver, with: bool, removed: &str) -> String {
+    fn file(
+        kafka: &Kafka,
+        topic: &str,
+        dead: &str,
+        receiver: &Receiver,
+        with: bool,
+        removed: &str,
+    ) -> String {
         let (gone, to) = if with {
             let url = receiver.url("/");
-            (format!("  gone: {{ http: {{ url: \"{url}\", timeout: 60s, concurrency: 1 }} }}\n"), "gone")
+            (
+                format!("  gone: {{ http: {{ url: \"{url}\", timeout: 60s, concurrency: 1 }} }}\n"),
+                "gone",
+            )
         } else {
             ("  stays: { log: }\n".to_owned(), "stays")
         };
@@ -144,12 +214,29 @@ routes: {{ all: {{ to: {to}, dead_letter: dead }} }}
 
     /// Without a word the reload is refused and says what to write; with it, it is applied.
     fn remove(&mut self, word: &str) {
-        let file = |removed: &str| Self::file(self.kafka, &self.topic, &self.dead, &self.receiver, false, removed);
+        let file = |removed: &str| {
+            Self::file(
+                self.kafka,
+                &self.topic,
+                &self.dead,
+                &self.receiver,
+                false,
+                removed,
+            )
+        };
         let (silent, clear) = (file(""), file(&format!("removed: {{ gone: {word} }}")));
         reload(&mut self.weft, &silent, "refused");
-        self.weft.log().wait_for("the advice", LIMIT, |line| line.contains("removed:") && line.contains("gone"));
-        let pending = self.weft.metrics().sum("weft_destination_pending_events", &[("destination", "gone")]);
-        assert_eq!(pending, PENDING as f64, "a reload that is refused changes nothing");
+        self.weft.log().wait_for("the advice", LIMIT, |line| {
+            line.contains("removed:") && line.contains("gone")
+        });
+        let pending = self
+            .weft
+            .metrics()
+            .sum("weft_destination_pending_events", &[("destination", "gone")]);
+        assert_eq!(
+            pending, PENDING as f64,
+            "a reload that is refused changes nothing"
+        );
         reload(&mut self.weft, &clear, "applied");
     }
 
@@ -166,11 +253,23 @@ routes: {{ all: {{ to: {to}, dead_letter: dead }} }}
 fn what_is_pending_is_drained_when_the_file_says_so() {
     let mut case = Removal::new("drain");
     case.remove("drain");
-    assert_eq!(case.kafka.committed(&case.topic, &case.topic).get(&0).copied().unwrap_or(0), 0);
+    assert_eq!(
+        case.kafka
+            .committed(&case.topic, &case.topic)
+            .get(&0)
+            .copied()
+            .unwrap_or(0),
+        0
+    );
     case.receiver.answer(204);
     case.receiver.release();
     assert_eq!(case.books_when_settled().delivered, PENDING as f64);
-    let ids: Vec<_> = case.receiver.requests().iter().map(|r| r.header("ce-id").unwrap().to_owned()).collect();
+    let ids: Vec<_> = case
+        .receiver
+        .requests()
+        .iter()
+        .map(|r| r.header("ce-id").unwrap().to_owned())
+        .collect();
     assert_eq!(ids, ["0", "1", "2"]);
 }
 
@@ -181,7 +280,12 @@ fn what_is_pending_goes_to_the_dead_letter_when_the_file_says_so() {
     assert_eq!(case.books_when_settled().dead_lettered, PENDING as f64);
     let letters = case.kafka.drain(&case.dead);
     assert_eq!(letters.len(), PENDING);
-    assert!(letters.iter().all(|letter| letter.text_header("ce_weftreason").is_some()), "{letters:?}");
+    assert!(
+        letters
+            .iter()
+            .all(|letter| letter.text_header("ce_weftreason").is_some()),
+        "{letters:?}"
+    );
 }
 
 #[test]
@@ -212,7 +316,8 @@ fn a_stop_lets_what_is_under_way_end_and_takes_nothing_new() {
     let client = thread::spawn(move || post(port, "/", "1"));
     let _ = receiver.wait_for(1, LIMIT);
     weft.sigterm();
-    weft.log().wait_for("the stop", LIMIT, |line| line.contains("stopping"));
+    weft.log()
+        .wait_for("the stop", LIMIT, |line| line.contains("stopping"));
     eventually("no readiness", LIMIT, || (!weft.is_ready()).then_some(()));
     receiver.release();
     assert_eq!(client.join().unwrap(), 204, "{}", weft.log().tail());
@@ -227,7 +332,9 @@ fn an_interrupt_says_for_what_it_waits_and_a_second_one_ends_it_at_once() {
     let client = thread::spawn(move || weft_rig::http::post_event(port, "/", &support::event("1")));
     let _ = receiver.wait_for(1, LIMIT);
     weft.sigint();
-    let line = weft.log().wait_for("what it waits for", LIMIT, |line| line.contains("draining"));
+    let line = weft
+        .log()
+        .wait_for("what it waits for", LIMIT, |line| line.contains("draining"));
     assert!(line.contains("slow") && line.contains('1'), "{line}");
     assert!(weft.ended().is_none());
     weft.sigint();
@@ -235,7 +342,12 @@ fn an_interrupt_says_for_what_it_waits_and_a_second_one_ends_it_at_once() {
     assert_eq!(weft.wait().code(), Some(0), "{}", weft.log().tail());
     assert_eq!(receiver.count(), 1);
     // The client hears that nobody knows, or nothing at all; never that it was delivered.
-    assert!(client.join().unwrap().map_or(true, |answer| [503, 504].contains(&answer.status)));
+    assert!(
+        client
+            .join()
+            .unwrap()
+            .map_or(true, |answer| [503, 504].contains(&answer.status))
+    );
 }
 
 #[test]
@@ -246,8 +358,15 @@ fn a_drain_has_an_end() {
     let _ = receiver.wait_for(1, LIMIT);
     weft.sigterm();
     assert_eq!(weft.wait().code(), Some(0));
-    weft.log().wait_for("the deadline", LIMIT, |line| line.contains("deadline") && line.contains("slow"));
-    assert!(client.join().unwrap().map_or(true, |answer| [503, 504].contains(&answer.status)));
+    weft.log().wait_for("the deadline", LIMIT, |line| {
+        line.contains("deadline") && line.contains("slow")
+    });
+    assert!(
+        client
+            .join()
+            .unwrap()
+            .map_or(true, |answer| [503, 504].contains(&answer.status))
+    );
 }
 
 #[test]
@@ -255,12 +374,20 @@ fn exit_codes_say_whose_turn_it_is() {
     let ends = |weft: &mut Weft| weft.wait().code();
     let mut wrong = weft("ingress: { web: { htpp: {} } }\n").spawn();
     assert_eq!(ends(&mut wrong), Some(64), "{}", wrong.log().tail());
-    assert!(wrong.log().tail().contains("weft.yaml:3"), "{}", wrong.log().tail());
+    assert!(
+        wrong.log().tail().contains("weft.yaml:3"),
+        "{}",
+        wrong.log().tail()
+    );
 
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let receiver = Receiver::start();
     let mut second = weft(&web(&receiver, free_port())).observe(port).spawn();
     assert_eq!(ends(&mut second), Some(69), "{}", second.log().tail());
-    assert!(second.log().tail().contains("observe.listen"), "{}", second.log().tail());
+    assert!(
+        second.log().tail().contains("observe.listen"),
+        "{}",
+        second.log().tail()
+    );
 }

@@ -30,7 +30,11 @@ impl Pairs {
         let kafka = Kafka::shared();
         let topic = |part: &str| kafka.topic(&format!("{label}-{part}"), 2);
         let (from, binary, structured) = (topic("in"), topic("binary"), topic("structured"));
-        let (brokers, http, url) = (kafka.brokers(), free_port(), format!("http://127.0.0.1:{receiver}"));
+        let (brokers, http, url) = (
+            kafka.brokers(),
+            free_port(),
+            format!("http://127.0.0.1:{receiver}"),
+        );
         let weft = weft(&format!(
             r#"
 connections:
@@ -48,7 +52,14 @@ routes:
   all: {{ to: [http-binary, http-structured, http-batch, kafka-binary, kafka-structured] }}
 "#
         ));
-        Pairs { kafka, weft: weft.start(), http, topic: from, binary, structured }
+        Pairs {
+            kafka,
+            weft: weft.start(),
+            http,
+            topic: from,
+            binary,
+            structured,
+        }
     }
 }
 
@@ -118,14 +129,30 @@ fn the_python_sdk_reads_on_every_way_what_it_wrote() {
     let sent = by_id(&sent);
     assert_eq!(sent.len(), 5 * (EVENTS + EDGES));
     // The SDK has made one of every type of the type system.
-    for name in ["subject", "time", "dataschema", "astring", "anint", "abool", "auri", "aref", "atime", "abytes"] {
-        assert!(sent.values().all(|event| event["attributes"].get(name).is_some()), "{name}");
+    for name in [
+        "subject",
+        "time",
+        "dataschema",
+        "astring",
+        "anint",
+        "abool",
+        "auri",
+        "aref",
+        "atime",
+        "abytes",
+    ] {
+        assert!(
+            sent.values().all(|event| event["attributes"].get(name).is_some()),
+            "{name}"
+        );
     }
 
     let mut got: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for _ in 0..3 * sent.len() {
         let line = receiver.next_line(LIMIT);
-        let path = line["path"].as_str().unwrap_or_else(|| panic!("the SDK refused an event: {line}"));
+        let path = line["path"]
+            .as_str()
+            .unwrap_or_else(|| panic!("the SDK refused an event: {line}"));
         got.entry(path.to_owned()).or_default().push(line);
     }
     for path in ["/binary", "/structured", "/batch"] {
@@ -139,7 +166,9 @@ fn the_python_sdk_reads_on_every_way_what_it_wrote() {
             .run();
         assert_equal(&sent, &by_id(&lines), &format!("to Kafka {topic}"));
         // The record's key came with those that had one.
-        let keys = lines.iter().filter(|line| line["key"].as_str().is_some_and(|key| key.starts_with("key-")));
+        let keys = lines
+            .iter()
+            .filter(|line| line["key"].as_str().is_some_and(|key| key.starts_with("key-")));
         assert_eq!(keys.count(), 2 * (EVENTS + EDGES), "{topic}");
     }
 }
@@ -175,7 +204,9 @@ fn a_record_of_kcat_arrives_and_kcat_reads_what_leaves() {
 
 /// Bytes that a careless router would change on the way.
 fn awkward() -> Vec<(&'static str, Vec<u8>)> {
-    let junk = (0..4096u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let junk = (0..4096u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     let numbers = br#"{ "big":12345678901234567890123, "exp":1.0e+2,  "dup":1,"dup":2, "esc":"\u00e9\/" }"#;
     vec![
         ("application/json", numbers.to_vec()),
@@ -195,7 +226,12 @@ fn bytes_are_never_touched() {
     let bodies = awkward();
     for (n, (media, body)) in bodies.iter().enumerate() {
         let id = format!("web-{n}");
-        let headers = [("ce-specversion", "1.0"), ("ce-id", &id), ("ce-source", "/t"), ("ce-type", "t")];
+        let headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", &id),
+            ("ce-source", "/t"),
+            ("ce-type", "t"),
+        ];
         let headers: Vec<_> = headers.into_iter().chain([("content-type", *media)]).collect();
         let answer = http::post(pairs.http, "/events", &headers, body.clone()).unwrap();
         assert_eq!(answer.status, 204, "{id}: {}", answer.text());
@@ -213,7 +249,10 @@ fn bytes_are_never_touched() {
     }
     weft_rig::eventually("all requests", LIMIT, || {
         let requests = receiver.requests();
-        let binary: Vec<_> = requests.into_iter().filter(|request| request.path == "/binary").collect();
+        let binary: Vec<_> = requests
+            .into_iter()
+            .filter(|request| request.path == "/binary")
+            .collect();
         (binary.len() == count).then(|| {
             for request in &binary {
                 let id = request.header("ce-id").unwrap();

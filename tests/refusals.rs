@@ -24,12 +24,22 @@ impl Case {
     fn new(label: &str) -> Case {
         let kafka = Kafka::shared();
         let (topic, dead) = (kafka.topic(label, 1), kafka.topic(&format!("{label}-dead"), 1));
-        Case { kafka, receiver: Receiver::start(), topic, dead }
+        Case {
+            kafka,
+            receiver: Receiver::start(),
+            topic,
+            dead,
+        }
     }
 
     /// `ingress` and `route` are further keys of each.
     fn file(&self, ingress: &str, route: &str) -> String {
-        let (brokers, topic, dead, url) = (self.kafka.brokers(), &self.topic, &self.dead, self.receiver.url("/"));
+        let (brokers, topic, dead, url) = (
+            self.kafka.brokers(),
+            &self.topic,
+            &self.dead,
+            self.receiver.url("/"),
+        );
         format!(
             r#"
 connections:
@@ -56,7 +66,8 @@ routes:
 
     /// Answers one event with `status` and takes the rest.
     fn dislike(&self, status: u16) {
-        self.receiver.respond(move |request| Reply::status(if id(request) == BAD { status } else { 204 }));
+        self.receiver
+            .respond(move |request| Reply::status(if id(request) == BAD { status } else { 204 }));
     }
 
     fn produce(&self) {
@@ -65,7 +76,11 @@ routes:
 
     /// How often the bad one was tried.
     fn tries(&self) -> usize {
-        self.receiver.requests().iter().filter(|request| id(request) == BAD).count()
+        self.receiver
+            .requests()
+            .iter()
+            .filter(|request| id(request) == BAD)
+            .count()
     }
 
     fn wait_tries(&self, more: usize) {
@@ -103,10 +118,19 @@ fn held_and_mended(label: &str, status: u16) {
     let weft = case.router("on_rejected: pause", "enabled: true").start();
     case.wait_committed(5);
     case.wait_tries(5);
-    assert_eq!(case.committed(), Some(5), "{status}: the offset moved past what nobody took");
+    assert_eq!(
+        case.committed(),
+        Some(5),
+        "{status}: the offset moved past what nobody took"
+    );
     if status == 400 {
         wait_metric(&weft, "weft_ingress_held_lanes", &[("ingress", "in")], 1.0);
-        let said = weft.log().all().iter().filter(|line| line.contains("its lane is held")).count();
+        let said = weft
+            .log()
+            .all()
+            .iter()
+            .filter(|line| line.contains("its lane is held"))
+            .count();
         assert_eq!(said, 1, "an alarm, once:\n{}", weft.log().tail());
     }
     case.receiver.answer(204);
@@ -153,14 +177,22 @@ fn with_drop_the_offset_moves_and_the_refusal_is_counted() {
     case.wait_committed(10);
     assert_eq!(case.tries(), 1, "an event that is refused for good is sent once");
     let metrics = weft.metrics();
-    assert_eq!(metrics.sum("weft_obligations_settled_total", &[("result", "dropped")]), 1.0);
-    assert_eq!(metrics.sum("weft_destination_rejected_total", &[("destination", "out")]), 1.0);
+    assert_eq!(
+        metrics.sum("weft_obligations_settled_total", &[("result", "dropped")]),
+        1.0
+    );
+    assert_eq!(
+        metrics.sum("weft_destination_rejected_total", &[("destination", "out")]),
+        1.0
+    );
     Books::of(&metrics).assert_balanced();
 }
 
 #[track_caller]
 fn attribute<'a>(record: &'a Record, name: &str) -> &'a str {
-    record.text_header(&format!("ce_{name}")).unwrap_or_else(|| panic!("no {name} in {record:?}"))
+    record
+        .text_header(&format!("ce_{name}"))
+        .unwrap_or_else(|| panic!("no {name} in {record:?}"))
 }
 
 #[test]
@@ -180,7 +212,11 @@ fn a_refused_event_is_in_the_dead_letter_with_its_bytes_and_the_reason() {
     let original = record(&case.topic, BAD);
     assert_eq!(letter.value, original.value);
     for (name, value) in &original.headers {
-        assert_eq!(letter.text_header(name), value.as_deref().map(|v| std::str::from_utf8(v).unwrap()), "{name}");
+        assert_eq!(
+            letter.text_header(name),
+            value.as_deref().map(|v| std::str::from_utf8(v).unwrap()),
+            "{name}"
+        );
     }
     // And why it is here.
     assert_eq!(attribute(letter, "weftreason"), "refused");
@@ -189,7 +225,10 @@ fn a_refused_event_is_in_the_dead_letter_with_its_bytes_and_the_reason() {
     assert_eq!(attribute(letter, "weftattempts"), "1");
     assert!(attribute(letter, "wefterror").contains("422"), "{letter:?}");
     assert!(attribute(letter, "weftfirst").starts_with("20"), "{letter:?}");
-    assert!(attribute(letter, "weftlast") >= attribute(letter, "weftfirst"), "{letter:?}");
+    assert!(
+        attribute(letter, "weftlast") >= attribute(letter, "weftfirst"),
+        "{letter:?}"
+    );
     let books = Books::of(&weft.metrics());
     books.assert_balanced();
     assert_eq!((books.delivered, books.dead_lettered), (9.0, 1.0));
@@ -200,7 +239,10 @@ fn poison_goes_to_the_dead_letter_after_its_attempts_while_others_flow() {
     let case = Case::new("poison");
     // All of one key: the worst case for what stands behind it.
     case.dislike(500);
-    let all: Vec<_> = records(&case.topic, EVENTS).into_iter().map(|record| record.key("k")).collect();
+    let all: Vec<_> = records(&case.topic, EVENTS)
+        .into_iter()
+        .map(|record| record.key("k"))
+        .collect();
     case.kafka.produce(&all);
     let weft = case.router("", "dead_letter: dead").start();
     case.wait_committed(10);
@@ -224,9 +266,18 @@ fn malformed(topic: &str) -> Vec<(&'static str, Record)> {
     let structured = Record::to(topic).header("content-type", "application/cloudevents+json");
     vec![
         ("a null header", null),
-        ("a header that is not UTF-8", record(topic, "x").header("ce_subject", [0xff, 0xfe])),
-        ("a bad attribute's name", record(topic, "x").header("ce_bad-name", "x")),
-        ("a time that is none", record(topic, "x").header("ce_time", "yesterday")),
+        (
+            "a header that is not UTF-8",
+            record(topic, "x").header("ce_subject", [0xff, 0xfe]),
+        ),
+        (
+            "a bad attribute's name",
+            record(topic, "x").header("ce_bad-name", "x"),
+        ),
+        (
+            "a time that is none",
+            record(topic, "x").header("ce_time", "yesterday"),
+        ),
         ("a required attribute that is missing", missing),
         ("JSON that is none", structured.value("{\"specversion\":\"1.0\",")),
     ]
@@ -240,7 +291,8 @@ fn a_malformed_record_holds_the_offset_until_the_file_says_what_to_do() {
     let case = Case::new("malformed");
     for (what, bad) in malformed(&case.topic) {
         let before = case.kafka.offsets(&case.topic)[0].1;
-        case.kafka.produce(&[bad, record(&case.topic, "next").partition(0)]);
+        case.kafka
+            .produce(&[bad, record(&case.topic, "next").partition(0)]);
         case.receiver.forget();
         let mut weft: Weft = case.router("on_rejected: pause", "enabled: true").start();
         // Its neighbour is delivered, and it stays.
@@ -248,7 +300,9 @@ fn a_malformed_record_holds_the_offset_until_the_file_says_what_to_do() {
         wait_metric(&weft, "weft_ingress_held_lanes", &[("ingress", "in")], 1.0);
         let _ = case.receiver.wait_for(1, LIMIT);
         assert_eq!(case.committed().unwrap_or(0), before, "{what}");
-        weft.rewrite(&support::with_head(&case.file("on_malformed: drop", "enabled: true")));
+        weft.rewrite(&support::with_head(
+            &case.file("on_malformed: drop", "enabled: true"),
+        ));
         weft.sighup();
         case.wait_committed(before + 2);
         weft.sigterm();
@@ -274,15 +328,29 @@ fn a_malformed_record_is_in_the_dead_letter_with_its_bytes_and_headers() {
         assert_eq!(attribute(letter, "type"), "weft.malformed", "{what}");
         assert_eq!(letter.value, sent.value, "{what}");
         // Somewhere it says what was wrong, not only that something was.
-        let said: Vec<_> = letter.headers.iter().filter(|(name, _)| name.starts_with("ce_weft")).collect();
-        let said: String = said.iter().map(|(_, v)| String::from_utf8_lossy(v.as_deref().unwrap())).collect();
+        let said: Vec<_> = letter
+            .headers
+            .iter()
+            .filter(|(name, _)| name.starts_with("ce_weft"))
+            .collect();
+        let said: String = said
+            .iter()
+            .map(|(_, v)| String::from_utf8_lossy(v.as_deref().unwrap()))
+            .collect();
         let hint = ["no value", "UTF-8", "bad-name", "time", "type", "JSON"][offset];
         assert!(said.contains(hint), "{what}: nothing of {hint:?} in {said}");
         // Not the content type of a whole event, which the bytes are not: readers of the letter would trust it.
-        assert!(!letter.text_header("content-type").is_some_and(|media| media.contains("cloudevents")), "{what}");
+        assert!(
+            !letter
+                .text_header("content-type")
+                .is_some_and(|media| media.contains("cloudevents")),
+            "{what}"
+        );
         let headers: Vec<(String, Value)> = serde_json::from_str(attribute(letter, "weftheaders")).unwrap();
         if *what == "a header that is not UTF-8" {
-            let kept = headers.iter().any(|(name, value)| name == "ce_subject" && value["base64"] == "//4=");
+            let kept = headers
+                .iter()
+                .any(|(name, value)| name == "ce_subject" && value["base64"] == "//4=");
             assert!(kept, "{headers:?}");
         }
     }

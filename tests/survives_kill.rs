@@ -34,7 +34,12 @@ impl Flood {
             .collect();
         kafka.produce(&all);
         let dead = kafka.topic(&format!("{label}-dead"), 1);
-        Flood { kafka, sink: Sink::start(), topic, dead }
+        Flood {
+            kafka,
+            sink: Sink::start(),
+            topic,
+            dead,
+        }
     }
 
     fn router(&self) -> WeftBuilder {
@@ -75,8 +80,19 @@ routes:
     fn wait_first(&self, count: usize, routers: &[&Weft]) {
         let end = Instant::now() + LIMIT;
         eventually(&format!("{count} events"), LIMIT * 2, || {
-            let logs = || routers.iter().map(|weft| weft.log().tail()).collect::<Vec<_>>().join("\n---\n");
-            assert!(Instant::now() < end, "{} of {count} events; logs:\n{}", self.first(), logs());
+            let logs = || {
+                routers
+                    .iter()
+                    .map(|weft| weft.log().tail())
+                    .collect::<Vec<_>>()
+                    .join("\n---\n")
+            };
+            assert!(
+                Instant::now() < end,
+                "{} of {count} events; logs:\n{}",
+                self.first(),
+                logs()
+            );
             (self.first() >= count).then_some(())
         });
     }
@@ -93,16 +109,31 @@ routes:
     /// None lost, none in the dead letter, order kept.
     fn judge(&self, what: &str) {
         let tally = self.sink.tally();
-        eprintln!("{what}: {EVENTS} events, {} came again, {} requests were refused", tally.again, tally.refused);
+        eprintln!(
+            "{what}: {EVENTS} events, {} came again, {} requests were refused",
+            tally.again, tally.refused
+        );
         assert_eq!(tally.first, EVENTS);
-        assert_eq!(tally.disorder, [""; 0], "first deliveries of a key came out of order");
+        assert_eq!(
+            tally.disorder, [""; 0],
+            "first deliveries of a key came out of order"
+        );
         assert!(tally.refused > 0, "the outage was not felt");
-        assert_eq!(self.kafka.offsets(&self.dead), [(0, 0)], "an outage is no reason for a dead letter");
+        assert_eq!(
+            self.kafka.offsets(&self.dead),
+            [(0, 0)],
+            "an outage is no reason for a dead letter"
+        );
     }
 
     /// Everything is committed in the end.
     fn judge_committed(&self) {
-        let ends: Vec<i64> = self.kafka.offsets(&self.topic).iter().map(|(_, high)| *high).collect();
+        let ends: Vec<i64> = self
+            .kafka
+            .offsets(&self.topic)
+            .iter()
+            .map(|(_, high)| *high)
+            .collect();
         eventually("all offsets committed", LIMIT, || {
             let committed = self.kafka.committed(&self.topic, &self.topic);
             (committed.values().copied().collect::<Vec<_>>() == ends).then_some(())
@@ -150,7 +181,9 @@ fn nothing_is_lost_when_the_group_rebalances_all_the_time() {
     let mut began = None;
     while flood.first() < EVENTS {
         // Each life lasts until this member has partitions and, while the receiver takes anything, has moved things on.
-        restless.log().wait_for("an assignment", LIMIT, |line| line.contains("partitions assigned"));
+        restless.log().wait_for("an assignment", LIMIT, |line| {
+            line.contains("partitions assigned")
+        });
         let before = flood.first();
         flood.wait_refused(2);
         let down = flood.sink.tally().is_down();

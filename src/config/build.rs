@@ -1,5 +1,6 @@
 //! From a draft without errors to the model.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use weft_api::config::{Finding, Key, Node, Value};
@@ -12,14 +13,15 @@ use super::read::{Draft, Named, unmatched, without};
 const AS_WRITTEN: [&str; 4] = ["node", "observe", "admin", "limits"];
 
 pub(super) fn build(draft: Draft, warnings: Vec<Finding>) -> Model {
-    let leading_back: Vec<Arc<str>> = draft
+    let groups = check::groups(&draft);
+    let leading_back: HashSet<Arc<str>> = draft
         .routes
         .iter()
         .filter(|named| {
             named
                 .item
                 .as_ref()
-                .is_some_and(|route| check::leads_back(&draft, route))
+                .is_some_and(|route| check::leads_back(&groups, route))
         })
         .map(|named| named.name.clone())
         .collect();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use weft_api::config::{Finding, Key, Node, Severity, Span, Value};
 
-use self::alias::{moved, size};
+use self::alias::{rename, size};
 use self::syntax::explain;
 use super::scalar;
 
@@ -22,6 +22,12 @@ pub const DEPTH_MAX: usize = 64;
 
 /// Most nodes of one file after its aliases were put in: an alias of aliases could else ask for any amount of memory.
 pub const NODES_MAX: usize = 200_000;
+
+/// Longest key, in bytes.
+const KEY_MAX: usize = 1024;
+
+/// Most bytes of the paths of all nodes: long keys on many levels could else ask for any amount of memory.
+const PATHS_MAX: usize = 64 << 20;
 
 /// Most findings of one file's syntax that are worth telling.
 const FINDINGS_MAX: usize = 100;
@@ -39,6 +45,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<Finding>> {
         file: file.clone(),
         anchors: HashMap::new(),
         nodes: 0,
+        paths: 0,
         findings: Vec::new(),
     };
     let root = match reader.file() {
@@ -63,6 +70,7 @@ struct Reader<'t> {
     file: Arc<str>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    paths: usize,
     findings: Vec<Finding>,
 }
 
@@ -112,7 +120,7 @@ impl<'t> Reader<'t> {
 
     /// Builds the node that begins with `event`; recursion ends at [`DEPTH_MAX`].
     fn node(&mut self, event: Event<'t>, at: Marker, path: &str, depth: usize) -> Result<Node, Stop> {
-        self.count(1, at, path)?;
+        self.count(1, path.len(), at, path)?;
         if depth > DEPTH_MAX {
             let what = format!("the file nests deeper than {DEPTH_MAX} levels");
             return Err(self.stop(at, path, &what, "check the brackets and the indentation"));
@@ -162,6 +170,10 @@ impl<'t> Reader<'t> {
             let (event, at) = self.event(path)?;
             let name = match event {
                 Event::MappingEnd | Event::StreamEnd => return Ok(entries),
+                Event::Scalar(text, ..) if text.len() > KEY_MAX => {
+                    let what = format!("a key has at most {KEY_MAX} bytes, and this has {}", text.len());
+                    return Err(self.stop(at, path, &what, "use a shorter key"));
+                }
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => {
                     let what = "a key must be a name, and this is something else";
@@ -205,13 +217,15 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, id: usize, at: Marker, path: &str) -> Result<Node, Stop> {
-        let Some(anchored) = self.anchors.get(&id).cloned() else {
+        let Some((nodes, paths)) = self.anchors.get(&id).map(|anchored| size(anchored, path)) else {
             let what = "this alias stands inside its own anchor";
             return Err(self.stop(at, path, what, "write the value out"));
         };
-        let size = size(&anchored);
-        self.count(size, at, path)?;
-        Ok(moved(anchored, path))
+        // Counted before it is copied.
+        self.count(nodes, paths, at, path)?;
+        let mut node = self.anchors[&id].clone();
+        rename(&mut node, path);
+        Ok(node)
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Marker, path: &str) -> Value {
@@ -243,11 +257,16 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn count(&mut self, nodes: usize, at: Marker, path: &str) -> Result<(), Stop> {
+    fn count(&mut self, nodes: usize, paths: usize, at: Marker, path: &str) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
+        self.paths = self.paths.saturating_add(paths);
         if self.nodes > NODES_MAX {
             let what = format!("the file has more than {NODES_MAX} values once its aliases are put in");
             return Err(self.stop(at, path, &what, "use fewer aliases"));
+        }
+        if self.paths > PATHS_MAX {
+            let what = "the file's keys are too long for how deep they stand";
+            return Err(self.stop(at, "", what, "use shorter keys"));
         }
         Ok(())
     }

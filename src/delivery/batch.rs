@@ -31,7 +31,11 @@ impl Outlet {
     /// For the client that [`Destination::install`] gave this number.
     #[must_use]
     pub fn new(destination: Arc<Destination>, client: u64) -> Outlet {
-        Outlet { destination, client, timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)) }
+        Outlet {
+            destination,
+            client,
+            timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+        }
     }
 }
 
@@ -94,8 +98,18 @@ impl Outlet {
             BreakerState::Open { until } if now < until => return Look::Wait(Some(until)),
             BreakerState::Open { .. } => true,
         };
-        let most_events = settings.batch.events.unwrap_or(u32::MAX).min(state.profile.batch_events).min(room).max(1);
-        let most_bytes = settings.batch.bytes.unwrap_or(u64::MAX).min(state.profile.batch_bytes);
+        let most_events = settings
+            .batch
+            .events
+            .unwrap_or(u32::MAX)
+            .min(state.profile.batch_events)
+            .min(room)
+            .max(1);
+        let most_bytes = settings
+            .batch
+            .bytes
+            .unwrap_or(u64::MAX)
+            .min(state.profile.batch_bytes);
         if !settings.batch.linger.is_zero() && !probing && state.queue.len() < most_events as usize {
             let since = state.filled_at.unwrap_or(now);
             if !state.queue.is_empty() && now < since + settings.batch.linger {
@@ -116,13 +130,23 @@ impl Outlet {
         destination.discharge(&mut state, gone.len() as u64, left);
         destination.publish_in_flight(&state);
         unlock(state);
-        if legs.is_empty() { Look::Again } else { Look::Batch(legs) }
+        if legs.is_empty() {
+            Look::Again
+        } else {
+            Look::Batch(legs)
+        }
     }
 
     fn batch(&self, legs: Vec<Leg>) -> Batch {
         let (events, duties): (Vec<Event>, Vec<Option<Duty>>) =
             legs.into_iter().map(|leg| (leg.event, Some(leg.duty))).unzip();
-        Batch::new(events, Box::new(InFlight { destination: Arc::clone(&self.destination), duties }))
+        Batch::new(
+            events,
+            Box::new(InFlight {
+                destination: Arc::clone(&self.destination),
+                duties,
+            }),
+        )
     }
 }
 
@@ -163,10 +187,15 @@ impl InFlight {
             return 0;
         }
         self.destination.metrics.delivered.inc_by(count as u64);
-        self.destination.let_go(duties.iter().flatten().map(|duty| (duty.shard, duty.bytes)), true);
+        self.destination
+            .let_go(duties.iter().flatten().map(|duty| (duty.shard, duty.bytes)), true);
         let mut ender = Ender::default();
         for duty in duties.iter_mut().filter_map(Option::take) {
-            let end = if duty.dead_letter { End::DeadLettered } else { End::Delivered };
+            let end = if duty.dead_letter {
+                End::DeadLettered
+            } else {
+                End::Delivered
+            };
             ender.end(duty, end);
         }
         count
@@ -187,10 +216,20 @@ impl BatchSink for InFlight {
 
     fn fail(&mut self, index: u32, events: &[Event], error: SendError) -> usize {
         let index = index as usize;
-        let (Some(event), Some(duty)) = (events.get(index), self.duties.get_mut(index).and_then(Option::take)) else {
+        let (Some(event), Some(duty)) = (
+            events.get(index),
+            self.duties.get_mut(index).and_then(Option::take),
+        ) else {
             return 0;
         };
-        failure::failed(&self.destination, Leg { event: event.clone(), duty }, &error);
+        failure::failed(
+            &self.destination,
+            Leg {
+                event: event.clone(),
+                duty,
+            },
+            &error,
+        );
         1
     }
 
@@ -198,7 +237,8 @@ impl BatchSink for InFlight {
         // Back to front, so that legs go back to the head of the queue in their order.
         for index in (0..events.len()).rev() {
             if self.duties.get(index).is_some_and(Option::is_some) {
-                let error = SendError::destination(Reason::Abandoned, "the egress gave no answer").maybe_delivered();
+                let error =
+                    SendError::destination(Reason::Abandoned, "the egress gave no answer").maybe_delivered();
                 self.fail(u32::try_from(index).unwrap_or(u32::MAX), events, error);
             }
         }

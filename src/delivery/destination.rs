@@ -84,11 +84,21 @@ pub struct Standing {
 impl Destination {
     /// A destination without a client yet: legs wait.
     #[must_use]
-    pub fn new(name: Arc<str>, settings: Settings, metrics: Arc<DestinationMetrics>, seed: u64) -> Arc<Destination> {
+    pub fn new(
+        name: Arc<str>,
+        settings: Settings,
+        metrics: Arc<DestinationMetrics>,
+        seed: u64,
+    ) -> Arc<Destination> {
         let state = State {
             queue: Queue::default(),
             breaker: Breaker::new(settings.breaker),
-            profile: EgressProfile { batch_events: 1, batch_bytes: u64::MAX, in_flight: 0, keeps_order_or_fails: false },
+            profile: EgressProfile {
+                batch_events: 1,
+                batch_bytes: u64::MAX,
+                in_flight: 0,
+                keeps_order_or_fails: false,
+            },
             in_flight: 0,
             consumer: None,
             client: 0,
@@ -137,7 +147,8 @@ impl Destination {
         state.profile = profile;
         state.queue.set_pipelined(profile.keeps_order_or_fails);
         let life = state.client;
-        self.direct.store(direct.map(|factory| Arc::new(DirectClient { factory, life })));
+        self.direct
+            .store(direct.map(|factory| Arc::new(DirectClient { factory, life })));
         unlock_and_wake(state);
         life
     }
@@ -315,7 +326,9 @@ impl Destination {
 
 impl State {
     pub(super) fn last_error(&self) -> Arc<str> {
-        self.last_error.clone().unwrap_or_else(|| Arc::from("unavailable"))
+        self.last_error
+            .clone()
+            .unwrap_or_else(|| Arc::from("unavailable"))
     }
 
     /// `port` waits for room.

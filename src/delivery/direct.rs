@@ -34,7 +34,12 @@ impl Destination {
         state.in_flight += 1;
         self.publish_in_flight(&state);
         let order = state.queue.number();
-        Some(DirectPass { destination: Arc::clone(self), bytes: event.size(), order, open: true })
+        Some(DirectPass {
+            destination: Arc::clone(self),
+            bytes: event.size(),
+            order,
+            open: true,
+        })
     }
 }
 

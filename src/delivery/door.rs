@@ -56,11 +56,15 @@ impl Destination {
             Fault::Attempt => {
                 // By its id: an anycast may bring the same event here several times.
                 let event = anycast::hash(leg.event.id().as_bytes()) | 1;
-                state.breaker.failed(now, Some(event), false, error.retry_after, jitter)
+                state
+                    .breaker
+                    .failed(now, Some(event), false, error.retry_after, jitter)
             }
             Fault::Destination => {
                 let at_once = matches!(error.reason, Reason::Unauthorised | Reason::Misconfigured);
-                state.breaker.failed(now, None, at_once, error.retry_after, jitter)
+                state
+                    .breaker
+                    .failed(now, None, at_once, error.retry_after, jitter)
             }
         };
         self.publish_breaker(&state);

@@ -66,7 +66,12 @@ impl Ender {
             Origin::Slot { lane, epoch, seq } => {
                 self.switch_to(&lane.port);
                 self.tally.count(end);
-                self.settled.push(Settled { lane: lane.index, epoch, seq, outcome: end.outcome() });
+                self.settled.push(Settled {
+                    lane: lane.index,
+                    epoch,
+                    seq,
+                    outcome: end.outcome(),
+                });
             }
             Origin::Ticket(ticket) => {
                 self.switch_to(ticket.port());

@@ -43,7 +43,9 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
     leg.duty.tries = leg.duty.tries.saturating_add(1);
     leg.duty.note(error);
     let recorded = destination.record(&leg, error);
-    if !leg.duty.maybe_delivered && let Some(origin) = leg.duty.origin() {
+    if !leg.duty.maybe_delivered
+        && let Some(origin) = leg.duty.origin()
+    {
         origin.recall();
     }
     let next = match error.fault {
@@ -77,11 +79,18 @@ pub(super) fn leaves_closed_door(leg: &Leg, overdue: bool) -> bool {
         return true;
     }
     // A dead-letter destination waits without end: there is nowhere safer to go.
-    overdue && !leg.duty.dead_letter && (dead_letter_of(leg).is_some() || last_resort(leg) != LastResort::Hold)
+    overdue
+        && !leg.duty.dead_letter
+        && (dead_letter_of(leg).is_some() || last_resort(leg) != LastResort::Hold)
 }
 
 /// Takes such a leg, which was extracted from the queue, to where it goes.
-pub(super) fn leave_closed_door(destination: &Arc<Destination>, mut leg: Leg, error: &SendError, overdue: bool) {
+pub(super) fn leave_closed_door(
+    destination: &Arc<Destination>,
+    mut leg: Leg,
+    error: &SendError,
+    overdue: bool,
+) {
     leg.duty.note(error);
     let next = match advance(&mut leg, Failure::Unavailable { open: true }) {
         Some(moved) => Next::Move(moved),
@@ -100,7 +109,10 @@ pub(super) fn leave_closed_door(destination: &Arc<Destination>, mut leg: Leg, er
 
 /// The destination of a waiting leg was removed with `dead_letter`.
 pub(super) fn removed(destination: &Arc<Destination>, mut leg: Leg) {
-    leg.duty.note(&SendError::destination(Reason::Removed, "the destination was removed"));
+    leg.duty.note(&SendError::destination(
+        Reason::Removed,
+        "the destination was removed",
+    ));
     let next = match advance(&mut leg, Failure::Unavailable { open: true }) {
         Some(moved) => Next::Move(moved),
         None => given_up(&leg, Reason::Removed, not_delivered(&leg, Reason::Removed)),
@@ -123,6 +135,11 @@ pub(super) fn would_move(leg: &Leg, failure: Failure) -> bool {
 
 /// All branches of a nested multicast have ended, and not all well: the leg that was split goes on.
 pub(super) fn after_join(mut parent: Leg, worst: Outcome, ender: &mut Ender) {
+    // Nobody waits for it: split again, its branches would be swept again, for ever.
+    if parent.duty.is_stale() {
+        ender.end(parent.duty, STALE);
+        return;
+    }
     let failure = match worst {
         Outcome::Rejected(_) | Outcome::Accepted => Failure::Refused,
         Outcome::Released(_) => Failure::Unavailable { open: true },
@@ -179,12 +196,19 @@ fn destination_failed(
     recorded: &Recorded,
 ) -> Next {
     let retry = destination.settings().retry;
-    let waited_since = recorded.opened_at.map_or(leg.duty.arrived, |at| at.max(leg.duty.arrived));
-    let overdue = retry.unavailable.is_some_and(|bound| waited_since.elapsed() >= bound) && !leg.duty.dead_letter;
+    let waited_since = recorded
+        .opened_at
+        .map_or(leg.duty.arrived, |at| at.max(leg.duty.arrived));
+    let overdue = retry
+        .unavailable
+        .is_some_and(|bound| waited_since.elapsed() >= bound)
+        && !leg.duty.dead_letter;
     let failure = if error.maybe_delivered && !overdue {
         Failure::TimedOut
     } else {
-        Failure::Unavailable { open: recorded.open || overdue }
+        Failure::Unavailable {
+            open: recorded.open || overdue,
+        }
     };
     if let Some(moved) = advance(leg, failure) {
         return Next::Move(moved);
@@ -199,7 +223,12 @@ fn destination_failed(
     if recorded.open {
         return Next::Stay(Duration::ZERO);
     }
-    let wait = full_jitter(retry.initial, retry.max, leg.duty.tries.saturating_sub(1), recorded.jitter);
+    let wait = full_jitter(
+        retry.initial,
+        retry.max,
+        leg.duty.tries.saturating_sub(1),
+        recorded.jitter,
+    );
     Next::Stay(wait.max(error.retry_after.unwrap_or_default().min(retry.max)))
 }
 
@@ -238,7 +267,12 @@ fn given_up(leg: &Leg, reason: Reason, outcome: Outcome) -> Next {
 
 fn hold(destination: &Arc<Destination>, leg: &mut Leg) -> Next {
     if leg.duty.hold() {
-        let detail = leg.duty.failure.as_ref().map(|f| &*f.error.detail).unwrap_or_default();
+        let detail = leg
+            .duty
+            .failure
+            .as_ref()
+            .map(|f| &*f.error.detail)
+            .unwrap_or_default();
         tracing::error!(
             destination = %destination.name,
             id = leg.event.id(),
@@ -249,7 +283,12 @@ fn hold(destination: &Arc<Destination>, leg: &mut Leg) -> Next {
         );
     }
     let retry = destination.settings().retry;
-    Next::Stay(backoff(HELD_INITIAL, retry.max, leg.duty.tries.saturating_sub(1), 1.0))
+    Next::Stay(backoff(
+        HELD_INITIAL,
+        retry.max,
+        leg.duty.tries.saturating_sub(1),
+        1.0,
+    ))
 }
 
 fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
@@ -276,7 +315,11 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
 }
 
 fn count_move(from: &Arc<Destination>, leg: &Leg, moved: Moved) {
-    if moved.repick { from.metrics.moved_repick.inc() } else { from.metrics.moved_fallback.inc() }
+    if moved.repick {
+        from.metrics.moved_repick.inc()
+    } else {
+        from.metrics.moved_fallback.inc()
+    }
     if leg.duty.maybe_delivered {
         from.metrics.possible_duplicates.inc();
     }
@@ -285,7 +328,10 @@ fn count_move(from: &Arc<Destination>, leg: &Leg, moved: Moved) {
 fn advance(leg: &mut Leg, failure: Failure) -> Option<Moved> {
     let Leg { event, duty } = leg;
     let wiring = &duty.wiring;
-    wiring.table.plans.advance(failure, event, &**wiring, &mut duty.steps)
+    wiring
+        .table
+        .plans
+        .advance(failure, event, &**wiring, &mut duty.steps)
 }
 
 fn join_of(leg: &Leg) -> Option<&Arc<Join>> {
@@ -301,9 +347,17 @@ fn last_resort(leg: &Leg) -> LastResort {
 
 fn dead_letter_of(leg: &Leg) -> Option<NodeId> {
     let table = &leg.duty.wiring.table;
-    if leg.duty.route == NO_ROUTE { None } else { table.routes[leg.duty.route as usize].dead_letter }
+    if leg.duty.route == NO_ROUTE {
+        None
+    } else {
+        table.routes[leg.duty.route as usize].dead_letter
+    }
 }
 
 fn not_delivered(leg: &Leg, reason: Reason) -> Outcome {
-    if leg.duty.maybe_delivered { Outcome::Unknown(reason) } else { Outcome::Released(reason) }
+    if leg.duty.maybe_delivered {
+        Outcome::Unknown(reason)
+    } else {
+        Outcome::Released(reason)
+    }
 }

@@ -19,8 +19,12 @@ pub fn forward(mut leg: Leg, target: Target) {
             let wiring = Arc::clone(&leg.duty.wiring);
             let parts = wiring.table.plans.parts(node);
             leg.duty.arrived = Instant::now();
-            let (event, route, since, expires) =
-                (leg.event.clone(), leg.duty.route, leg.duty.since, leg.duty.expires);
+            let (event, route, since, expires) = (
+                leg.event.clone(),
+                leg.duty.route,
+                leg.duty.since,
+                leg.duty.expires,
+            );
             let join = Join::new(leg, parts.len());
             for part in parts {
                 let origin = Origin::Join(Arc::clone(&join));

@@ -135,7 +135,13 @@ impl Duty {
                 known.error = error.clone();
                 known.last = now;
             }
-            none => *none = Some(Box::new(LastFailure { error: error.clone(), first: now, last: now })),
+            none => {
+                *none = Some(Box::new(LastFailure {
+                    error: error.clone(),
+                    first: now,
+                    last: now,
+                }))
+            }
         }
     }
 

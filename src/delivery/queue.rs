@@ -110,7 +110,9 @@ impl Queue {
         }
         let shard = &mut self.shards[usize::from(leg.duty.shard)];
         shard.not_before = shard.not_before.max(due);
-        let at = shard.legs.partition_point(|waiting| waiting.duty.order < leg.duty.order);
+        let at = shard
+            .legs
+            .partition_point(|waiting| waiting.duty.order < leg.duty.order);
         shard.legs.insert(at, leg);
     }
 
@@ -198,7 +200,11 @@ impl Queue {
         }
         if self.delayed.iter().any(|Reverse(delayed)| goes(&delayed.leg)) {
             for Reverse(delayed) in std::mem::take(&mut self.delayed) {
-                if goes(&delayed.leg) { gone.push(delayed.leg) } else { self.delayed.push(Reverse(delayed)) }
+                if goes(&delayed.leg) {
+                    gone.push(delayed.leg)
+                } else {
+                    self.delayed.push(Reverse(delayed))
+                }
             }
         }
         self.waiting -= gone.len();
@@ -208,7 +214,10 @@ impl Queue {
     /// Every waiting leg, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Leg> {
         let delayed = self.delayed.iter().map(|Reverse(delayed)| &delayed.leg);
-        self.unkeyed.iter().chain(delayed).chain(self.shards.iter().flat_map(|shard| &shard.legs))
+        self.unkeyed
+            .iter()
+            .chain(delayed)
+            .chain(self.shards.iter().flat_map(|shard| &shard.legs))
     }
 
     fn take_keyed(&mut self) -> Option<Leg> {
@@ -220,7 +229,9 @@ impl Queue {
                 self.list(at);
                 continue;
             }
-            let Some(leg) = shard.legs.pop_front() else { continue };
+            let Some(leg) = shard.legs.pop_front() else {
+                continue;
+            };
             shard.in_flight += 1;
             self.list(at);
             return Some(leg);
@@ -247,13 +258,19 @@ impl Queue {
 
     /// Makes ready what has slept long enough.
     fn wake(&mut self, now: Instant) {
-        while self.delayed.peek().is_some_and(|Reverse(delayed)| delayed.due <= now) {
+        while self
+            .delayed
+            .peek()
+            .is_some_and(|Reverse(delayed)| delayed.due <= now)
+        {
             if let Some(Reverse(delayed)) = self.delayed.pop() {
                 self.unkeyed.push_front(delayed.leg);
             }
         }
         while self.sleeping.peek().is_some_and(|Reverse((due, _))| *due <= now) {
-            let Some(Reverse((due, at))) = self.sleeping.pop() else { break };
+            let Some(Reverse((due, at))) = self.sleeping.pop() else {
+                break;
+            };
             let shard = &mut self.shards[usize::from(at)];
             if shard.asleep_until == Some(due) {
                 shard.asleep_until = None;
@@ -278,7 +295,11 @@ impl Shard {
 fn split(queue: &mut VecDeque<Leg>, goes: &mut impl FnMut(&Leg) -> bool, gone: &mut Vec<Leg>) {
     if queue.iter().any(&mut *goes) {
         for leg in std::mem::take(queue) {
-            if goes(&leg) { gone.push(leg) } else { queue.push_back(leg) }
+            if goes(&leg) {
+                gone.push(leg)
+            } else {
+                queue.push_back(leg)
+            }
         }
     }
 }

@@ -33,11 +33,22 @@ impl Destination {
     pub fn try_reserve(&self, bytes: u64) -> bool {
         let bounds = self.settings.load().queue;
         let event = |now: u64| (now < bounds.events).then_some(now + 1);
-        if self.pending_events.fetch_update(Ordering::AcqRel, Ordering::Relaxed, event).is_err() {
+        if self
+            .pending_events
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, event)
+            .is_err()
+        {
             return false;
         }
-        let size = |now: u64| now.checked_add(bytes).filter(|sum| *sum <= bounds.bytes.max(bytes));
-        if self.pending_bytes.fetch_update(Ordering::AcqRel, Ordering::Relaxed, size).is_err() {
+        let size = |now: u64| {
+            now.checked_add(bytes)
+                .filter(|sum| *sum <= bounds.bytes.max(bytes))
+        };
+        if self
+            .pending_bytes
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, size)
+            .is_err()
+        {
             self.pending_events.fetch_sub(1, Ordering::AcqRel);
             return false;
         }

@@ -66,7 +66,9 @@ impl Budget {
     #[must_use]
     pub fn try_charge(&self, bytes: u64) -> bool {
         let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.max());
-        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
+            .is_ok()
     }
 
     /// Takes `bytes` whether they fit or not: for an in-order lane whose window is empty, which must always be able

@@ -14,7 +14,9 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 use weft_api::egress::DirectSend;
-use weft_api::ingress::{Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture, Window};
+use weft_api::ingress::{
+    Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture, Window,
+};
 use weft_api::outcome::{Outcome, Reason};
 
 use super::admit::{CurrentGate, Gate, Owed, Owing, Scratch};
@@ -76,7 +78,12 @@ impl RequestLaneSet {
     /// For one ingress.
     #[must_use]
     pub fn new(port: Arc<Port>, gate: CurrentGate, budget: Arc<Budget>, pulse: Arc<Pulse>) -> RequestLaneSet {
-        RequestLaneSet { port, gate, budget, pulse }
+        RequestLaneSet {
+            port,
+            gate,
+            budget,
+            pulse,
+        }
     }
 }
 
@@ -137,7 +144,12 @@ impl Lane {
                 self.charge.release(bytes);
                 books::without_legs(&self.port, outcome, why);
                 books::settled(&self.port, outcome, 1);
-                return Admitted::Verdict(Verdict { outcome, matched, stored: false, retry_after: None });
+                return Admitted::Verdict(Verdict {
+                    outcome,
+                    matched,
+                    stored: false,
+                    retry_after: None,
+                });
             }
         };
         let choices = choose(&gate, owings);
@@ -152,7 +164,10 @@ impl Lane {
     }
 
     fn refuse(&self, reason: Reason, wait: Duration, matched: u32) -> Admitted {
-        let verdict = Verdict { matched, ..Verdict::released(reason, wait.max(RETRY_AFTER)) };
+        let verdict = Verdict {
+            matched,
+            ..Verdict::released(reason, wait.max(RETRY_AFTER))
+        };
         books::settled(&self.port, verdict.outcome, 1);
         Admitted::Verdict(verdict)
     }
@@ -165,33 +180,72 @@ impl Lane {
         bytes: u64,
         matched: u32,
     ) -> Result<Direct, SmallVec<[Choice; 2]>> {
-        let [Choice { owing, target: Target::To(id), .. }] = &choices[..] else { return Err(choices) };
+        let [
+            Choice {
+                owing,
+                target: Target::To(id),
+                ..
+            },
+        ] = &choices[..]
+        else {
+            return Err(choices);
+        };
         if owing.expires.is_some() || owing.dead_letter.is_some() {
             return Err(choices);
         }
         let destination = gate.wiring.destination(*id);
-        let Some(send) = self.sender(destination) else { return Err(choices) };
-        let Some(pass) = destination.try_direct(&owing.event) else { return Err(choices) };
-        let Some(choice) = choices.pop() else { return Err(choices) };
-        let taken = Taken { charge: Arc::clone(&self.charge), bytes, passed_on: false };
+        let Some(send) = self.sender(destination) else {
+            return Err(choices);
+        };
+        let Some(pass) = destination.try_direct(&owing.event) else {
+            return Err(choices);
+        };
+        let Some(choice) = choices.pop() else {
+            return Err(choices);
+        };
+        let taken = Taken {
+            charge: Arc::clone(&self.charge),
+            bytes,
+            passed_on: false,
+        };
         let sending = send.send(choice.owing.event.clone());
-        Ok(Direct { pass, sending, rest: Rest { choice, wiring: Arc::clone(&gate.wiring), taken }, matched })
+        Ok(Direct {
+            pass,
+            sending,
+            rest: Rest {
+                choice,
+                wiring: Arc::clone(&gate.wiring),
+                taken,
+            },
+            matched,
+        })
     }
 
     /// This lane's sender for a destination, made anew when the destination has got another client.
     fn sender(&self, destination: &Arc<Destination>) -> Option<Arc<dyn DirectSend>> {
         let client = destination.direct()?;
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = senders.iter().position(|sender| Arc::ptr_eq(&sender.destination, destination));
+        let known = senders
+            .iter()
+            .position(|sender| Arc::ptr_eq(&sender.destination, destination));
         if let Some(at) = known {
             if senders[at].life == client.life {
                 return Some(Arc::clone(&senders[at].send));
             }
         }
         // Senders of clients that are gone, with their connections.
-        senders.retain(|sender| sender.destination.direct().is_some_and(|client| client.life == sender.life));
+        senders.retain(|sender| {
+            sender
+                .destination
+                .direct()
+                .is_some_and(|client| client.life == sender.life)
+        });
         let send = client.factory.open();
-        senders.push(Sender { destination: Arc::clone(destination), life: client.life, send: Arc::clone(&send) });
+        senders.push(Sender {
+            destination: Arc::clone(destination),
+            life: client.life,
+            send: Arc::clone(&send),
+        });
         Some(send)
     }
 
@@ -275,7 +329,12 @@ async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
 
 fn verdict(outcome: Outcome, matched: u32) -> Verdict {
     let retry_after = matches!(outcome, Outcome::Released(_)).then_some(RETRY_AFTER);
-    Verdict { outcome, matched, stored: false, retry_after }
+    Verdict {
+        outcome,
+        matched,
+        stored: false,
+        retry_after,
+    }
 }
 
 /// A future that goes on by itself when it is dropped unfinished: a client that hangs up changes nothing for legs
@@ -290,10 +349,15 @@ impl Future for Detached {
     type Output = Verdict;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let Some(work) = &mut self.0 else { return Poll::Pending };
-        let verdict = std::task::ready!(work.as_mut().poll(cx));
-        self.0 = None;
-        Poll::Ready(verdict)
+        // Taken out first: work that panics must not be found here by `drop` and polled again.
+        let Some(mut work) = self.0.take() else {
+            return Poll::Pending;
+        };
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
     }
 }
 
@@ -316,7 +380,12 @@ impl Allowance {
 
     fn try_take(&self, bytes: u64) -> bool {
         let fits = |events: u64| (events < u64::from(self.window.events)).then_some(events + 1);
-        if !self.has_room(bytes) || self.events.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits).is_err() {
+        if !self.has_room(bytes)
+            || self
+                .events
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits)
+                .is_err()
+        {
             return false;
         }
         if !self.budget.try_charge(bytes) {

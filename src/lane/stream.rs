@@ -59,7 +59,13 @@ pub struct StreamLanes {
 impl StreamLanes {
     /// Lanes without a lane.
     #[must_use]
-    pub fn new(port: Arc<Port>, gate: CurrentGate, budget: Arc<Budget>, pulse: Arc<Pulse>, seed: u64) -> StreamLanes {
+    pub fn new(
+        port: Arc<Port>,
+        gate: CurrentGate,
+        budget: Arc<Budget>,
+        pulse: Arc<Pulse>,
+        seed: u64,
+    ) -> StreamLanes {
         StreamLanes {
             port,
             gate,
@@ -79,14 +85,22 @@ impl StreamLanes {
     }
 
     fn lane(&self, id: LaneId) -> Option<&Lane> {
-        self.lanes.get(id.index as usize)?.as_ref().filter(|lane| lane.shared.epoch() == id.epoch)
+        self.lanes
+            .get(id.index as usize)?
+            .as_ref()
+            .filter(|lane| lane.shared.epoch() == id.epoch)
     }
 
     /// Tells the connector what is settled by slot `seq`.
     fn settle_ready(&mut self, index: usize, seq: u64) {
         loop {
-            let Some(lane) = self.lanes[index].as_mut() else { return };
-            let id = LaneId { index: lane.shared.index, epoch: lane.shared.epoch() };
+            let Some(lane) = self.lanes[index].as_mut() else {
+                return;
+            };
+            let id = LaneId {
+                index: lane.shared.index,
+                epoch: lane.shared.epoch(),
+            };
             let (step, freed) = lane.ledger.ready(seq);
             match step {
                 Step::Nothing => return,
@@ -117,7 +131,11 @@ impl StreamLanes {
                 *last = run.last;
             }
             _ => {
-                let said = LaneEvent::Settled { first: run.first, last: run.last, outcome: run.outcome };
+                let said = LaneEvent::Settled {
+                    first: run.first,
+                    last: run.last,
+                    outcome: run.outcome,
+                };
                 self.said.push_back((id, said));
             }
         }
@@ -127,7 +145,9 @@ impl StreamLanes {
     fn start_rewind(&mut self, index: usize, from: u64) {
         let epoch = self.port.take_epoch();
         let jitter = self.rng.f64();
-        let Some(lane) = self.lanes[index].as_mut() else { return };
+        let Some(lane) = self.lanes[index].as_mut() else {
+            return;
+        };
         let wait = backoff(REWIND_INITIAL, REWIND_MAX, lane.rewinds, jitter);
         lane.rewinds = lane.rewinds.saturating_add(1);
         lane.shared.set_epoch(epoch);
@@ -146,7 +166,9 @@ impl StreamLanes {
 
     fn apply(&mut self, settled: Settled) {
         let index = settled.lane as usize;
-        let Some(lane) = self.lanes.get_mut(index).and_then(Option::as_mut) else { return };
+        let Some(lane) = self.lanes.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
         if lane.shared.epoch() != settled.epoch || lane.rewind_at.is_some() {
             return;
         }
@@ -158,10 +180,18 @@ impl StreamLanes {
     /// Rewinds whose time has come, and lanes that have credit again.
     fn look_at_lanes(&mut self, now: Instant) {
         for lane in self.lanes.iter_mut().flatten() {
-            let id = LaneId { index: lane.shared.index, epoch: lane.shared.epoch() };
+            let id = LaneId {
+                index: lane.shared.index,
+                epoch: lane.shared.epoch(),
+            };
             if lane.rewind_at.is_some_and(|at| at <= now) {
                 lane.rewind_at = None;
-                self.said.push_back((id, LaneEvent::Rewind { from: lane.ledger.watermark() }));
+                self.said.push_back((
+                    id,
+                    LaneEvent::Rewind {
+                        from: lane.ledger.watermark(),
+                    },
+                ));
             }
             if lane.has_more(&self.budget, &self.port) {
                 self.said.push_back((id, LaneEvent::Credit));
@@ -170,7 +200,12 @@ impl StreamLanes {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let rewind = self.lanes.iter().flatten().filter_map(|lane| lane.rewind_at).min();
+        let rewind = self
+            .lanes
+            .iter()
+            .flatten()
+            .filter_map(|lane| lane.rewind_at)
+            .min();
         match (rewind, self.limbo.next_due()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -178,18 +213,29 @@ impl StreamLanes {
     }
 
     fn publish(&mut self) {
-        let oldest = self.lanes.iter().flatten().filter_map(|lane| lane.ledger.oldest_ms()).min();
-        self.pulse.oldest_ms.store(oldest.map_or(0, |ms| ms + 1), Ordering::Relaxed);
+        let oldest = self
+            .lanes
+            .iter()
+            .flatten()
+            .filter_map(|lane| lane.ledger.oldest_ms())
+            .min();
+        self.pulse
+            .oldest_ms
+            .store(oldest.map_or(0, |ms| ms + 1), Ordering::Relaxed);
         let unsettled = self.unsettled();
         // Request lanes of the same ingress count there, too.
-        self.pulse.unsettled.fetch_add(unsettled.wrapping_sub(self.published), Ordering::Relaxed);
+        self.pulse
+            .unsettled
+            .fetch_add(unsettled.wrapping_sub(self.published), Ordering::Relaxed);
         self.published = unsettled;
     }
 
     /// Ends a lane's life and forgets it; returns the bytes that are free now.
     fn drop_lane(&mut self, index: usize) -> u64 {
         let epoch = self.port.take_epoch();
-        let Some(mut lane) = self.lanes[index].take() else { return 0 };
+        let Some(mut lane) = self.lanes[index].take() else {
+            return 0;
+        };
         lane.shared.set_epoch(epoch);
         for _ in 0..self.limbo.remove_lane(index) {
             lane.shared.unhold();
@@ -209,10 +255,17 @@ impl LanesBackend for StreamLanes {
         let epoch = self.port.take_epoch();
         let index = self.free.pop().unwrap_or_else(|| {
             self.lanes.push(None);
-            u32::try_from(self.lanes.len() - 1).expect("a connector does not have four thousand million lanes")
+            u32::try_from(self.lanes.len() - 1)
+                .expect("a connector does not have four thousand million lanes")
         });
         let in_order = spec.settle == Settle::InOrder;
-        let shared = Arc::new(LanePort::new(Arc::clone(&self.port), spec.name, index, epoch, in_order));
+        let shared = Arc::new(LanePort::new(
+            Arc::clone(&self.port),
+            spec.name,
+            index,
+            epoch,
+            in_order,
+        ));
         self.lanes[index as usize] = Some(Lane {
             shared,
             ledger: Ledger::new(spec.settle, spec.window, 0),
@@ -228,7 +281,8 @@ impl LanesBackend for StreamLanes {
     }
 
     fn credit(&self, lane: LaneId) -> Credit {
-        self.lane(lane).map_or(NONE, |lane| lane.tell_credit(&self.budget, &self.port))
+        self.lane(lane)
+            .map_or(NONE, |lane| lane.tell_credit(&self.budget, &self.port))
     }
 
     fn deliver(&mut self, id: LaneId, batch: &mut Vec<Incoming>) -> u64 {
@@ -268,14 +322,17 @@ impl LanesBackend for StreamLanes {
             self.try_parked(now);
             for lane in self.lanes.iter_mut().flatten() {
                 // Full again is waited for again: the nudge that told of room was the only one.
-                lane.full.retain(|destination| destination.is_full_for(&self.port));
+                lane.full
+                    .retain(|destination| destination.is_full_for(&self.port));
             }
             self.look_at_lanes(now);
             self.publish();
             if !self.said.is_empty() || came.is_ready() {
                 continue;
             }
-            let Some(due) = self.next_due() else { return Poll::Pending };
+            let Some(due) = self.next_due() else {
+                return Poll::Pending;
+            };
             self.timer.as_mut().reset(due);
             if self.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -284,15 +341,18 @@ impl LanesBackend for StreamLanes {
     }
 
     fn unsettled(&self) -> u64 {
-        self.lanes.iter().flatten().map(|lane| lane.ledger.unsettled()).sum()
+        self.lanes
+            .iter()
+            .flatten()
+            .map(|lane| lane.ledger.unsettled())
+            .sum()
     }
 
     fn close(&mut self, id: LaneId) {
         let index = id.index as usize;
         // While the lane waits for its rewind, the connector knows it by its former epoch only.
-        let is_its = |lane: &Lane| {
-            id.epoch.wrapping_sub(lane.opened) <= lane.shared.epoch().wrapping_sub(lane.opened)
-        };
+        let is_its =
+            |lane: &Lane| id.epoch.wrapping_sub(lane.opened) <= lane.shared.epoch().wrapping_sub(lane.opened);
         if !self.lanes.get(index).and_then(Option::as_ref).is_some_and(is_its) {
             return;
         }

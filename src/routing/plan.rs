@@ -102,7 +102,11 @@ pub struct FallbackOn {
 
 impl Default for FallbackOn {
     fn default() -> FallbackOn {
-        FallbackOn { refused: true, unavailable: true, timeout: false }
+        FallbackOn {
+            refused: true,
+            unavailable: true,
+            timeout: false,
+        }
     }
 }
 
@@ -234,7 +238,13 @@ impl Plans {
     }
 
     /// Chooses from `node` down to a target, noting the choices in `steps`.
-    pub fn descend(&self, node: NodeId, key: &dyn anycast::Keyed, view: &dyn View, steps: &mut Steps) -> Target {
+    pub fn descend(
+        &self,
+        node: NodeId,
+        key: &dyn anycast::Keyed,
+        view: &dyn View,
+        steps: &mut Steps,
+    ) -> Target {
         let mut node = node;
         loop {
             let (current, child) = match self.node(node) {
@@ -250,7 +260,11 @@ impl Plans {
                     (at, any.members[at].node)
                 }
             };
-            steps.push(Step { node, current: index(current), tried: 0 });
+            steps.push(Step {
+                node,
+                current: index(current),
+                tried: 0,
+            });
             node = child;
         }
     }
@@ -287,7 +301,10 @@ impl Plans {
         if let Node::To(dest) = self.node(node) {
             return view.pending(*dest);
         }
-        self.destinations(node).into_iter().map(|dest| view.pending(dest)).sum()
+        self.destinations(node)
+            .into_iter()
+            .map(|dest| view.pending(dest))
+            .sum()
     }
 }
 

@@ -30,8 +30,8 @@ use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
 use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
-use crate::lane::budget::Budget;
 use crate::lane::books::Pulse;
+use crate::lane::budget::Budget;
 use crate::metrics::Metrics;
 use build::Built;
 use report::{Board, Post};
@@ -148,7 +148,9 @@ impl Topology {
     /// Ends everything: ingresses first, so that what is unsettled is released to its senders.
     pub async fn stop(mut self) {
         let ingresses = std::mem::take(&mut self.ingresses);
-        let ends = ingresses.into_values().map(|ingress| ingress.running.stop(STOP_GRACE));
+        let ends = ingresses
+            .into_values()
+            .map(|ingress| ingress.running.stop(STOP_GRACE));
         join_all(ends).await;
         let destinations = std::mem::take(&mut self.destinations);
         let ends = destinations.into_values().map(|egress| async move {
@@ -161,20 +163,34 @@ impl Topology {
     /// Brings what runs into line with `spec`. Everything that can fail happens before anything is touched.
     fn apply(&mut self, spec: Spec) -> Result<(), String> {
         let numbers = self.numbers(&spec);
-        let existing = self.destinations.iter().map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
+        let existing = self
+            .destinations
+            .iter()
+            .map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
         let Built { wiring, policies } =
             build::build(&spec, &numbers, existing.collect(), &self.metrics, self.seed)?;
         self.budget.set_max(spec.budget);
-        self.metrics.process().budget_bytes.set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
+        self.metrics
+            .process()
+            .budget_bytes
+            .set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
         let wiring = Arc::new(wiring);
         self.adopt_destinations(&spec, &wiring);
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {
             let Some(policy) = policies.next() else { break };
-            let gate = Gate { wiring: Arc::clone(&wiring), policy };
+            let gate = Gate {
+                wiring: Arc::clone(&wiring),
+                policy,
+            };
             self.adopt_ingress(ingress, gate);
         }
-        self.swept.store(Arc::new(self.destinations.values().map(|e| Arc::clone(&e.destination)).collect()));
+        self.swept.store(Arc::new(
+            self.destinations
+                .values()
+                .map(|e| Arc::clone(&e.destination))
+                .collect(),
+        ));
         Ok(())
     }
 
@@ -193,11 +209,15 @@ impl Topology {
                 }
                 None => {
                     let post = Post::destination(&endpoint.name, endpoint.builder.address());
-                    self.board.add_destination(Arc::clone(&post), Arc::clone(destination));
+                    self.board
+                        .add_destination(Arc::clone(&post), Arc::clone(destination));
                     let running =
                         RunningEgress::start(Arc::clone(destination), Arc::clone(&endpoint.builder), post);
-                    let egress =
-                        Egress { destination: Arc::clone(destination), fingerprint: endpoint.fingerprint.clone(), running };
+                    let egress = Egress {
+                        destination: Arc::clone(destination),
+                        fingerprint: endpoint.fingerprint.clone(),
+                        running,
+                    };
                     self.destinations.insert(Arc::clone(&endpoint.name), egress);
                 }
             }
@@ -208,11 +228,17 @@ impl Topology {
         let number = gate.policy.number;
         match self.ingresses.get_mut(&spec.name) {
             Some(ingress) if ingress.fingerprint == spec.fingerprint => {
-                ingress.port.drop_rejected.store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
+                ingress
+                    .port
+                    .drop_rejected
+                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
                 ingress.gate.store(Arc::new(gate));
             }
             Some(ingress) => {
-                ingress.port.drop_rejected.store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
+                ingress
+                    .port
+                    .drop_rejected
+                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
                 ingress.gate.store(Arc::new(gate));
                 ingress.running.replace(spec.builder);
                 ingress.fingerprint = spec.fingerprint;
@@ -222,8 +248,14 @@ impl Topology {
                 let port = Arc::new(Port::new(Arc::clone(&spec.name), metrics, spec.drop_rejected));
                 let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
                 let pulse = Arc::new(Pulse::default());
-                let post = Post::ingress(&spec.name, spec.builder.address(), spec.builder.listens(), &port.metrics);
-                self.board.add_ingress(Arc::clone(&post), Arc::clone(&pulse), Arc::clone(&port.metrics));
+                let post = Post::ingress(
+                    &spec.name,
+                    spec.builder.address(),
+                    spec.builder.listens(),
+                    &port.metrics,
+                );
+                self.board
+                    .add_ingress(Arc::clone(&post), Arc::clone(&pulse), Arc::clone(&port.metrics));
                 let hands = supervise::Hands {
                     port: Arc::clone(&port),
                     gate: Arc::clone(&gate),
@@ -232,7 +264,14 @@ impl Topology {
                     seed: self.seed ^ u64::from(number),
                 };
                 let running = RunningIngress::start(spec.builder, hands, post);
-                let ingress = Ingress { number, port, gate, pulse, fingerprint: spec.fingerprint, running };
+                let ingress = Ingress {
+                    number,
+                    port,
+                    gate,
+                    pulse,
+                    fingerprint: spec.fingerprint,
+                    running,
+                };
                 self.ingresses.insert(spec.name, ingress);
             }
         }
@@ -279,7 +318,11 @@ async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut open: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|cx| {
         open.retain_mut(|future| future.as_mut().poll(cx).is_pending());
-        if open.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if open.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
 }

@@ -49,13 +49,23 @@ impl Topology {
     ///
     /// # Errors
     /// One line for an operator: what could not be built, or which destination needs a word in `removed:`.
-    pub async fn reload(&mut self, spec: Spec, removed: &BTreeMap<String, Removal>) -> Result<Report, String> {
+    pub async fn reload(
+        &mut self,
+        spec: Spec,
+        removed: &BTreeMap<String, Removal>,
+    ) -> Result<Report, String> {
         let report = self.compare(&spec);
         let groups: Vec<&str> = group_names(&spec);
         for name in &report.destinations.removed {
-            let pending = self.destination(name).map_or(0, |destination| destination.pending_events());
+            let pending = self
+                .destination(name)
+                .map_or(0, |destination| destination.pending_events());
             if pending > 0 && !removed.contains_key(name) {
-                let now = if groups.contains(&name.as_str()) { ", which is now a group," } else { "" };
+                let now = if groups.contains(&name.as_str()) {
+                    ", which is now a group,"
+                } else {
+                    ""
+                };
                 return Err(format!(
                     "destination {name}{now} still has {pending} pending events: say what shall become of them \
                      (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
@@ -92,18 +102,38 @@ impl Topology {
     /// What `spec` would change.
     #[must_use]
     pub fn compare(&self, spec: &Spec) -> Report {
-        let known = self.ingresses.iter().map(|(name, ingress)| (&**name, ingress.fingerprint.as_str())).collect();
-        let wanted = spec.ingresses.iter().map(|ingress| (&*ingress.name, ingress.fingerprint.as_str())).collect();
+        let known = self
+            .ingresses
+            .iter()
+            .map(|(name, ingress)| (&**name, ingress.fingerprint.as_str()))
+            .collect();
+        let wanted = spec
+            .ingresses
+            .iter()
+            .map(|ingress| (&*ingress.name, ingress.fingerprint.as_str()))
+            .collect();
         let ingresses = changes(&known, &wanted);
-        let known = self.destinations.iter().map(|(name, egress)| (&**name, egress.fingerprint.as_str())).collect();
-        let wanted = spec.endpoints().map(|endpoint| (&*endpoint.name, endpoint.fingerprint.as_str())).collect();
-        Report { ingresses, destinations: changes(&known, &wanted) }
+        let known = self
+            .destinations
+            .iter()
+            .map(|(name, egress)| (&**name, egress.fingerprint.as_str()))
+            .collect();
+        let wanted = spec
+            .endpoints()
+            .map(|endpoint| (&*endpoint.name, endpoint.fingerprint.as_str()))
+            .collect();
+        Report {
+            ingresses,
+            destinations: changes(&known, &wanted),
+        }
     }
 }
 
 async fn retire(egress: Egress, how: Removal) {
     const POLL: Duration = Duration::from_millis(50);
-    let Egress { destination, running, .. } = egress;
+    let Egress {
+        destination, running, ..
+    } = egress;
     // Legs may still come, from plans that were made before the reload; they go the same way.
     match how {
         Removal::Drain => {
@@ -121,19 +151,32 @@ async fn retire(egress: Egress, how: Removal) {
 
 fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Changes {
     let names = |pick: &dyn Fn(&str) -> bool, from: &BTreeMap<&str, &str>| -> Vec<String> {
-        from.keys().filter(|name| pick(name)).map(ToString::to_string).collect()
+        from.keys()
+            .filter(|name| pick(name))
+            .map(ToString::to_string)
+            .collect()
     };
     Changes {
         added: names(&|name| !known.contains_key(name), wanted),
-        changed: names(&|name| known.get(name).is_some_and(|fingerprint| *fingerprint != wanted[name]), wanted),
+        changed: names(
+            &|name| {
+                known
+                    .get(name)
+                    .is_some_and(|fingerprint| *fingerprint != wanted[name])
+            },
+            wanted,
+        ),
         removed: names(&|name| !wanted.contains_key(name), known),
     }
 }
 
 fn group_names(spec: &Spec) -> Vec<&str> {
-    let groups = spec.destinations.iter().filter_map(|destination| match destination {
-        DestinationSpec::Group { name, .. } => Some(&**name),
-        DestinationSpec::Endpoint(_) => None,
-    });
+    let groups = spec
+        .destinations
+        .iter()
+        .filter_map(|destination| match destination {
+            DestinationSpec::Group { name, .. } => Some(&**name),
+            DestinationSpec::Endpoint(_) => None,
+        });
     groups.collect()
 }

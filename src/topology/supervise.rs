@@ -20,9 +20,9 @@ use crate::delivery::batch::Outlet;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
 use crate::lane::admit::CurrentGate;
+use crate::lane::books::Pulse;
 use crate::lane::budget::Budget;
 use crate::lane::request::RequestLaneSet;
-use crate::lane::books::Pulse;
 use crate::lane::stream::StreamLanes;
 
 mod restart;
@@ -73,7 +73,11 @@ impl RunningIngress {
         let slot = Arc::new(Mutex::new(builder));
         let (orders, rx) = watch::channel(Order::Run(0));
         let task = tokio::spawn(supervise_ingress(Arc::clone(&slot), hands, post, rx));
-        RunningIngress(Command { orders, builder: slot, task })
+        RunningIngress(Command {
+            orders,
+            builder: slot,
+            task,
+        })
     }
 
     /// Takes nothing more in.
@@ -94,11 +98,19 @@ impl RunningIngress {
 
 impl RunningEgress {
     /// Starts it.
-    pub fn start(destination: Arc<Destination>, builder: Arc<dyn EgressBuilder>, post: Arc<Post>) -> RunningEgress {
+    pub fn start(
+        destination: Arc<Destination>,
+        builder: Arc<dyn EgressBuilder>,
+        post: Arc<Post>,
+    ) -> RunningEgress {
         let slot = Arc::new(Mutex::new(builder));
         let (orders, rx) = watch::channel(Order::Run(0));
         let task = tokio::spawn(supervise_egress(Arc::clone(&slot), destination, post, rx));
-        RunningEgress(Command { orders, builder: slot, task })
+        RunningEgress(Command {
+            orders,
+            builder: slot,
+            task,
+        })
     }
 
     /// Ends its client once nothing is in flight there, and starts another.
@@ -293,7 +305,11 @@ async fn until(due: Option<Instant>) {
 
 impl Hands {
     fn context(&self, post: &Arc<Post>, stop: weft_api::stop::Stop) -> IngressContext {
-        let (port, gate, pulse) = (Arc::clone(&self.port), Arc::clone(&self.gate), Arc::clone(&self.pulse));
+        let (port, gate, pulse) = (
+            Arc::clone(&self.port),
+            Arc::clone(&self.gate),
+            Arc::clone(&self.pulse),
+        );
         let budget = Arc::clone(&self.budget);
         let streams = StreamLanes::new(
             Arc::clone(&port),

@@ -18,7 +18,9 @@ pub(crate) const HEAD: &str = "observe: { listen: \"${OBSERVE}\" }\nadmin: { lis
 
 /// A router with a file, of which [`HEAD`] is the beginning. It reads the file again when it is told to, not by itself.
 pub(crate) fn weft(yaml: &str) -> WeftBuilder {
-    Weft::at(env!("CARGO_BIN_EXE_weft")).config(&with_head(yaml)).arg("--no-watch")
+    Weft::at(env!("CARGO_BIN_EXE_weft"))
+        .config(&with_head(yaml))
+        .arg("--no-watch")
 }
 
 /// The whole file.
@@ -50,7 +52,9 @@ pub(crate) fn record(topic: &str, id: &str) -> Record {
 
 /// Records `0`, `1`, ... of one partition, without keys.
 pub(crate) fn records(topic: &str, count: usize) -> Vec<Record> {
-    (0..count).map(|id| record(topic, &id.to_string()).partition(0)).collect()
+    (0..count)
+        .map(|id| record(topic, &id.to_string()).partition(0))
+        .collect()
 }
 
 /// Waits until a group has committed `offset` of partition 0.
@@ -59,7 +63,10 @@ pub(crate) fn wait_committed(kafka: &Kafka, group: &str, topic: &str, offset: i6
     let mut last = BTreeMap::new();
     let deadline = std::time::Instant::now() + LIMIT;
     while last.get(&0) != Some(&offset) {
-        assert!(std::time::Instant::now() < deadline, "{group} committed {last:?} of {topic}, not {offset}");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{group} committed {last:?} of {topic}, not {offset}"
+        );
         last = kafka.committed(group, topic);
     }
 }
@@ -72,7 +79,11 @@ pub(crate) fn wait_metric(weft: &Weft, name: &str, labels: &[(&str, &str)], valu
     eventually(&format!("{name}{labels:?} = {value}"), LIMIT * 2, || {
         last = weft.metrics().sum(name, labels);
         let passed = std::time::Instant::now() > deadline;
-        assert!(!passed, "{name}{labels:?} is {last}, not {value}; the log:\n{}", weft.log().tail());
+        assert!(
+            !passed,
+            "{name}{labels:?} is {last}, not {value}; the log:\n{}",
+            weft.log().tail()
+        );
         ((last - value).abs() < 0.5).then_some(())
     });
 }
@@ -107,6 +118,9 @@ impl Books {
     #[track_caller]
     pub(crate) fn assert_balanced(&self) {
         let ended = self.delivered + self.dead_lettered + self.dropped + self.expired + self.returned;
-        assert!((self.obligations - ended - self.pending).abs() < 0.5, "the books do not balance: {self:?}");
+        assert!(
+            (self.obligations - ended - self.pending).abs() < 0.5,
+            "the books do not balance: {self:?}"
+        );
     }
 }

@@ -49,12 +49,22 @@ struct Key {
 impl Sink {
     /// Listens on a free port and answers 204.
     pub(crate) fn start() -> Sink {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .unwrap();
         let port = listener.local_addr().unwrap().port();
         let tally = Arc::new(Mutex::new(Tally::default()));
         runtime.spawn(accept(listener, Arc::clone(&tally)));
-        Sink { port, tally, runtime: Some(runtime) }
+        Sink {
+            port,
+            tally,
+            runtime: Some(runtime),
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -130,7 +140,11 @@ async fn answer(
     if body.collect().await.is_err() {
         return std::future::pending().await;
     }
-    let id = head.headers.get("ce-id").and_then(|id| id.to_str().ok()).expect("binary mode");
+    let id = head
+        .headers
+        .get("ce-id")
+        .and_then(|id| id.to_str().ok())
+        .expect("binary mode");
     let status = tally.lock().unwrap().take(id);
     let mut response = Response::new(Empty::new());
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap();

@@ -33,7 +33,11 @@ impl Ingress for RequestIngress {
                 locked(&self.feed.state).lane(number).offer_unsettled();
                 self.feed.record(number, Happening::Opened { from: 0 });
                 let name = format!("worker/{number}").into();
-                cx.requests.open(LaneSpec { name, window: self.window, settle: Settle::Individual })
+                cx.requests.open(LaneSpec {
+                    name,
+                    window: self.window,
+                    settle: Settle::Individual,
+                })
             })
             .collect();
         let mut clients = JoinSet::new();
@@ -42,11 +46,17 @@ impl Ingress for RequestIngress {
             let crash = locked(&self.feed.state).crash.take();
             match crash {
                 None => {}
-                Some(Crash::Error) => return Err(IngressError("inproc: the script ended this ingress".to_owned())),
+                Some(Crash::Error) => {
+                    return Err(IngressError("inproc: the script ended this ingress".to_owned()));
+                }
                 Some(Crash::Panic) => panic!("inproc: the script makes this ingress panic"),
             }
             let draining = cx.stop.phase() > weft_api::stop::Phase::Running;
-            let wake = if draining { None } else { self.send(&lanes, &mut clients) };
+            let wake = if draining {
+                None
+            } else {
+                self.send(&lanes, &mut clients)
+            };
             tokio::select! {
                 biased;
                 // A client that panicked left its message unsettled: as lost as an answer can be, and seen below.
@@ -75,7 +85,9 @@ impl RequestIngress {
                 let mut state = locked(&self.feed.state);
                 let hang_up_after = state.hang_up_after;
                 let log = state.lane(number);
-                let Some(&(at, offset)) = log.ready.first() else { break };
+                let Some(&(at, offset)) = log.ready.first() else {
+                    break;
+                };
                 if at > Instant::now() {
                     wake = [wake, Some(at)].into_iter().flatten().min();
                     break;
@@ -83,7 +95,8 @@ impl RequestIngress {
                 log.ready.pop_first();
                 let incoming = log.messages[offset as usize].incoming.clone();
                 drop(state);
-                self.feed.record(number, Happening::Delivered { offset, epoch: 0 });
+                self.feed
+                    .record(number, Happening::Delivered { offset, epoch: 0 });
                 let answer = lane.submit(incoming, self.deadline);
                 let (feed, redeliver_after) = (self.feed.clone(), self.redeliver_after);
                 clients.spawn(async move {

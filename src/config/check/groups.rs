@@ -47,7 +47,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
 }
 
 /// Named groups and their plans.
-pub(super) fn groups(draft: &Draft) -> HashMap<&str, &Plan> {
+pub(in crate::config) fn groups(draft: &Draft) -> HashMap<&str, &Plan> {
     draft
         .destinations
         .iter()

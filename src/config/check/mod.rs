@@ -12,6 +12,7 @@ use weft_api::config::{Finding, Severity};
 
 use super::read::Draft;
 
+pub(super) use groups::groups;
 pub(super) use routes::{enabled, leads_back};
 
 /// Adds the findings of every check.

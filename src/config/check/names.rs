@@ -1,5 +1,6 @@
 //! Every name refers to something.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use weft_api::config::{Finding, Node, Value, nearest};
@@ -13,8 +14,10 @@ const LISTED_MAX: usize = 12;
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     let ingresses: Vec<&str> = draft.ingress.iter().map(|named| &*named.name).collect();
     let destinations: Vec<&str> = draft.destinations.iter().map(|named| &*named.name).collect();
+    let ingress_names: HashSet<&str> = ingresses.iter().copied().collect();
+    let destination_names: HashSet<&str> = destinations.iter().copied().collect();
     let destination = |name: &str, place: &Place, findings: &mut Vec<Finding>| {
-        if !destinations.contains(&name) {
+        if !destination_names.contains(name) {
             findings.push(unknown(name, place, "destination", &destinations, &ingresses));
         }
     };
@@ -28,7 +31,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
             destination(&target.name, &target.place, findings);
         }
         for (name, place) in texts(&named.node, "from") {
-            if !ingresses.contains(&name.as_str()) {
+            if !ingress_names.contains(name.as_str()) {
                 findings.push(unknown(&name, &place, "ingress", &ingresses, &destinations));
             }
         }
@@ -44,7 +47,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
         }
     }
     for (name, _, place) in &draft.removed {
-        if destinations.contains(&&**name) {
+        if destination_names.contains(&**name) {
             let what = format!("`{name}` is not removed: it stands under `destinations:`");
             findings.push(at(place, what, "remove it there, or here"));
         }

@@ -1,11 +1,12 @@
 //! Routes as a whole: every ingress is looked after, and dead letters lead away.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use weft_api::config::{Finding, Severity, Value};
 
-use super::super::model::{Destination, Route, Unmatched};
+use super::super::model::{Destination, Plan, Route, Unmatched};
 use super::super::read::{Draft, Named, at};
+use super::groups::groups;
 use super::names::texts;
 
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
@@ -21,9 +22,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
             "add `ingress: { NAME: ... }`",
         ));
     }
+    let groups = groups(draft);
     for named in &draft.routes {
         if let Some(route) = &named.item {
-            own_dead_letter(draft, named, route, findings);
+            own_dead_letter(&groups, named, route, findings);
         }
     }
     lossy_dead_letters(draft, findings);
@@ -32,11 +34,16 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
 
 /// A dead letter at the very destination that refused the event would be refused, too. Where it comes from
 /// `defaults`, the route goes without; see [`dead_letter_of`].
-fn own_dead_letter(draft: &Draft, named: &Named<Route>, route: &Route, findings: &mut Vec<Finding>) {
+fn own_dead_letter(
+    groups: &HashMap<&str, &Plan>,
+    named: &Named<Route>,
+    route: &Route,
+    findings: &mut Vec<Finding>,
+) {
     let Some(dead_letter) = &route.dead_letter else {
         return;
     };
-    if !leads_back(draft, route) {
+    if !leads_back(groups, route) {
         return;
     }
     let Some((_, place)) = texts(&named.node, "dead_letter").pop() else {
@@ -52,25 +59,24 @@ fn own_dead_letter(draft: &Draft, named: &Named<Route>, route: &Route, findings:
 }
 
 /// Whether a route's dead letter is among its own destinations.
-pub(in crate::config) fn leads_back(draft: &Draft, route: &Route) -> bool {
+pub(in crate::config) fn leads_back(groups: &HashMap<&str, &Plan>, route: &Route) -> bool {
     let Some(dead_letter) = &route.dead_letter else {
         return false;
     };
     let targets = endpoints(
-        draft,
+        groups,
         route
             .to
             .targets()
             .into_iter()
             .map(|target| target.name.to_string()),
     );
-    let letters = endpoints(draft, std::iter::once(dead_letter.to_string()));
+    let letters = endpoints(groups, std::iter::once(dead_letter.to_string()));
     !targets.is_disjoint(&letters)
 }
 
 /// The endpoints behind these names, through groups; a circle ends where it begins.
-fn endpoints(draft: &Draft, names: impl Iterator<Item = String>) -> BTreeSet<String> {
-    let groups = super::groups::groups(draft);
+fn endpoints(groups: &HashMap<&str, &Plan>, names: impl Iterator<Item = String>) -> BTreeSet<String> {
     let mut open: Vec<String> = names.collect();
     let mut seen = BTreeSet::new();
     let mut found = BTreeSet::new();

@@ -2,23 +2,29 @@
 
 use weft_api::config::{Node, Value};
 
-/// How many nodes it has.
-pub(super) fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(nodes) => nodes.iter().map(size).sum(),
-        Value::Map(entries) => entries.iter().map(|(_, node)| size(node)).sum(),
-        _ => 0,
-    }
+/// How many nodes a tree has, and how many bytes their paths would have with its root at `path`.
+pub(super) fn size(node: &Node, path: &str) -> (usize, usize) {
+    let (nodes, paths) = match &node.value {
+        Value::List(nodes) => nodes.iter().map(|node| size(node, path)).fold((0, 0), add),
+        Value::Map(entries) => entries.iter().map(|(_, node)| size(node, path)).fold((0, 0), add),
+        _ => (0, 0),
+    };
+    add((nodes, paths), (1, node.path.len() + path.len()))
 }
 
-/// The same tree under another path; it keeps the place where it was written.
-pub(super) fn moved(mut node: Node, path: &str) -> Node {
+fn add(a: (usize, usize), b: (usize, usize)) -> (usize, usize) {
+    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
+}
+
+/// Gives the tree another path; it keeps the place where it was written.
+pub(super) fn rename(node: &mut Node, path: &str) {
     node.path = path.into();
     match &mut node.value {
         Value::List(nodes) => {
-            for (at, item) in nodes.iter_mut().enumerate() {
-                *item = moved(item.clone(), &format!("{path}[{at}]"));
-            }
+            nodes
+                .iter_mut()
+                .enumerate()
+                .for_each(|(at, item)| rename(item, &format!("{path}[{at}]")));
         }
         Value::Map(entries) => {
             for (key, item) in entries {
@@ -27,10 +33,9 @@ pub(super) fn moved(mut node: Node, path: &str) -> Node {
                 } else {
                     format!("{path}.{}", key.name)
                 };
-                *item = moved(item.clone(), &below);
+                rename(item, &below);
             }
         }
         _ => {}
     }
-    node
 }

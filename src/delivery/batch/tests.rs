@@ -8,12 +8,18 @@ use weft_api::ingress::{Incoming, Lanes, Settle};
 use crate::delivery::breaker::BreakerState;
 use crate::testing::{Draft, World, down, event, ids, keyed, pass, spec, to};
 
-const PROFILE: EgressProfile =
-    EgressProfile { batch_events: 3, batch_bytes: u64::MAX, in_flight: 1000, keeps_order_or_fails: false };
+const PROFILE: EgressProfile = EgressProfile {
+    batch_events: 3,
+    batch_bytes: u64::MAX,
+    in_flight: 1000,
+    keeps_order_or_fails: false,
+};
 
 fn world(linger_ms: u64, events: u32) -> (World, Lanes) {
     let draft = Draft::new(&["a"]).route(to("a"));
-    let world = draft.settings("a", |s| s.batch.linger = Duration::from_millis(linger_ms)).build();
+    let world = draft
+        .settings("a", |s| s.batch.linger = Duration::from_millis(linger_ms))
+        .build();
     let lanes = deliver(&world, events);
     (world, lanes)
 }
@@ -21,7 +27,12 @@ fn world(linger_ms: u64, events: u32) -> (World, Lanes) {
 fn deliver(world: &World, events: u32) -> Lanes {
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(Settle::InOrder, 1000));
-    lanes.deliver(lane, &mut (0..events).map(|n| Incoming::from(event(&n.to_string()))).collect());
+    lanes.deliver(
+        lane,
+        &mut (0..events)
+            .map(|n| Incoming::from(event(&n.to_string())))
+            .collect(),
+    );
     lanes
 }
 
@@ -36,11 +47,26 @@ async fn a_batch_is_as_large_as_the_egress_takes() {
 async fn a_batch_has_no_more_bytes_than_the_egress_takes_but_one_event_of_any_size() {
     let (world, _lanes) = world(0, 4);
     let size = event("0").size();
-    for (batch_bytes, takes) in [(1, 1), (size, 1), (2 * size - 1, 1), (2 * size, 2), (2 * size + 1, 2)] {
-        let mut a = world.remote_with("a", EgressProfile { batch_bytes, ..PROFILE });
+    for (batch_bytes, takes) in [
+        (1, 1),
+        (size, 1),
+        (2 * size - 1, 1),
+        (2 * size, 2),
+        (2 * size + 1, 2),
+    ] {
+        let mut a = world.remote_with(
+            "a",
+            EgressProfile {
+                batch_bytes,
+                ..PROFILE
+            },
+        );
         let batch = a.take().unwrap();
         assert_eq!(batch.events().len(), takes, "{batch_bytes} of {size}");
-        batch.fail_rest(&weft_api::outcome::SendError::attempt(weft_api::outcome::Reason::Failed, "again"));
+        batch.fail_rest(&weft_api::outcome::SendError::attempt(
+            weft_api::outcome::Reason::Failed,
+            "again",
+        ));
         pass(Duration::from_secs(60)).await;
     }
 }
@@ -66,7 +92,13 @@ async fn a_full_batch_does_not_linger() {
 #[tokio::test(start_paused = true)]
 async fn no_more_is_in_flight_than_the_egress_holds() {
     let (world, _lanes) = world(0, 9);
-    let mut a = world.remote_with("a", EgressProfile { in_flight: 5, ..PROFILE });
+    let mut a = world.remote_with(
+        "a",
+        EgressProfile {
+            in_flight: 5,
+            ..PROFILE
+        },
+    );
     let (first, second) = (a.take().unwrap(), a.take().unwrap());
     assert_eq!((first.events().len(), second.events().len()), (3, 2));
     assert!(a.take().is_none());
@@ -79,7 +111,10 @@ async fn no_more_is_in_flight_than_the_egress_holds() {
 async fn a_probe_is_a_single_event_and_the_others_wait_for_it() {
     let (world, _lanes) = world(0, 9);
     let mut a = world.remote_with("a", PROFILE);
-    a.fail(&weft_api::outcome::SendError::destination(weft_api::outcome::Reason::Unauthorised, "401"));
+    a.fail(&weft_api::outcome::SendError::destination(
+        weft_api::outcome::Reason::Unauthorised,
+        "401",
+    ));
     assert!(a.take().is_none(), "open");
     assert!(!world.destination("a").is_available());
     pass(Duration::from_secs(60)).await;
@@ -102,7 +137,10 @@ async fn a_probe_that_is_abandoned_does_not_stop_the_destination_for_ever() {
         pass(Duration::from_secs(60)).await;
     }
     drop(a.take().unwrap());
-    assert!(matches!(world.destination("a").standing().breaker, BreakerState::Open { .. }));
+    assert!(matches!(
+        world.destination("a").standing().breaker,
+        BreakerState::Open { .. }
+    ));
     pass(Duration::from_secs(60)).await;
     assert_eq!(a.accept_all(), ["0"]);
 }
@@ -137,7 +175,12 @@ async fn a_key_has_one_event_in_flight_and_keeps_its_order_through_retries() {
     let world = Draft::new(&["a"]).route(to("a")).build();
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(Settle::InOrder, 1000));
-    lanes.deliver(lane, &mut (0..4).map(|n| Incoming::from(keyed(&n.to_string(), "k"))).collect());
+    lanes.deliver(
+        lane,
+        &mut (0..4)
+            .map(|n| Incoming::from(keyed(&n.to_string(), "k")))
+            .collect(),
+    );
     let mut a = world.remote_with("a", PROFILE);
     let mut seen = Vec::new();
     for turn in 0..8 {

@@ -4,8 +4,11 @@ use tokio::time::Instant;
 
 use super::{Breaker, BreakerSettings, BreakerState, backoff, full_jitter};
 
-const SETTINGS: BreakerSettings =
-    BreakerSettings { failures: 3, initial: Duration::from_secs(1), max: Duration::from_secs(8) };
+const SETTINGS: BreakerSettings = BreakerSettings {
+    failures: 3,
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(8),
+};
 
 fn fails(breaker: &mut Breaker, now: Instant) -> bool {
     breaker.failed(now, None, false, None, 1.0)
@@ -52,7 +55,10 @@ fn open_becomes_probing_only_when_its_time_has_come() {
     assert!(!breaker.start_probe(now + Duration::from_millis(999)));
     assert!(breaker.start_probe(now + Duration::from_secs(1)));
     assert_eq!(breaker.state(), BreakerState::Probing);
-    assert!(!breaker.start_probe(now + Duration::from_secs(9)), "one probe at a time");
+    assert!(
+        !breaker.start_probe(now + Duration::from_secs(9)),
+        "one probe at a time"
+    );
 }
 
 #[test]
@@ -73,7 +79,10 @@ fn a_success_closes_from_any_state_and_begins_a_new_life() {
     let mut breaker = opened(now);
     assert_eq!(breaker.opened_at(), Some(now));
     breaker.succeeded();
-    assert_eq!((breaker.state(), breaker.life(), breaker.opened_at()), (BreakerState::Closed, 1, None));
+    assert_eq!(
+        (breaker.state(), breaker.life(), breaker.opened_at()),
+        (BreakerState::Closed, 1, None)
+    );
     breaker.succeeded();
     assert_eq!(breaker.life(), 1, "it was closed: the same life");
     let mut breaker = opened(now);

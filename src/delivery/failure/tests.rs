@@ -13,7 +13,10 @@ use crate::testing::{Draft, World, all, any, down, event, failed, first, ids, pa
 const LONG: Duration = Duration::from_secs(60);
 
 fn deliver(lanes: &mut Lanes, lane: LaneId, ids: &[&str]) {
-    lanes.deliver(lane, &mut ids.iter().map(|id| Incoming::from(event(id))).collect());
+    lanes.deliver(
+        lane,
+        &mut ids.iter().map(|id| Incoming::from(event(id))).collect(),
+    );
 }
 
 /// A world, its lane, and one event `1` on its way.
@@ -27,7 +30,14 @@ fn one(draft: Draft, settle: Settle) -> (World, Lanes, LaneId) {
 
 fn outcome(lanes: &mut Lanes) -> Option<Outcome> {
     match lanes.try_next() {
-        Some((_, LaneEvent::Settled { first: 0, last: 0, outcome })) => Some(outcome),
+        Some((
+            _,
+            LaneEvent::Settled {
+                first: 0,
+                last: 0,
+                outcome,
+            },
+        )) => Some(outcome),
         None => None,
         other => panic!("{other:?}"),
     }
@@ -39,10 +49,19 @@ async fn a_refused_event_goes_to_the_dead_letter_with_its_story() {
     let (world, mut lanes, _) = one(draft, Settle::InOrder);
     let (mut a, mut dlt) = (world.remote("a"), world.remote("dlt"));
     a.fail(&refused());
-    assert_eq!(outcome(&mut lanes), None, "not resolved before the dead letter is confirmed");
+    assert_eq!(
+        outcome(&mut lanes),
+        None,
+        "not resolved before the dead letter is confirmed"
+    );
     let batch = dlt.take().unwrap();
     let dead = &batch.events()[0];
-    for (name, value) in [("weftreason", "refused"), ("weftdestination", "a"), ("weftroute", "r0"), ("wefterror", "422")] {
+    for (name, value) in [
+        ("weftreason", "refused"),
+        ("weftdestination", "a"),
+        ("weftroute", "r0"),
+        ("wefterror", "422"),
+    ] {
         assert_eq!(dead.get(name).unwrap().text, value);
     }
     assert_eq!(dead.get("weftattempts").unwrap().text, "1");
@@ -57,7 +76,9 @@ async fn a_refused_event_goes_to_the_dead_letter_with_its_story() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_is_refused_after_as_many_failures_of_its_own_as_the_file_says() {
-    let draft = Draft::new(&["a"]).route(to("a")).settings("a", |s| s.retry.attempts = 3);
+    let draft = Draft::new(&["a"])
+        .route(to("a"))
+        .settings("a", |s| s.retry.attempts = 3);
     let (world, mut lanes, _) = one(draft, Settle::Individual);
     let mut a = world.remote("a");
     for _ in 0..3 {
@@ -71,7 +92,9 @@ async fn an_event_is_refused_after_as_many_failures_of_its_own_as_the_file_says(
 
 #[tokio::test(start_paused = true)]
 async fn failures_of_the_destination_use_up_no_attempt() {
-    let draft = Draft::new(&["a"]).route(to("a")).settings("a", |s| s.retry.attempts = 1);
+    let draft = Draft::new(&["a"])
+        .route(to("a"))
+        .settings("a", |s| s.retry.attempts = 1);
     let (world, mut lanes, _) = one(draft, Settle::Individual);
     let mut a = world.remote("a");
     for _ in 0..20 {
@@ -87,7 +110,9 @@ async fn failures_of_the_destination_use_up_no_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_poisonous_event_does_not_go_round_an_anycast_for_ever() {
     let draft = Draft::new(&["a", "b"]).route(any(&["a", "b"]));
-    let draft = draft.settings("a", |s| s.retry.attempts = 5).settings("b", |s| s.retry.attempts = 5);
+    let draft = draft
+        .settings("a", |s| s.retry.attempts = 5)
+        .settings("b", |s| s.retry.attempts = 5);
     let (world, mut lanes, _) = one(draft, Settle::Individual);
     let (mut a, mut b) = (world.remote("a"), world.remote("b"));
     let mut tries = 0;
@@ -103,7 +128,11 @@ async fn a_poisonous_event_does_not_go_round_an_anycast_for_ever() {
     }
     assert_eq!(tries, 5);
     for name in ["a", "b"] {
-        assert_eq!(world.destination(name).standing().breaker, BreakerState::Closed, "one event alone opens nothing");
+        assert_eq!(
+            world.destination(name).standing().breaker,
+            BreakerState::Closed,
+            "one event alone opens nothing"
+        );
     }
     world.assert_at_rest();
 }
@@ -143,7 +172,9 @@ async fn without_a_dead_letter_a_refusal_holds_an_in_order_lane_until_it_is_take
 
 #[tokio::test(start_paused = true)]
 async fn without_a_dead_letter_a_refusal_is_dropped_where_the_user_wrote_it() {
-    let draft = Draft::new(&["a"]).route(to("a")).ingress(|ingress| ingress.drop_rejected = true);
+    let draft = Draft::new(&["a"])
+        .route(to("a"))
+        .ingress(|ingress| ingress.drop_rejected = true);
     let (world, mut lanes, _) = one(draft, Settle::InOrder);
     world.remote("a").fail(&refused());
     assert_eq!(outcome(&mut lanes), Some(Outcome::Rejected(Reason::Refused)));
@@ -175,7 +206,14 @@ async fn a_fallback_moves_only_what_failed() {
 fn world_settles(lanes: &mut Lanes, count: u64) {
     let mut next = 0;
     while let Some((_, said)) = lanes.try_next() {
-        let LaneEvent::Settled { first, last, outcome: Outcome::Accepted } = said else { panic!("{said:?}") };
+        let LaneEvent::Settled {
+            first,
+            last,
+            outcome: Outcome::Accepted,
+        } = said
+        else {
+            panic!("{said:?}")
+        };
         assert_eq!(first, next);
         next = last + 1;
     }
@@ -189,10 +227,17 @@ async fn an_open_breaker_empties_the_queue_into_the_fallback_at_once() {
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(Settle::InOrder, 1000));
     let names: Vec<String> = (0..300).map(|n| n.to_string()).collect();
-    deliver(&mut lanes, lane, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    deliver(
+        &mut lanes,
+        lane,
+        &names.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
     let (mut a, mut b) = (world.remote("a"), world.remote("b"));
     a.fail(&down());
-    assert!(matches!(world.destination("a").standing().breaker, BreakerState::Open { .. }));
+    assert!(matches!(
+        world.destination("a").standing().breaker,
+        BreakerState::Open { .. }
+    ));
     assert_eq!(b.accept_all().len(), 300);
     world_settles(&mut lanes, 300);
     world.assert_at_rest();
@@ -221,7 +266,13 @@ async fn a_nested_multicast_is_delivered_when_all_of_it_is() {
     assert_eq!(outcome(&mut lanes), None);
     assert_eq!(b.accept_all(), ["1"]);
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
-    assert_eq!((world.port.metrics.obligations.get(), world.port.metrics.delivered.get()), (1, 1));
+    assert_eq!(
+        (
+            world.port.metrics.obligations.get(),
+            world.port.metrics.delivered.get()
+        ),
+        (1, 1)
+    );
     world.assert_at_rest();
 }
 
@@ -251,21 +302,31 @@ async fn a_multicast_whose_branches_gave_up_for_nothing_rewinds_and_does_not_spi
     assert_eq!(lanes.try_next(), None);
     assert_eq!(lanes.credit(lane).events, 0, "it waits for its rewind");
     pass(LONG).await;
-    let Some((again, LaneEvent::Rewind { from: 0 })) = lanes.try_next() else { panic!("no rewind") };
+    let Some((again, LaneEvent::Rewind { from: 0 })) = lanes.try_next() else {
+        panic!("no rewind")
+    };
     assert_ne!(again.epoch, lane.epoch);
     world.assert_at_rest();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_branch_that_went_to_the_dead_letter_is_no_delivery_of_the_whole() {
-    let draft = Draft::new(&["a", "b", "dlt"]).route(first(vec![all(&["a", "b"])])).dead_letter("dlt");
+    let draft = Draft::new(&["a", "b", "dlt"])
+        .route(first(vec![all(&["a", "b"])]))
+        .dead_letter("dlt");
     let (world, mut lanes, _) = one(draft, Settle::InOrder);
     let (mut a, mut b, mut dlt) = (world.remote("a"), world.remote("b"), world.remote("dlt"));
     a.accept_all();
     b.fail(&refused());
     dlt.accept_all();
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
-    assert_eq!((world.port.metrics.dead_lettered.get(), world.port.metrics.delivered.get()), (1, 0));
+    assert_eq!(
+        (
+            world.port.metrics.dead_lettered.get(),
+            world.port.metrics.delivered.get()
+        ),
+        (1, 0)
+    );
     world.assert_at_rest();
 }
 
@@ -273,7 +334,10 @@ async fn a_branch_that_went_to_the_dead_letter_is_no_delivery_of_the_whole() {
 async fn what_comes_to_a_removed_destination_goes_where_the_reload_said() {
     for (leftover, settled) in [
         (Leftover::Drop, Some(Outcome::Accepted)),
-        (Leftover::GiveBack(Reason::Removed), Some(Outcome::Released(Reason::Removed))),
+        (
+            Leftover::GiveBack(Reason::Removed),
+            Some(Outcome::Released(Reason::Removed)),
+        ),
         (Leftover::DeadLetter, None),
     ] {
         let draft = Draft::new(&["a", "dlt"]).route(to("a")).dead_letter("dlt");
@@ -299,7 +363,11 @@ async fn a_batch_in_flight_at_a_removed_destination_is_not_lost() {
     let batch = world.remote("a").take().unwrap();
     world.destination("a").close(Leftover::GiveBack(Reason::Removed));
     drop(batch);
-    assert_eq!(outcome(&mut lanes), Some(Outcome::Unknown(Reason::Removed)), "it may have been delivered");
+    assert_eq!(
+        outcome(&mut lanes),
+        Some(Outcome::Unknown(Reason::Removed)),
+        "it may have been delivered"
+    );
     world.assert_at_rest();
 }
 
@@ -319,11 +387,19 @@ async fn a_stale_leg_that_fails_is_neither_moved_nor_dead_lettered() {
 
 #[tokio::test(start_paused = true)]
 async fn an_expired_event_is_not_delivered_and_is_counted() {
-    let draft = Draft::new(&["a"]).route(to("a")).last_route(|route| route.max_age = Some(LONG));
+    let draft = Draft::new(&["a"])
+        .route(to("a"))
+        .last_route(|route| route.max_age = Some(LONG));
     let (world, mut lanes, _) = one(draft, Settle::InOrder);
     pass(LONG).await;
     assert_eq!(world.remote("a").accept_all(), [""; 0]);
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
-    assert_eq!((world.port.metrics.expired.get(), world.destination("a").metrics.expired.get()), (1, 1));
+    assert_eq!(
+        (
+            world.port.metrics.expired.get(),
+            world.destination("a").metrics.expired.get()
+        ),
+        (1, 1)
+    );
     world.assert_at_rest();
 }

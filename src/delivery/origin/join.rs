@@ -26,7 +26,12 @@ impl Join {
     /// Splits `parent` into `branches`.
     #[must_use]
     pub fn new(parent: Leg, branches: usize) -> Arc<Join> {
-        Arc::new(Join(Mutex::new(State { left: branches, worst: Outcome::Accepted, kind: End::Delivered, parent: Some(parent) })))
+        Arc::new(Join(Mutex::new(State {
+            left: branches,
+            worst: Outcome::Accepted,
+            kind: End::Delivered,
+            parent: Some(parent),
+        })))
     }
 
     /// One branch ended.
@@ -58,7 +63,10 @@ impl Join {
     /// Whether the plan around the multicast would go elsewhere after this failure.
     pub(in crate::delivery) fn would_move(&self, failure: crate::routing::plan::Failure) -> bool {
         let state = self.lock();
-        state.parent.as_ref().is_some_and(|parent| failure::would_move(parent, failure))
+        state
+            .parent
+            .as_ref()
+            .is_some_and(|parent| failure::would_move(parent, failure))
     }
 
     pub(super) fn is_stale(&self) -> bool {
@@ -66,7 +74,8 @@ impl Join {
     }
 
     pub(super) fn dispatch(&self) -> bool {
-        self.with_parent(|parent| parent.origin().is_some_and(super::Origin::dispatch)).unwrap_or(false)
+        self.with_parent(|parent| parent.origin().is_some_and(super::Origin::dispatch))
+            .unwrap_or(false)
     }
 
     pub(super) fn recall(&self) {

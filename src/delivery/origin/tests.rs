@@ -19,12 +19,24 @@ impl Charge for Purse {
 }
 
 fn port(drop_rejected: bool) -> Arc<Port> {
-    Arc::new(Port::new("in".into(), Metrics::new().ingress("in"), drop_rejected))
+    Arc::new(Port::new(
+        "in".into(),
+        Metrics::new().ingress("in"),
+        drop_rejected,
+    ))
 }
 
 fn ticket(legs: u32) -> (Arc<Ticket>, Arc<Purse>) {
     let purse = Arc::new(Purse::default());
-    (Arc::new(Ticket::new(port(false), Arc::clone(&purse) as Arc<dyn Charge>, 7, legs)), purse)
+    (
+        Arc::new(Ticket::new(
+            port(false),
+            Arc::clone(&purse) as Arc<dyn Charge>,
+            7,
+            legs,
+        )),
+        purse,
+    )
 }
 
 #[tokio::test]
@@ -98,7 +110,12 @@ fn a_mailbox_gives_everything_once_and_a_nudge_once() {
     let mut cx = Context::from_waker(Waker::noop());
     let mut into = Vec::new();
     assert_eq!(port.mailbox.poll_take(&mut into, &mut cx), Poll::Pending);
-    let one = Settled { lane: 0, epoch: 1, seq: 2, outcome: Outcome::Accepted };
+    let one = Settled {
+        lane: 0,
+        epoch: 1,
+        seq: 2,
+        outcome: Outcome::Accepted,
+    };
     port.mailbox.push(&mut vec![one]);
     assert_eq!(port.mailbox.poll_take(&mut into, &mut cx), Poll::Ready(()));
     assert_eq!(std::mem::take(&mut into), [one]);

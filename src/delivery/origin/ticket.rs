@@ -38,8 +38,19 @@ impl Ticket {
     /// A ticket for an event with `legs` obligations, whose charge is already taken.
     #[must_use]
     pub fn new(port: Arc<Port>, charge: Arc<dyn Charge>, bytes: u64, legs: u32) -> Ticket {
-        let state = State { left: legs, worst: Outcome::Accepted, dispatched: 0, closed: false, waker: None };
-        Ticket { port, charge, bytes, state: Mutex::new(state) }
+        let state = State {
+            left: legs,
+            worst: Outcome::Accepted,
+            dispatched: 0,
+            closed: false,
+            waker: None,
+        };
+        Ticket {
+            port,
+            charge,
+            bytes,
+            state: Mutex::new(state),
+        }
     }
 
     /// The ingress it belongs to.

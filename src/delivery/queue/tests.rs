@@ -26,8 +26,18 @@ impl Legs {
     }
 
     fn leg(&self, id: &str) -> Leg {
-        let origin = Origin::Slot { lane: Arc::clone(&self.lane), epoch: 0, seq: 0 };
-        Leg::new(event(id), origin, Arc::clone(&self.world.wiring), NO_ROUTE, Instant::now())
+        let origin = Origin::Slot {
+            lane: Arc::clone(&self.lane),
+            epoch: 0,
+            seq: 0,
+        };
+        Leg::new(
+            event(id),
+            origin,
+            Arc::clone(&self.world.wiring),
+            NO_ROUTE,
+            Instant::now(),
+        )
     }
 }
 
@@ -88,7 +98,11 @@ fn after_a_failure_a_pipelined_shard_waits_for_all_that_are_in_flight() {
     let shard = first.duty.shard;
     queue.put_back(first, None);
     queue.came_back(shard, true);
-    assert_eq!(take(&mut queue, now), None, "2 is still out, whether or not 3 was listed before");
+    assert_eq!(
+        take(&mut queue, now),
+        None,
+        "2 is still out, whether or not 3 was listed before"
+    );
     queue.put_back(second, None);
     queue.came_back(shard, true);
     assert_eq!(ids(&mut queue, now), ["1", "2", "3"]);
@@ -176,7 +190,11 @@ enum Act {
     Push(Option<u64>),
     Take,
     /// The leg in flight that many places in comes back.
-    Back { pick: usize, failed: bool, wait_ms: u64 },
+    Back {
+        pick: usize,
+        failed: bool,
+        wait_ms: u64,
+    },
     Pass(u64),
     Extract(u64),
 }

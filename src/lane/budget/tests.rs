@@ -10,7 +10,9 @@ fn port() -> Arc<Port> {
 }
 
 fn nudged(port: &Port) -> bool {
-    port.mailbox.poll_take(&mut Vec::new(), &mut Context::from_waker(Waker::noop())).is_ready()
+    port.mailbox
+        .poll_take(&mut Vec::new(), &mut Context::from_waker(Waker::noop()))
+        .is_ready()
 }
 
 #[test]

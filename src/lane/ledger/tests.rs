@@ -13,7 +13,14 @@ const REJECTED: Outcome = Outcome::Rejected(Reason::Refused);
 const RELEASED: Outcome = Outcome::Released(Reason::Unavailable);
 
 fn ledger(settle: Settle) -> Ledger {
-    Ledger::new(settle, Window { events: 10, bytes: 1000 }, 0)
+    Ledger::new(
+        settle,
+        Window {
+            events: 10,
+            bytes: 1000,
+        },
+        0,
+    )
 }
 
 fn admit(ledger: &mut Ledger, legs: u32) -> u64 {
@@ -22,7 +29,11 @@ fn admit(ledger: &mut Ledger, legs: u32) -> u64 {
 
 /// Ends a leg and asks for everything that became ready by it.
 fn end(ledger: &mut Ledger, seq: u64, outcome: Outcome) -> Vec<Step> {
-    if ledger.end_leg(seq, outcome) { ready(ledger, seq) } else { Vec::new() }
+    if ledger.end_leg(seq, outcome) {
+        ready(ledger, seq)
+    } else {
+        Vec::new()
+    }
 }
 
 fn ready(ledger: &mut Ledger, seq: u64) -> Vec<Step> {
@@ -51,7 +62,10 @@ fn an_in_order_lane_settles_a_contiguous_prefix() {
     assert_eq!(end(&mut ledger, 2, ACCEPTED), []);
     assert_eq!((ledger.watermark(), ledger.unsettled()), (0, 4));
     assert_eq!(end(&mut ledger, 0, ACCEPTED), [run(0, 2, ACCEPTED)]);
-    assert_eq!((ledger.watermark(), ledger.unsettled(), ledger.bytes()), (3, 1, 10));
+    assert_eq!(
+        (ledger.watermark(), ledger.unsettled(), ledger.bytes()),
+        (3, 1, 10)
+    );
 }
 
 #[test]
@@ -70,7 +84,10 @@ fn a_rejected_leg_never_moves_the_watermark_together_with_accepted_ones() {
     end(&mut ledger, 2, ACCEPTED);
     end(&mut ledger, 1, REJECTED);
     let told = end(&mut ledger, 0, ACCEPTED);
-    assert_eq!(told, [run(0, 0, ACCEPTED), run(1, 1, REJECTED), run(2, 2, ACCEPTED)]);
+    assert_eq!(
+        told,
+        [run(0, 0, ACCEPTED), run(1, 1, REJECTED), run(2, 2, ACCEPTED)]
+    );
 }
 
 #[test]
@@ -87,9 +104,20 @@ fn an_in_order_lane_rewinds_at_its_first_released_slot_and_not_before_it_is_firs
     let mut ledger = ledger(Settle::InOrder);
     (0..3).for_each(|_| drop(admit(&mut ledger, 1)));
     assert_eq!(end(&mut ledger, 1, RELEASED), []);
-    assert_eq!(end(&mut ledger, 0, ACCEPTED), [run(0, 0, ACCEPTED), Step::Rewind(1)]);
+    assert_eq!(
+        end(&mut ledger, 0, ACCEPTED),
+        [run(0, 0, ACCEPTED), Step::Rewind(1)]
+    );
     assert_eq!(ledger.restart(1), 20);
-    assert_eq!((ledger.next_seq(), ledger.watermark(), ledger.unsettled(), ledger.bytes()), (1, 1, 0, 0));
+    assert_eq!(
+        (
+            ledger.next_seq(),
+            ledger.watermark(),
+            ledger.unsettled(),
+            ledger.bytes()
+        ),
+        (1, 1, 0, 0)
+    );
 }
 
 #[test]
@@ -152,9 +180,15 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Admit { bytes: u64, legs: u32 },
+    Admit {
+        bytes: u64,
+        legs: u32,
+    },
     /// Ends a leg of the slot that many places into those open.
-    End { pick: usize, outcome: Outcome },
+    End {
+        pick: usize,
+        outcome: Outcome,
+    },
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {

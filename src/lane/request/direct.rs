@@ -1,6 +1,10 @@
 //! A request that is sent from its own task, past the queue.
 
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 use weft_api::egress::SendFuture;
@@ -60,9 +64,32 @@ impl Drop for Taken {
     }
 }
 
+/// A send whose panic is an answer: nobody knows what became of the event.
+struct Caught(SendFuture);
+
+impl Future for Caught {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let send = AssertUnwindSafe(|| self.0.as_mut().poll(cx));
+        catch_unwind(send).unwrap_or_else(|_| {
+            let detail = "the connector panicked: this is a fault of Weft, please report it";
+            Poll::Ready(Err(
+                SendError::destination(Reason::Abandoned, detail).maybe_delivered()
+            ))
+        })
+    }
+}
+
 impl Direct {
     pub(super) async fn run(self, lane: Arc<Lane>, deadline: Instant) -> Verdict {
-        let Direct { pass, mut sending, rest, matched } = self;
+        let Direct {
+            pass,
+            sending,
+            rest,
+            matched,
+        } = self;
+        let mut sending = Caught(sending);
         let answer = tokio::select! {
             // The answer first: one that came in time is never thrown away for the clock.
             biased;
@@ -96,7 +123,11 @@ impl Lane {
         came: Answer,
     ) -> Option<Arc<Ticket>> {
         let metrics = &self.port.metrics;
-        let Rest { choice, wiring, taken } = rest;
+        let Rest {
+            choice,
+            wiring,
+            taken,
+        } = rest;
         match answer {
             Ok(()) => {
                 pass.accepted();
@@ -115,7 +146,9 @@ impl Lane {
                     ticket.close();
                 }
                 let origin = Origin::Ticket(Arc::clone(&ticket));
-                let leg = choice.owing.into_leg(origin, &wiring, choice.steps, Instant::now());
+                let leg = choice
+                    .owing
+                    .into_leg(origin, &wiring, choice.steps, Instant::now());
                 pass.failed(leg, &error);
                 Some(ticket)
             }

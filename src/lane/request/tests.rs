@@ -32,7 +32,10 @@ async fn outcome_now(future: &mut VerdictFuture) -> Option<Outcome> {
 
 #[tokio::test(start_paused = true)]
 async fn exactly_the_queues_bound_is_admitted_and_the_next_is_refused_at_once() {
-    let world = Draft::new(&["a"]).route(to("a")).settings("a", |s| s.queue.events = 4).build();
+    let world = Draft::new(&["a"])
+        .route(to("a"))
+        .settings("a", |s| s.queue.events = 4)
+        .build();
     let lane = world.requests(100);
     let mut waiting: Vec<_> = (0..4).map(|n| submit(&lane, &n.to_string())).collect();
     for future in &mut waiting {
@@ -55,9 +58,15 @@ async fn exactly_the_window_is_admitted_and_the_next_is_refused_at_once() {
     let lane = world.requests(3);
     let waiting: Vec<_> = (0..3).map(|n| submit(&lane, &n.to_string())).collect();
     assert!(!lane.has_room(1));
-    assert_eq!(outcome_now(&mut submit(&lane, "4")).await, Some(Outcome::Released(Reason::Overloaded)));
+    assert_eq!(
+        outcome_now(&mut submit(&lane, "4")).await,
+        Some(Outcome::Released(Reason::Overloaded))
+    );
     assert_eq!(world.remote("a").accept_all().len(), 3);
-    assert!(!lane.has_room(1), "a request holds its place until it has its answer");
+    assert!(
+        !lane.has_room(1),
+        "a request holds its place until it has its answer"
+    );
     for future in waiting {
         assert_eq!(future.await.outcome, Outcome::Accepted);
     }
@@ -71,7 +80,10 @@ async fn an_event_that_cannot_go_everywhere_goes_nowhere() {
     let world = draft.settings("b", |s| s.queue.events = 1).build();
     let lane = world.requests(100);
     let kept = submit(&lane, "1");
-    assert_eq!(outcome_now(&mut submit(&lane, "2")).await, Some(Outcome::Released(Reason::Overloaded)));
+    assert_eq!(
+        outcome_now(&mut submit(&lane, "2")).await,
+        Some(Outcome::Released(Reason::Overloaded))
+    );
     assert_eq!(world.remote("a").accept_all(), ["1"]);
     world.remote("b").accept_all();
     assert_eq!(kept.await.outcome, Outcome::Accepted);
@@ -84,7 +96,10 @@ async fn a_full_destination_inside_a_nested_multicast_refuses_too() {
     let world = draft.settings("b", |s| s.queue.events = 2).build();
     let lane = world.requests(100);
     let waiting: Vec<_> = (0..2).map(|n| submit(&lane, &n.to_string())).collect();
-    assert_eq!(outcome_now(&mut submit(&lane, "2")).await, Some(Outcome::Released(Reason::Overloaded)));
+    assert_eq!(
+        outcome_now(&mut submit(&lane, "2")).await,
+        Some(Outcome::Released(Reason::Overloaded))
+    );
     world.remote("a").accept_all();
     world.remote("b").accept_all();
     for future in waiting {
@@ -107,8 +122,15 @@ async fn an_open_breaker_refuses_at_once_and_says_when_to_come_back() {
 async fn at_the_deadline_an_event_that_was_never_sent_is_released() {
     let world = Draft::new(&["a"]).route(to("a")).build();
     let lane = world.requests(10);
-    assert_eq!(submit(&lane, "1").await.outcome, Outcome::Released(Reason::Deadline));
-    assert_eq!(world.remote("a").accept_all(), [""; 0], "its sender will send it again");
+    assert_eq!(
+        submit(&lane, "1").await.outcome,
+        Outcome::Released(Reason::Deadline)
+    );
+    assert_eq!(
+        world.remote("a").accept_all(),
+        [""; 0],
+        "its sender will send it again"
+    );
     world.assert_at_rest();
 }
 
@@ -148,7 +170,10 @@ async fn a_dead_letter_takes_and_frees_as_much_as_it_weighs() {
     };
     let world = Draft::new(&["dlt"]).ingress(malformed).build();
     let lane = world.requests(10);
-    let incoming = weft_api::ingress::Incoming { event: event("1"), malformed: true };
+    let incoming = weft_api::ingress::Incoming {
+        event: event("1"),
+        malformed: true,
+    };
     let waiting = lane.submit(incoming, DEADLINE);
     assert!(world.destination("dlt").standing().pending_bytes > event("1").size());
     world.remote("dlt").accept_all();
@@ -192,8 +217,15 @@ impl Wire {
 
 fn wired(world: &World, in_flight: u32) -> Arc<Wire> {
     let wire = Arc::new(Wire::default());
-    let profile = EgressProfile { batch_events: 10, batch_bytes: u64::MAX, in_flight, keeps_order_or_fails: false };
-    world.destination("a").install(profile, Some(Arc::new(Factory(Arc::clone(&wire)))));
+    let profile = EgressProfile {
+        batch_events: 10,
+        batch_bytes: u64::MAX,
+        in_flight,
+        keeps_order_or_fails: false,
+    };
+    world
+        .destination("a")
+        .install(profile, Some(Arc::new(Factory(Arc::clone(&wire)))));
     wire
 }
 
@@ -202,7 +234,11 @@ async fn a_single_event_that_nothing_waits_for_is_sent_from_its_own_task() {
     let world = Draft::new(&["a"]).route(to("a")).build();
     let (wire, lane) = (wired(&world, 1), world.requests(10));
     let (mut one, two) = (submit(&lane, "1"), submit(&lane, "2"));
-    assert_eq!((now(&mut one).await, wire.count()), (None, 1), "in_flight is 1: the second is queued");
+    assert_eq!(
+        (now(&mut one).await, wire.count()),
+        (None, 1),
+        "in_flight is 1: the second is queued"
+    );
     wire.answer(Ok(()));
     assert_eq!(one.await.outcome, Outcome::Accepted);
     assert_eq!(world.destination("a").metrics.direct.get(), 1);
@@ -242,10 +278,19 @@ async fn a_direct_send_past_the_deadline_is_unknown_counted_once_and_not_tried_a
     for answer in [Ok(()), Err(failed())] {
         let world = Draft::new(&["a"]).route(to("a")).build();
         let (wire, lane) = (wired(&world, 1), world.requests(10));
-        assert_eq!(submit(&lane, "1").await.outcome, Outcome::Unknown(Reason::Deadline));
+        assert_eq!(
+            submit(&lane, "1").await.outcome,
+            Outcome::Unknown(Reason::Deadline)
+        );
         wire.answer(answer);
         tokio::task::yield_now().await;
-        let told: u64 = world.port.metrics.settled.iter().map(|counter| counter.get()).sum();
+        let told: u64 = world
+            .port
+            .metrics
+            .settled
+            .iter()
+            .map(|counter| counter.get())
+            .sum();
         assert_eq!(told, 1);
         assert_eq!(world.remote("a").accept_all(), [""; 0]);
         world.assert_at_rest();
@@ -254,7 +299,10 @@ async fn a_direct_send_past_the_deadline_is_unknown_counted_once_and_not_tried_a
 
 #[test]
 fn a_direct_send_whose_runtime_went_away_gives_back_what_it_took() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let world = Draft::new(&["a"]).route(to("a")).build();
     runtime.block_on(async {
         let (_wire, lane) = (wired(&world, 1), world.requests(10));

@@ -17,7 +17,14 @@ use crate::routing::plan::{Steps, Target};
 
 impl StreamLanes {
     /// Admits one event.
-    pub(super) fn admit_one(&mut self, index: usize, incoming: Incoming, gate: &Gate, now: Instant, now_ms: u64) -> u64 {
+    pub(super) fn admit_one(
+        &mut self,
+        index: usize,
+        incoming: Incoming,
+        gate: &Gate,
+        now: Instant,
+        now_ms: u64,
+    ) -> u64 {
         let bytes = incoming.event.size();
         let metrics = Arc::clone(&self.port.metrics);
         metrics.events.inc();
@@ -25,7 +32,9 @@ impl StreamLanes {
         metrics.malformed.inc_by(u64::from(incoming.malformed));
         let malformed = incoming.malformed;
         let (owed, _) = gate.admit(incoming, now, &mut self.scratch);
-        let Some(lane) = self.lanes[index].as_mut() else { return 0 };
+        let Some(lane) = self.lanes[index].as_mut() else {
+            return 0;
+        };
         let epoch = lane.shared.epoch();
         self.budget.charge(bytes);
         match owed {
@@ -39,13 +48,20 @@ impl StreamLanes {
             }
             Owed::Nothing { event, outcome, why } => {
                 books::without_legs(&self.port, outcome, why);
-                let held = matches!(outcome, Outcome::Rejected(_)) && lane.shared.last_resort() == LastResort::Hold;
+                let held =
+                    matches!(outcome, Outcome::Rejected(_)) && lane.shared.last_resort() == LastResort::Hold;
                 if held {
                     // Nobody may be told that it was refused: it waits for a route, or for a reload that brings one.
                     let seq = lane.ledger.admit(bytes, 1, Outcome::Accepted, now_ms);
                     lane.shared.hold();
                     let incoming = Incoming { event, malformed };
-                    let parked = Parked { lane: index, epoch, seq, incoming, tries: 0 };
+                    let parked = Parked {
+                        lane: index,
+                        epoch,
+                        seq,
+                        incoming,
+                        tries: 0,
+                    };
                     self.limbo.park(parked, now);
                     return seq;
                 }
@@ -68,12 +84,20 @@ impl StreamLanes {
         for owing in legs {
             let mut steps = Steps::new();
             let target = gate.target(&owing, &mut steps);
-            let origin = Origin::Slot { lane: Arc::clone(lane), epoch, seq };
+            let origin = Origin::Slot {
+                lane: Arc::clone(lane),
+                epoch,
+                seq,
+            };
             let leg = owing.into_leg(origin, &gate.wiring, steps, now);
             match target {
                 Target::To(id) => {
                     let destination = gate.wiring.destination(id);
-                    match self.outgoing.iter_mut().find(|(known, _)| Arc::ptr_eq(known, destination)) {
+                    match self
+                        .outgoing
+                        .iter_mut()
+                        .find(|(known, _)| Arc::ptr_eq(known, destination))
+                    {
                         Some((_, legs)) => legs.push(leg),
                         None => self.outgoing.push((Arc::clone(destination), vec![leg])),
                     }
@@ -108,7 +132,9 @@ impl StreamLanes {
         let gate = self.gate.load_full();
         while let Some(mut parked) = self.limbo.due(now) {
             let (owed, _) = gate.admit(parked.incoming.clone(), now, &mut self.scratch);
-            let Some(lane) = self.lanes[parked.lane].as_mut() else { continue };
+            let Some(lane) = self.lanes[parked.lane].as_mut() else {
+                continue;
+            };
             match owed {
                 Owed::Legs(legs) => {
                     let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
@@ -119,7 +145,10 @@ impl StreamLanes {
                     self.queue(&shared, parked.epoch, parked.seq, legs, &gate, now);
                     self.flush(parked.lane);
                 }
-                Owed::Nothing { outcome: Outcome::Rejected(_), .. } => {
+                Owed::Nothing {
+                    outcome: Outcome::Rejected(_),
+                    ..
+                } => {
                     parked.tries += 1;
                     self.limbo.park(parked, now);
                 }

@@ -47,7 +47,9 @@ impl Lane {
 
     /// Whether there is as much credit now as the connector waits for.
     pub(super) fn has_more(&self, budget: &Budget, port: &Arc<Port>) -> bool {
-        let Some(told) = self.wants_more_than.get() else { return false };
+        let Some(told) = self.wants_more_than.get() else {
+            return false;
+        };
         let credit = self.credit(budget, port);
         let more = credit.events > 0 && credit.bytes > told;
         if more {
@@ -69,8 +71,15 @@ impl Lane {
         if self.ledger.unsettled() == 0 && bytes < room {
             // It may always move one event, whatever its size; with a whole window each, many lanes together would
             // make nothing of the budget.
-            return Credit { events: 1, bytes: self.window_bytes };
+            return Credit {
+                events: 1,
+                bytes: self.window_bytes,
+            };
         }
-        if bytes == 0 { NONE } else { Credit { events, bytes } }
+        if bytes == 0 {
+            NONE
+        } else {
+            Credit { events, bytes }
+        }
     }
 }

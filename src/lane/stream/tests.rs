@@ -9,7 +9,9 @@ use crate::testing::{Draft, World, event, failed, pass, spec, to};
 use crate::topology::spec::UnmatchedSpec;
 
 fn incoming(count: u64) -> Vec<Incoming> {
-    (0..count).map(|n| Incoming::from(event(&n.to_string()))).collect()
+    (0..count)
+        .map(|n| Incoming::from(event(&n.to_string())))
+        .collect()
 }
 
 fn world() -> World {
@@ -28,11 +30,17 @@ fn fill(lanes: &mut Lanes, lane: LaneId) -> u64 {
 }
 
 fn said(lanes: &mut Lanes) -> Vec<LaneEvent> {
-    std::iter::from_fn(|| lanes.try_next()).map(|(_, event)| event).collect()
+    std::iter::from_fn(|| lanes.try_next())
+        .map(|(_, event)| event)
+        .collect()
 }
 
 const fn accepted(first: u64, last: u64) -> LaneEvent {
-    LaneEvent::Settled { first, last, outcome: Outcome::Accepted }
+    LaneEvent::Settled {
+        first,
+        last,
+        outcome: Outcome::Accepted,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +60,10 @@ async fn a_full_destination_stops_the_lanes_that_feed_it_and_starts_all_of_them_
     let draft = Draft::new(&["a"]).route(to("a"));
     let world = draft.settings("a", |s| s.queue.events = 8).build();
     let mut lanes = world.lanes();
-    let (one, two) = (lanes.open(spec(Settle::InOrder, 100)), lanes.open(spec(Settle::InOrder, 100)));
+    let (one, two) = (
+        lanes.open(spec(Settle::InOrder, 100)),
+        lanes.open(spec(Settle::InOrder, 100)),
+    );
     assert_eq!(fill(&mut lanes, one), 8);
     assert_eq!(fill(&mut lanes, two), 1, "it learns of the bound by reaching it");
     world.remote("a").accept_all();
@@ -68,7 +79,10 @@ async fn a_lane_that_finds_its_destination_full_again_is_told_once_there_is_room
     let draft = Draft::new(&["a"]).route(to("a"));
     let world = draft.settings("a", |s| s.queue.events = 4).build();
     let (mut lanes, mut others) = (world.lanes(), world.lanes());
-    let (lane, other) = (lanes.open(spec(Settle::Individual, 100)), others.open(spec(Settle::Individual, 100)));
+    let (lane, other) = (
+        lanes.open(spec(Settle::Individual, 100)),
+        others.open(spec(Settle::Individual, 100)),
+    );
     fill(&mut lanes, lane);
     let mut a = world.remote("a");
     a.accept_all();
@@ -87,14 +101,32 @@ async fn a_lane_that_is_empty_may_move_one_event_however_short_the_budget() {
     let size = event("0").size();
     let world = Draft::new(&["a"]).route(to("a")).budget(3 * size).build();
     let mut lanes = world.lanes();
-    let window = Window { events: 100, bytes: 2 * size };
-    let open = |lanes: &mut Lanes| lanes.open(LaneSpec { window, ..spec(Settle::InOrder, 1) });
+    let window = Window {
+        events: 100,
+        bytes: 2 * size,
+    };
+    let open = |lanes: &mut Lanes| {
+        lanes.open(LaneSpec {
+            window,
+            ..spec(Settle::InOrder, 1)
+        })
+    };
     let opened: Vec<LaneId> = (0..5).map(|_| open(&mut lanes)).collect();
     let admitted: Vec<u64> = opened.iter().map(|lane| fill(&mut lanes, *lane)).collect();
-    assert_eq!(admitted, [2, 1, 1, 1, 1], "a window while there is budget, then one each");
+    assert_eq!(
+        admitted,
+        [2, 1, 1, 1, 1],
+        "a window while there is budget, then one each"
+    );
     world.remote("a").accept_all();
     let told = said(&mut lanes);
-    assert_eq!(told.iter().filter(|event| matches!(event, LaneEvent::Credit)).count(), 5, "{told:?}");
+    assert_eq!(
+        told.iter()
+            .filter(|event| matches!(event, LaneEvent::Credit))
+            .count(),
+        5,
+        "{told:?}"
+    );
     world.assert_at_rest();
 }
 
@@ -103,7 +135,10 @@ async fn a_lane_short_of_budget_is_told_when_others_free_some() {
     let size = event("0").size();
     let world = Draft::new(&["a", "b"]).route(to("a")).budget(4 * size).build();
     let mut lanes = world.lanes();
-    let (lane, other) = (lanes.open(spec(Settle::Individual, 100)), lanes.open(spec(Settle::Individual, 100)));
+    let (lane, other) = (
+        lanes.open(spec(Settle::Individual, 100)),
+        lanes.open(spec(Settle::Individual, 100)),
+    );
     lanes.deliver(other, &mut incoming(3));
     lanes.deliver(lane, &mut incoming(1));
     assert_eq!(lanes.credit(lane), Credit { events: 0, bytes: 0 });
@@ -111,8 +146,18 @@ async fn a_lane_short_of_budget_is_told_when_others_free_some() {
     batch.accept(&[0, 1]);
     let told: Vec<_> = std::iter::from_fn(|| lanes.try_next()).collect();
     assert!(told.contains(&(lane, LaneEvent::Credit)), "{told:?}");
-    assert_eq!(lanes.credit(lane), Credit { events: 99, bytes: 2 * size });
-    assert_eq!(lanes.try_next(), None, "told of less than it wants, it is not told of the same again");
+    assert_eq!(
+        lanes.credit(lane),
+        Credit {
+            events: 99,
+            bytes: 2 * size
+        }
+    );
+    assert_eq!(
+        lanes.try_next(),
+        None,
+        "told of less than it wants, it is not told of the same again"
+    );
     batch.accept_all();
     assert!(said(&mut lanes).contains(&LaneEvent::Credit));
     world.assert_at_rest();
@@ -132,7 +177,9 @@ async fn delivering_past_the_window_is_counted_and_admitted() {
 
 /// Makes an in-order lane rewind: its only leg is given back.
 fn give_back(world: &World) {
-    world.destination("a").clear(crate::delivery::sweep::Leftover::GiveBack(Reason::Removed));
+    world
+        .destination("a")
+        .clear(crate::delivery::sweep::Leftover::GiveBack(Reason::Removed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,14 +218,22 @@ async fn what_was_in_flight_before_a_rewind_settles_nothing_after_it() {
     let world = world();
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(Settle::InOrder, 10));
-    let mut a = world.remote_with("a", weft_api::egress::EgressProfile {
-        batch_events: 1, batch_bytes: u64::MAX, in_flight: 9, keeps_order_or_fails: false,
-    });
+    let mut a = world.remote_with(
+        "a",
+        weft_api::egress::EgressProfile {
+            batch_events: 1,
+            batch_bytes: u64::MAX,
+            in_flight: 9,
+            keeps_order_or_fails: false,
+        },
+    );
     lanes.deliver(lane, &mut incoming(2));
     // The second is in flight while the first is given back.
     let first = a.take().unwrap();
     let second = a.take().unwrap();
-    world.destination("a").close(crate::delivery::sweep::Leftover::GiveBack(Reason::Removed));
+    world
+        .destination("a")
+        .close(crate::delivery::sweep::Leftover::GiveBack(Reason::Removed));
     drop(first);
     assert_eq!(said(&mut lanes), []);
     second.accept_all();
@@ -252,11 +307,17 @@ async fn an_event_that_no_route_takes_holds_an_in_order_lane_until_a_reload_free
 
 #[tokio::test(start_paused = true)]
 async fn an_individual_lane_is_told_of_what_no_route_takes() {
-    let world = Draft::new(&["a"]).ingress(|ingress| ingress.unmatched = UnmatchedSpec::Reject).build();
+    let world = Draft::new(&["a"])
+        .ingress(|ingress| ingress.unmatched = UnmatchedSpec::Reject)
+        .build();
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(Settle::Individual, 10));
     lanes.deliver(lane, &mut incoming(1));
-    let rejected = LaneEvent::Settled { first: 0, last: 0, outcome: Outcome::Rejected(Reason::Unmatched) };
+    let rejected = LaneEvent::Settled {
+        first: 0,
+        last: 0,
+        outcome: Outcome::Rejected(Reason::Unmatched),
+    };
     assert_eq!(said(&mut lanes), [rejected]);
     assert_eq!(world.port.metrics.refused(Reason::Unmatched).get(), 1);
     world.assert_at_rest();
@@ -264,11 +325,19 @@ async fn an_individual_lane_is_told_of_what_no_route_takes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_multicast_settles_when_every_leg_has_and_each_is_retried_alone() {
-    let world = Draft::new(&["a", "b"]).route(to("a")).route(to("b")).route(to("a")).build();
+    let world = Draft::new(&["a", "b"])
+        .route(to("a"))
+        .route(to("b"))
+        .route(to("a"))
+        .build();
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(Settle::InOrder, 10));
     lanes.deliver(lane, &mut incoming(1));
-    assert_eq!(world.port.metrics.obligations.get(), 2, "two routes to one destination make one copy");
+    assert_eq!(
+        world.port.metrics.obligations.get(),
+        2,
+        "two routes to one destination make one copy"
+    );
     let (mut a, mut b) = (world.remote("a"), world.remote("b"));
     assert_eq!(a.accept_all(), ["0"]);
     b.fail(&failed());

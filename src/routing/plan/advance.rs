@@ -54,7 +54,10 @@ impl Plans {
             _ => return None,
         };
         steps.truncate(depth);
-        steps.push(Step { current: index(current), ..step });
+        steps.push(Step {
+            current: index(current),
+            ..step
+        });
         let target = self.descend(child, key, view, steps);
         Some(Moved { target, repick })
     }
@@ -69,9 +72,14 @@ impl Plans {
     fn next_step(&self, failure: Failure, view: &dyn View, steps: &[Step]) -> Option<(usize, Step, Next)> {
         let mut failure = failure;
         for (depth, step) in steps.iter().enumerate().rev() {
-            let step = Step { tried: step.tried | 1 << step.current, ..*step };
+            let step = Step {
+                tried: step.tried | 1 << step.current,
+                ..*step
+            };
             let next = match self.node(step.node) {
-                Node::First(first) => self.next_of_fallback(first, failure, view, step).map(Next::Member),
+                Node::First(first) => self
+                    .next_of_fallback(first, failure, view, step)
+                    .map(Next::Member),
                 Node::Any(any) if self.can_repick(any, failure, view, step) => Some(Next::Choose),
                 Node::Any(any) => {
                     failure = self.failure_of_group(any, failure, view);
@@ -86,7 +94,13 @@ impl Plans {
         None
     }
 
-    fn next_of_fallback(&self, first: &Fallback, failure: Failure, view: &dyn View, step: Step) -> Option<usize> {
+    fn next_of_fallback(
+        &self,
+        first: &Fallback,
+        failure: Failure,
+        view: &dyn View,
+        step: Step,
+    ) -> Option<usize> {
         let moves = match failure {
             Failure::Refused => first.on.refused,
             Failure::Unavailable { open } => open && first.on.unavailable,
@@ -103,16 +117,17 @@ impl Plans {
     }
 
     fn can_repick(&self, any: &Anycast, failure: Failure, view: &dyn View, step: Step) -> bool {
-        let ready = |(at, member): (usize, &Member)| step.tried & (1 << at) == 0 && self.available(member.node, view);
+        let ready =
+            |(at, member): (usize, &Member)| step.tried & (1 << at) == 0 && self.available(member.node, view);
         !any.wait && failure != Failure::Refused && any.members.iter().enumerate().any(ready)
     }
 
     /// What an anycast's failure means to the plan around it: down only when all of it is.
     fn failure_of_group(&self, any: &Anycast, failure: Failure, view: &dyn View) -> Failure {
         match failure {
-            Failure::Unavailable { .. } => {
-                Failure::Unavailable { open: !any.members.iter().any(|m| self.available(m.node, view)) }
-            }
+            Failure::Unavailable { .. } => Failure::Unavailable {
+                open: !any.members.iter().any(|m| self.available(m.node, view)),
+            },
             other => other,
         }
     }

@@ -33,7 +33,11 @@ const NO_KEY: Key = Key(None);
 
 fn any(plans: &mut Plans, members: &[(NodeId, u32)], policy: Policy, wait: bool) -> NodeId {
     let weights: Vec<u32> = members.iter().map(|(_, weight)| *weight).collect();
-    let member = |(node, weight): &(NodeId, u32)| Member { node: *node, weight: *weight, seed: u64::from(*node) * 77 };
+    let member = |(node, weight): &(NodeId, u32)| Member {
+        node: *node,
+        weight: *weight,
+        seed: u64::from(*node) * 77,
+    };
     plans.add(Node::Any(Anycast {
         members: members.iter().map(member).collect(),
         policy,
@@ -54,7 +58,10 @@ fn plans(n: u16) -> Plans {
 }
 
 fn first(plans: &mut Plans, members: &[NodeId], on: FallbackOn) -> NodeId {
-    plans.add(Node::First(Fallback { members: members.into(), on }))
+    plans.add(Node::First(Fallback {
+        members: members.into(),
+        on,
+    }))
 }
 
 fn chosen(plans: &Plans, node: NodeId, view: &Living) -> u16 {
@@ -92,7 +99,10 @@ fn round_robin_takes_turns_and_passes_over_what_is_down() {
     let node = any(&mut plans, &[(0, 1), (1, 1), (2, 1)], Policy::RoundRobin, false);
     let picks: Vec<u16> = (0..6).map(|_| chosen(&plans, node, &Living::default())).collect();
     assert_eq!(picks, [0, 1, 2, 0, 1, 2]);
-    let view = Living { down: vec![1], ..Living::default() };
+    let view = Living {
+        down: vec![1],
+        ..Living::default()
+    };
     assert!((0..9).all(|_| chosen(&plans, node, &view) != 1));
 }
 
@@ -104,7 +114,9 @@ fn weighted_is_smooth_and_keeps_its_shares() {
     assert_eq!(huge.iter().filter(|at| **at == 0).count(), huge.len() / 4 * 3);
     let mut plans = plans(2);
     let node = any(&mut plans, &[(0, 3), (1, 1)], Policy::Weighted, false);
-    let picks: Vec<u16> = (0..400).map(|_| chosen(&plans, node, &Living::default())).collect();
+    let picks: Vec<u16> = (0..400)
+        .map(|_| chosen(&plans, node, &Living::default()))
+        .collect();
     assert_eq!(picks.iter().filter(|id| **id == 0).count(), 300);
 }
 
@@ -112,7 +124,10 @@ fn weighted_is_smooth_and_keeps_its_shares() {
 fn least_pending_weighs_and_breaks_ties_in_turn() {
     let mut plans = plans(3);
     let node = any(&mut plans, &[(0, 1), (1, 4), (2, 1)], Policy::LeastPending, false);
-    let view = Living { pending: HashMap::from([(0, 2), (1, 7), (2, 2)]), ..Living::default() };
+    let view = Living {
+        pending: HashMap::from([(0, 2), (1, 7), (2, 2)]),
+        ..Living::default()
+    };
     assert_eq!(chosen(&plans, node, &view), 1);
     let picks: Vec<u16> = (0..3).map(|_| chosen(&plans, node, &Living::default())).collect();
     assert_eq!(picks.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
@@ -123,10 +138,15 @@ fn hash_moves_only_the_keys_of_the_member_that_is_down_and_gives_them_back() {
     let mut plans = plans(5);
     let members: Vec<(NodeId, u32)> = (0..5).map(|node| (node, 1)).collect();
     let node = any(&mut plans, &members, Policy::Hash, false);
-    let keys: Vec<Key> = (0..1000u32).map(|n| Key(Some(n.to_le_bytes().to_vec()))).collect();
+    let keys: Vec<Key> = (0..1000u32)
+        .map(|n| Key(Some(n.to_le_bytes().to_vec())))
+        .collect();
     let pick = |view: &Living| -> Vec<u16> { keys.iter().map(|key| go(&plans, node, view, key).0).collect() };
     let before = pick(&Living::default());
-    let without = pick(&Living { down: vec![2], ..Living::default() });
+    let without = pick(&Living {
+        down: vec![2],
+        ..Living::default()
+    });
     for (was, is) in before.iter().zip(&without) {
         assert!(*is != 2 && (*was == 2 || was == is));
     }
@@ -160,8 +180,14 @@ fn an_anycast_keeps_what_is_refused_and_what_is_to_wait() {
     let moves = any(&mut plans, &[(0, 1), (1, 1)], Policy::RoundRobin, false);
     let waits = any(&mut plans, &[(0, 1), (1, 1)], Policy::RoundRobin, true);
     let (_, mut steps) = go(&plans, moves, &Living::default(), &NO_KEY);
-    assert_eq!(moved(&plans, Failure::Refused, &Living::default(), &mut steps), None);
-    let view = Living { down: vec![0], ..Living::default() };
+    assert_eq!(
+        moved(&plans, Failure::Refused, &Living::default(), &mut steps),
+        None
+    );
+    let view = Living {
+        down: vec![0],
+        ..Living::default()
+    };
     let (at, mut steps) = go(&plans, waits, &view, &NO_KEY);
     assert_eq!((at, moved(&plans, OPEN, &view, &mut steps)), (0, None));
 }
@@ -169,9 +195,17 @@ fn an_anycast_keeps_what_is_refused_and_what_is_to_wait() {
 #[test]
 fn a_fallback_moves_by_class() {
     let classes = [Failure::Refused, OPEN, Failure::TimedOut, CLOSED];
-    for (bits, expected) in [(0b001, [true, false, false]), (0b010, [false, true, false]), (0b100, [false, false, true])] {
+    for (bits, expected) in [
+        (0b001, [true, false, false]),
+        (0b010, [false, true, false]),
+        (0b100, [false, false, true]),
+    ] {
         let mut plans = plans(2);
-        let on = FallbackOn { refused: bits & 1 > 0, unavailable: bits & 2 > 0, timeout: bits & 4 > 0 };
+        let on = FallbackOn {
+            refused: bits & 1 > 0,
+            unavailable: bits & 2 > 0,
+            timeout: bits & 4 > 0,
+        };
         let node = first(&mut plans, &[0, 1], on);
         for (failure, moves) in classes.into_iter().zip(expected.into_iter().chain([false])) {
             let (_, mut steps) = go(&plans, node, &Living::default(), &NO_KEY);
@@ -185,13 +219,27 @@ fn a_fallback_moves_by_class() {
 fn a_fallback_begins_and_goes_on_where_a_door_is_open() {
     let mut plans = plans(3);
     let node = first(&mut plans, &[0, 1, 2], FallbackOn::default());
-    let view = |down: &[u16]| Living { down: down.to_vec(), ..Living::default() };
+    let view = |down: &[u16]| Living {
+        down: down.to_vec(),
+        ..Living::default()
+    };
     assert_eq!(chosen(&plans, node, &view(&[0])), 1);
     assert_eq!(chosen(&plans, node, &view(&[0, 1, 2])), 0);
     let (_, steps) = go(&plans, node, &view(&[]), &NO_KEY);
-    assert_eq!(moved(&plans, OPEN, &view(&[0, 1]), &mut steps.clone()), Some((2, false)));
-    assert_eq!(moved(&plans, OPEN, &view(&[0, 1, 2]), &mut steps.clone()), None, "one closed door for another");
-    assert_eq!(moved(&plans, Failure::Refused, &view(&[1, 2]), &mut steps.clone()), Some((1, false)), "final here");
+    assert_eq!(
+        moved(&plans, OPEN, &view(&[0, 1]), &mut steps.clone()),
+        Some((2, false))
+    );
+    assert_eq!(
+        moved(&plans, OPEN, &view(&[0, 1, 2]), &mut steps.clone()),
+        None,
+        "one closed door for another"
+    );
+    assert_eq!(
+        moved(&plans, Failure::Refused, &view(&[1, 2]), &mut steps.clone()),
+        Some((1, false)),
+        "final here"
+    );
 }
 
 #[test]
@@ -201,11 +249,21 @@ fn a_group_in_a_fallback_is_down_only_when_all_of_it_is() {
     let node = first(&mut plans, &[group, 2], FallbackOn::default());
     let (at, mut steps) = go(&plans, node, &Living::default(), &NO_KEY);
     assert_eq!((at, steps.len()), (0, 2));
-    let view = Living { down: vec![0], ..Living::default() };
+    let view = Living {
+        down: vec![0],
+        ..Living::default()
+    };
     assert_eq!(moved(&plans, OPEN, &view, &mut steps), Some((1, true)));
-    let view = Living { down: vec![0, 1], ..Living::default() };
+    let view = Living {
+        down: vec![0, 1],
+        ..Living::default()
+    };
     assert_eq!(moved(&plans, CLOSED, &view, &mut steps), Some((2, false)));
-    assert_eq!(moved(&plans, Failure::Refused, &view, &mut steps), None, "exhausted");
+    assert_eq!(
+        moved(&plans, Failure::Refused, &view, &mut steps),
+        None,
+        "exhausted"
+    );
 }
 
 #[test]

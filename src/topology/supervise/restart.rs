@@ -56,8 +56,12 @@ pub(super) fn flatten(ended: Result<Result<(), String>, JoinError>) -> Result<()
         Err(error) if error.is_panic() => {
             let panic = error.into_panic();
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Err(format!("the connector panicked ({text}): this is a fault of Weft, please report it"))
+            let text = text
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            Err(format!(
+                "the connector panicked ({text}): this is a fault of Weft, please report it"
+            ))
         }
         Err(_) => Err("the connector's task was cancelled".to_owned()),
     }

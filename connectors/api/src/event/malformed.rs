@@ -78,7 +78,9 @@ pub fn malformed<'a>(
 /// the bytes that are no event, and whoever reads the dead letter would find it malformed again.
 fn is_structured(content_type: &str) -> bool {
     const PREFIX: &str = "application/cloudevents";
-    content_type.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    content_type
+        .get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// The headers as a JSON array, and how many did not fit.
@@ -197,9 +199,21 @@ mod tests {
 
     #[test]
     fn what_is_no_event_does_not_call_itself_a_whole_one() {
-        let at = Coordinates { source: "/s", id: "1" };
-        for media in ["application/cloudevents+json", "Application/CloudEvents-Batch+json; charset=utf-8"] {
-            let event = malformed(&at, Bytes::from_static(b"{"), Some(media), std::iter::empty(), "no JSON");
+        let at = Coordinates {
+            source: "/s",
+            id: "1",
+        };
+        for media in [
+            "application/cloudevents+json",
+            "Application/CloudEvents-Batch+json; charset=utf-8",
+        ] {
+            let event = malformed(
+                &at,
+                Bytes::from_static(b"{"),
+                Some(media),
+                std::iter::empty(),
+                "no JSON",
+            );
             assert_eq!(event.datacontenttype(), None);
             let headers = event.get("weftheaders").unwrap().text.to_owned();
             assert_eq!(headers, format!("[[\"content-type\",\"{media}\"]]"));
