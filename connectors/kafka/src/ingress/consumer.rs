@@ -94,6 +94,8 @@ pub(super) struct ConsumerLoop {
     pub(super) tombstones: u64,
     pub(super) draining: bool,
     pub(super) committed_at: Instant,
+    /// When the ends of paused partitions were last asked for.
+    pub(super) looked_at: Instant,
 }
 
 impl ConsumerLoop {
@@ -131,6 +133,7 @@ impl ConsumerLoop {
             tombstones: 0,
             draining: false,
             committed_at: Instant::now(),
+            looked_at: Instant::now(),
         })
     }
 

@@ -3,14 +3,15 @@
 //! Invariant: a partition is resumed only if it was paused. A resume without a pause throws the prefetch away, and
 //! librdkafka does not fetch it again: its records would be skipped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 use weft_api::ingress::{LaneEvent, LaneId};
 
 use super::consumer::ConsumerLoop;
-use super::partition::Flow;
+use super::lag;
+use super::partition::{Flow, Partition};
 
 /// How long a seek may take before it is tried again.
 const SEEK: Duration = Duration::from_secs(1);
@@ -116,5 +117,19 @@ impl ConsumerLoop {
             self.seek(index);
             self.touch(index);
         }
+        self.look_at_ends();
+    }
+
+    fn look_at_ends(&mut self) {
+        if self.looked_at.elapsed() < lag::LOOK_EVERY {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        let paused = self.partitions.iter().flatten().filter(|p| p.flow == Flow::Paused);
+        for Partition { place, .. } in paused {
+            list.add_partition(&place.0, place.1);
+        }
+        self.client.context().ends.look(&self.client, list);
+        self.looked_at = Instant::now();
     }
 }
