@@ -107,7 +107,8 @@ impl Copier {
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
             .set("queued.max.messages.kbytes", args.prefetch_kib.to_string())
-            .set("queued.min.messages", "10000")
+            .set("queued.min.messages", "100000")
+            .set("fetch.queue.backoff.ms", "10")
             .create()?;
         let delivered = Delivered::default();
         let producer = ClientConfig::new()
