@@ -54,13 +54,28 @@ fn http_takes_exactly_what_the_queue_holds_and_refuses_the_rest_at_once() {
         })
         .collect();
     // All that are refused are answered while the receiver still hangs; the others are not.
-    eventually("the refusals", LIMIT, || (answers.lock().unwrap().len() >= CLIENTS - QUEUE).then_some(()));
-    wait_metric(&weft, "weft_destination_pending_events", &[("destination", "out")], QUEUE as f64);
+    eventually("the refusals", LIMIT, || {
+        (answers.lock().unwrap().len() >= CLIENTS - QUEUE).then_some(())
+    });
+    wait_metric(
+        &weft,
+        "weft_destination_pending_events",
+        &[("destination", "out")],
+        QUEUE as f64,
+    );
     let refused = std::mem::take(&mut *answers.lock().unwrap());
-    assert_eq!(refused.len(), CLIENTS - QUEUE, "exactly the queue's bound is taken in");
+    assert_eq!(
+        refused.len(),
+        CLIENTS - QUEUE,
+        "exactly the queue's bound is taken in"
+    );
     for (answer, _) in &refused {
         assert_eq!(answer.status, 503, "{}", answer.text());
-        assert!(answer.header("retry-after").is_some_and(|wait| wait.parse::<u32>().is_ok_and(|s| s > 0)));
+        assert!(
+            answer
+                .header("retry-after")
+                .is_some_and(|wait| wait.parse::<u32>().is_ok_and(|s| s > 0))
+        );
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     }
     let mut times: Vec<Duration> = refused.iter().map(|(_, time)| *time).collect();
@@ -76,7 +91,13 @@ fn http_takes_exactly_what_the_queue_holds_and_refuses_the_rest_at_once() {
         (answers.lock().unwrap().len() == QUEUE).then_some(())
     });
     clients.into_iter().for_each(|client| client.join().unwrap());
-    assert!(answers.lock().unwrap().iter().all(|(answer, _)| answer.status == 204));
+    assert!(
+        answers
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|(answer, _)| answer.status == 204)
+    );
     assert_eq!(receiver.count(), QUEUE, "what was refused was not sent");
     // There is room again.
     receiver.answer(204);
@@ -90,10 +111,22 @@ fn http_takes_exactly_what_the_queue_holds_and_refuses_the_rest_at_once() {
 fn a_flood_against_a_hanging_receiver_costs_no_memory() {
     let (receiver, port) = (hanging(), free_port());
     let weft = web(&receiver, port);
-    let waiting: Vec<_> = (0..QUEUE).map(|n| thread::spawn(move || post(port, "/", &n.to_string()))).collect();
-    wait_metric(&weft, "weft_destination_pending_events", &[("destination", "out")], QUEUE as f64);
+    let waiting: Vec<_> = (0..QUEUE)
+        .map(|n| thread::spawn(move || post(port, "/", &n.to_string())))
+        .collect();
+    wait_metric(
+        &weft,
+        "weft_destination_pending_events",
+        &[("destination", "out")],
+        QUEUE as f64,
+    );
     let before = weft.peak_mib();
-    let headers = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/t"), ("ce-type", "t")];
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-source", "/t"),
+        ("ce-type", "t"),
+    ];
     let flood = || {
         for _ in 0..250 {
             let answer = http::post(port, "/", &headers, vec![b'x'; 512 * 1024]).unwrap();
@@ -138,24 +171,43 @@ routes:
     ))
     .start();
     let before = weft.peak_mib();
-    let all: Vec<_> = records(&topic, EVENTS).into_iter().map(|r| r.value(vec![b'x'; 16 * 1024])).collect();
+    let all: Vec<_> = records(&topic, EVENTS)
+        .into_iter()
+        .map(|r| r.value(vec![b'x'; 16 * 1024]))
+        .collect();
     kafka.produce(&all);
     drop(all);
     // The lag is seen, and says what waits: all but what was polled.
     let began = Instant::now();
     eventually("the lag", LIMIT * 2, || {
-        let lag = weft.metrics().sum("weft_ingress_lag_events", &[("ingress", "in")]);
-        assert!(began.elapsed() < LIMIT, "the lag is {lag} of {EVENTS}:\n{}", weft.log().tail());
+        let lag = weft
+            .metrics()
+            .sum("weft_ingress_lag_events", &[("ingress", "in")]);
+        assert!(
+            began.elapsed() < LIMIT,
+            "the lag is {lag} of {EVENTS}:\n{}",
+            weft.log().tail()
+        );
         (lag >= (EVENTS - WINDOW - SPILL) as f64).then_some(())
     });
     let metrics = weft.metrics();
     let pending = metrics.sum("weft_destination_pending_events", &[("destination", "out")]);
-    assert!((QUEUE as f64..=WINDOW as f64).contains(&pending), "{pending} pending");
+    assert!(
+        (QUEUE as f64..=WINDOW as f64).contains(&pending),
+        "{pending} pending"
+    );
     assert_eq!(metrics.sum("weft_ingress_overdelivered_total", &[]), 0.0);
     assert_eq!(receiver.count(), 4, "concurrency: 4");
-    assert_eq!(kafka.committed(&topic, &topic).get(&0).copied().unwrap_or(0), 0, "nothing is settled");
+    assert_eq!(
+        kafka.committed(&topic, &topic).get(&0).copied().unwrap_or(0),
+        0,
+        "nothing is settled"
+    );
     let grown = weft.peak_mib() - before;
-    eprintln!("memory grew by {grown} MiB before {} MiB in Kafka", EVENTS * 16 / 1024);
+    eprintln!(
+        "memory grew by {grown} MiB before {} MiB in Kafka",
+        EVENTS * 16 / 1024
+    );
     assert!(grown < 64, "{grown} MiB");
 
     receiver.answer(204);

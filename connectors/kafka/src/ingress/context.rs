@@ -165,7 +165,8 @@ impl ClientContext for Context {
     fn stats(&self, stats: Statistics) {
         self.called();
         self.voice.stats(&stats);
-        self.report.lag(Some(lag::events(&stats, self.isolation, &self.ends)));
+        self.report
+            .lag(Some(lag::events(&stats, self.isolation, &self.ends)));
     }
 }
 

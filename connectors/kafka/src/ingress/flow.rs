@@ -125,7 +125,11 @@ impl ConsumerLoop {
             return;
         }
         let mut list = TopicPartitionList::new();
-        let paused = self.partitions.iter().flatten().filter(|p| p.flow == Flow::Paused);
+        let paused = self
+            .partitions
+            .iter()
+            .flatten()
+            .filter(|p| p.flow == Flow::Paused);
         for Partition { place, .. } in paused {
             list.add_partition(&place.0, place.1);
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
-use rdkafka::{Offset, TopicPartitionList};
 use rdkafka::statistics::{Partition, Statistics};
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::Context;
 use crate::config::Isolation;
@@ -49,7 +49,10 @@ fn ends(consumer: &BaseConsumer<Context>, mut paused: TopicPartitionList) -> Kaf
         paused.set_all_offsets(Offset::End)?;
         for element in consumer.offsets_for_times(paused, LOOK)?.elements() {
             if let Offset::Offset(end) = element.offset() {
-                known.entry(element.topic().to_owned()).or_default().insert(element.partition(), end);
+                known
+                    .entry(element.topic().to_owned())
+                    .or_default()
+                    .insert(element.partition(), end);
             }
         }
     }
@@ -126,13 +129,20 @@ mod tests {
             (-1001, -1001, 10, "active"),
             (0, 0, 99, "none"),
         ]);
-        assert_eq!(events(&stats, Isolation::ReadCommitted, &Ends::default()), 3 + 6 + 8);
+        assert_eq!(
+            events(&stats, Isolation::ReadCommitted, &Ends::default()),
+            3 + 6 + 8
+        );
     }
 
     #[test]
     fn an_end_that_is_not_known_yet_counts_nothing() {
         assert_eq!(
-            events(&stats(&[(7, 5, -1001, "active")]), Isolation::ReadUncommitted, &Ends::default()),
+            events(
+                &stats(&[(7, 5, -1001, "active")]),
+                Isolation::ReadUncommitted,
+                &Ends::default()
+            ),
             0
         );
     }
