@@ -223,12 +223,7 @@ impl Oracle<'_> {
                 ingress.unmatched
             };
             let rejected = matches!(outcome, Outcome::Rejected(_));
-            let reachable = if load.malformed {
-                stray == Stray::Reject
-            } else {
-                stray == Stray::Reject
-            };
-            if rejected != reachable {
+            if rejected != (stray == Stray::Reject) {
                 self.wrong(format!("{id} owed nothing ({stray:?}) and ended as {outcome:?}"));
             }
             return;
