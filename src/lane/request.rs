@@ -170,8 +170,9 @@ impl Lane {
         let Some(send) = self.sender(destination) else { return Err(choices) };
         let Some(pass) = destination.try_direct(&owing.event) else { return Err(choices) };
         let Some(choice) = choices.pop() else { return Err(choices) };
+        let taken = Taken { charge: Arc::clone(&self.charge), bytes };
         let sending = send.send(choice.owing.event.clone());
-        Ok(Direct { pass, sending, choice, wiring: Arc::clone(&gate.wiring), bytes, matched })
+        Ok(Direct { pass, sending, choice, wiring: Arc::clone(&gate.wiring), taken, matched })
     }
 
     /// This lane's sender for a destination, made anew when the destination has got another client.
@@ -218,13 +219,35 @@ struct Direct {
     sending: SendFuture,
     choice: Choice,
     wiring: Arc<Wiring>,
-    bytes: u64,
+    taken: Taken,
     matched: u32,
+}
+
+/// What a direct send has taken of window and budget; given back with it, also when the sender panics.
+struct Taken {
+    charge: Arc<Allowance>,
+    bytes: u64,
+}
+
+impl Taken {
+    /// Leaves it to a ticket, which gives it back.
+    fn hand_over(mut self) -> u64 {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // No event is without bytes.
+        if self.bytes > 0 {
+            self.charge.release(self.bytes);
+        }
+    }
 }
 
 impl Direct {
     async fn run(self, lane: Arc<Lane>, deadline: Instant) -> Verdict {
-        let Direct { pass, mut sending, choice, wiring, bytes, matched } = self;
+        let Direct { pass, mut sending, choice, wiring, taken, matched } = self;
         let answer = tokio::select! {
             // The answer first: one that came in time is never thrown away for the clock.
             biased;
@@ -232,7 +255,7 @@ impl Direct {
             () = tokio::time::sleep_until(deadline) => None,
         };
         match answer {
-            Some(answer) => match lane.after_direct(pass, choice, &wiring, bytes, answer) {
+            Some(answer) => match lane.after_direct(pass, choice, &wiring, taken, answer) {
                 None => verdict(Outcome::Accepted, matched),
                 Some(ticket) => wait(ticket, matched, deadline).await,
             },
@@ -241,7 +264,7 @@ impl Direct {
                 // Dispatched is dispatched: what becomes of it is still counted and, if need be, tried again by nobody.
                 tokio::spawn(async move {
                     let answer = sending.await;
-                    if let Some(ticket) = rest.after_direct(pass, choice, &wiring, bytes, answer) {
+                    if let Some(ticket) = rest.after_direct(pass, choice, &wiring, taken, answer) {
                         ticket.close();
                     }
                 });
@@ -259,7 +282,7 @@ impl Lane {
         pass: DirectPass,
         choice: Choice,
         wiring: &Arc<Wiring>,
-        bytes: u64,
+        taken: Taken,
         answer: Result<(), SendError>,
     ) -> Option<Arc<Ticket>> {
         let metrics = &self.port.metrics;
@@ -269,12 +292,11 @@ impl Lane {
                 metrics.obligations.inc();
                 metrics.delivered.inc();
                 metrics.settled(Outcome::Accepted).inc();
-                self.charge.release(bytes);
                 None
             }
             Err(error) => {
                 count_obligations(&self.port, 1);
-                let ticket = self.ticket(bytes, 1);
+                let ticket = self.ticket(taken.hand_over(), 1);
                 ticket.dispatch();
                 let origin = Origin::Ticket(Arc::clone(&ticket));
                 let leg = choice.owing.into_leg(origin, wiring, choice.steps, Instant::now());
