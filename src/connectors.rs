@@ -4,7 +4,8 @@
 
 use weft_api::connector::Connector;
 
-/// Every connector that this binary was built with, in the order in which help and schema show them.
+/// Every connector that this binary was built with, in the order in which help and schema show them. `inproc` itself
+/// is not among them: it takes its events from a test that holds the other end.
 pub const ALL: &[&dyn Connector] = &[
     #[cfg(feature = "http")]
     &weft_http::Http,

@@ -13,5 +13,7 @@ pub mod metrics;
 pub mod routing;
 pub mod shutdown;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod topology;
 pub mod watch;

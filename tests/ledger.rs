@@ -12,12 +12,23 @@ use weft_api::outcome::{Outcome, Reason};
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Admit { bytes: u64, legs: u32 },
+    Admit {
+        bytes: u64,
+        legs: u32,
+    },
     /// Ends a leg of the open slot at this place, counted round.
-    End { at: usize, outcome: Outcome },
-    AddLegs { at: usize, more: u32 },
+    End {
+        at: usize,
+        outcome: Outcome,
+    },
+    AddLegs {
+        at: usize,
+        more: u32,
+    },
     /// A settlement of a slot that is not open.
-    Stray { seq: u64 },
+    Stray {
+        seq: u64,
+    },
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -49,7 +60,12 @@ struct Twin {
 
 impl Twin {
     fn open(&self, at: usize) -> Option<u64> {
-        let open: Vec<u64> = self.slots.iter().filter(|(_, slot)| slot.0 > 0).map(|(seq, _)| *seq).collect();
+        let open: Vec<u64> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.0 > 0)
+            .map(|(seq, _)| *seq)
+            .collect();
         (!open.is_empty()).then(|| open[at % open.len()])
     }
 
@@ -99,7 +115,11 @@ fn settle(ledger: &mut Ledger, twin: &mut Twin, in_order: bool, seq: u64) -> Res
 }
 
 fn run(in_order: bool, window: Window, ops: Vec<Op>) -> Result<(), TestCaseError> {
-    let kind = if in_order { Settle::InOrder } else { Settle::Individual };
+    let kind = if in_order {
+        Settle::InOrder
+    } else {
+        Settle::Individual
+    };
     let (mut ledger, mut twin) = (Ledger::new(kind, window, 0), Twin::default());
     for op in ops {
         match op {
@@ -130,13 +150,19 @@ fn run(in_order: bool, window: Window, ops: Vec<Op>) -> Result<(), TestCaseError
             Op::Stray { seq } => {
                 let open = twin.slots.get(&seq).is_some_and(|slot| slot.0 > 0);
                 prop_assume!(!open);
-                prop_assert!(!ledger.end_leg(seq, Outcome::Accepted), "a slot that is not open takes no outcome");
+                prop_assert!(
+                    !ledger.end_leg(seq, Outcome::Accepted),
+                    "a slot that is not open takes no outcome"
+                );
             }
         }
         prop_assert_eq!(ledger.unsettled(), twin.slots.len() as u64);
         prop_assert_eq!(ledger.bytes(), twin.bytes());
         let (events, bytes) = ledger.room();
-        prop_assert_eq!(events, u64::from(window.events).saturating_sub(twin.slots.len() as u64));
+        prop_assert_eq!(
+            events,
+            u64::from(window.events).saturating_sub(twin.slots.len() as u64)
+        );
         prop_assert_eq!(bytes, window.bytes.saturating_sub(twin.bytes()));
     }
     // Whatever is left settles in any order; then nothing is charged any more.

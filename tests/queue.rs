@@ -21,15 +21,26 @@ use weft_api::event::EventBuilder;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Push { key: Option<u64> },
+    Push {
+        key: Option<u64>,
+    },
     Take,
     /// The leg in flight at this place, counted round, ends well.
-    Accept { at: usize },
+    Accept {
+        at: usize,
+    },
     /// It fails and comes back after so many milliseconds.
-    Fail { at: usize, wait: u64 },
+    Fail {
+        at: usize,
+        wait: u64,
+    },
     /// All that waits under this key is taken out and put back, as a sweep does that finds nowhere to send it.
-    Sweep { key: u64 },
-    Pass { millis: u64 },
+    Sweep {
+        key: u64,
+    },
+    Pass {
+        millis: u64,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -60,13 +71,21 @@ struct World {
 
 impl World {
     fn new(pipelined: bool) -> World {
-        let table = Table { routes: Vec::new(), plans: Plans::default(), index: Index::new([]) };
+        let table = Table {
+            routes: Vec::new(),
+            plans: Plans::default(),
+            index: Index::new([]),
+        };
         let port = Arc::new(Port::new("i".into(), Metrics::new().ingress("i"), false));
         let mut queue = Queue::default();
         queue.set_pipelined(pipelined);
         World {
             queue,
-            wiring: Arc::new(Wiring { table, destinations: Vec::new(), matched: Vec::new() }),
+            wiring: Arc::new(Wiring {
+                table,
+                destinations: Vec::new(),
+                matched: Vec::new(),
+            }),
             lane: Arc::new(LanePort::new(port, "lane".into(), 0, 1, true)),
             now: Instant::now(),
             pipelined,
@@ -94,8 +113,17 @@ impl World {
     }
 
     fn push(&mut self, key: Option<u64>) {
-        let event = EventBuilder::new().id(&self.pushed.to_string()).source("/q").ty("t").build().unwrap();
-        let origin = Origin::Slot { lane: Arc::clone(&self.lane), epoch: 1, seq: self.pushed };
+        let event = EventBuilder::new()
+            .id(&self.pushed.to_string())
+            .source("/q")
+            .ty("t")
+            .build()
+            .unwrap();
+        let origin = Origin::Slot {
+            lane: Arc::clone(&self.lane),
+            epoch: 1,
+            seq: self.pushed,
+        };
         let leg = Leg::new(event, origin, Arc::clone(&self.wiring), NO_ROUTE, self.now);
         let shard = key.map_or(NO_SHARD, |key| u16::try_from(key).unwrap());
         self.waiting.entry(shard).or_default().insert(self.pushed);
@@ -104,15 +132,27 @@ impl World {
     }
 
     fn take(&mut self) -> Result<bool, TestCaseError> {
-        let Some(leg) = self.queue.take(self.now) else { return Ok(false) };
+        let Some(leg) = self.queue.take(self.now) else {
+            return Ok(false);
+        };
         let (shard, order) = (leg.duty.shard, leg.duty.order);
-        prop_assert!(self.waiting.get_mut(&shard).unwrap().remove(&order), "it waited, and left once");
+        prop_assert!(
+            self.waiting.get_mut(&shard).unwrap().remove(&order),
+            "it waited, and left once"
+        );
         if shard != NO_SHARD {
             let passed = self.waiting[&shard].first().filter(|first| **first < order);
             prop_assert_eq!(passed, None, "nothing of a shard is overtaken");
-            let others = self.in_flight.iter().filter(|leg| leg.duty.shard == shard).count();
+            let others = self
+                .in_flight
+                .iter()
+                .filter(|leg| leg.duty.shard == shard)
+                .count();
             prop_assert!(self.pipelined || others == 0, "a shard is in flight once");
-            prop_assert!(others == 0 || !self.failed.contains(&shard), "after a failure all come back first");
+            prop_assert!(
+                others == 0 || !self.failed.contains(&shard),
+                "after a failure all come back first"
+            );
         }
         self.in_flight.push(leg);
         Ok(true)

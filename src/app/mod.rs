@@ -84,7 +84,11 @@ async fn live(
         .map_err(AppError::Internal)?;
     let source = AppSource::new(topology.board(), Arc::clone(topology.budget()), metrics, model);
     serve_admin(&source, &admin_stopped).await?;
-    let mut router = Router { topology, source, registry };
+    let mut router = Router {
+        topology,
+        source,
+        registry,
+    };
     loop {
         let asked = tokio::select! {
             biased;
@@ -120,7 +124,9 @@ async fn serve_admin(source: &Arc<AppSource>, stop: &weft_api::stop::Stop) -> Re
 
 async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, AppError> {
     TcpListener::bind(address).await.map_err(|error| {
-        AppError::Listen(format!("{key}: cannot listen on {address}: {error}; free it, or set another address (or off)"))
+        AppError::Listen(format!(
+            "{key}: cannot listen on {address}: {error}; free it, or set another address (or off)"
+        ))
     })
 }
 
@@ -134,7 +140,11 @@ impl Router {
     /// Loads the files again; whatever is wrong changes nothing (C30).
     async fn reload(&mut self, options: &Options, environment: &dyn Environment) {
         let result = self.try_reload(options, environment).await;
-        let counted = if result.is_ok() { ReloadResult::Applied } else { ReloadResult::Refused };
+        let counted = if result.is_ok() {
+            ReloadResult::Applied
+        } else {
+            ReloadResult::Refused
+        };
         self.source.metrics().process().reloaded(counted);
         match result {
             Ok(report) => tracing::info!(
@@ -151,32 +161,44 @@ impl Router {
         options: &Options,
         environment: &dyn Environment,
     ) -> Result<crate::topology::reload::Report, String> {
-        let model = config::load(&options.paths, self.registry, environment).map_err(|findings| lines(&findings))?;
+        let model =
+            config::load(&options.paths, self.registry, environment).map_err(|findings| lines(&findings))?;
         for finding in &model.warnings {
             tracing::warn!("{finding}");
         }
         self.source.check_same_listeners(&model)?;
-        let removed: BTreeMap<String, Removal> =
-            model.removed.iter().map(|(name, how)| (name.to_string(), removal(*how))).collect();
+        let removed: BTreeMap<String, Removal> = model
+            .removed
+            .iter()
+            .map(|(name, how)| (name.to_string(), removal(*how)))
+            .collect();
         let report = self.topology.reload(spec::of(&model), &removed).await?;
         self.source.set_model(model);
         Ok(report)
     }
 
     async fn stop(self, options: &Options, signals: &mut Signals) {
-        tracing::info!(unsettled = self.topology.unsettled(), "stopping: nothing more is taken in");
+        tracing::info!(
+            unsettled = self.topology.unsettled(),
+            "stopping: nothing more is taken in"
+        );
         self.source.begin_stop();
         let ended = {
             let far = tokio::time::Instant::now() + options.drain + Duration::from_secs(3600);
             let finished = async {
                 self.topology.drain(far, |_| {}).await;
             };
-            drain(finished, signals.stop(), options.drain, || self.source.waiting_for()).await
+            drain(finished, signals.stop(), options.drain, || {
+                self.source.waiting_for()
+            })
+            .await
         };
         self.topology.stop().await;
         match ended {
             Drained::Clean => tracing::info!("stopped: everything is settled"),
-            Drained::Deadline | Drained::Hurried => tracing::warn!("stopped: what was left is released to its senders"),
+            Drained::Deadline | Drained::Hurried => {
+                tracing::warn!("stopped: what was left is released to its senders")
+            }
         }
     }
 }
@@ -190,14 +212,28 @@ fn removal(how: Removed) -> Removal {
 }
 
 fn lines(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn listed(changes: &crate::topology::reload::Changes) -> String {
-    let parts = [("+", &changes.added), ("~", &changes.changed), ("-", &changes.removed)];
-    let names = parts.iter().flat_map(|(sign, names)| names.iter().map(move |name| format!("{sign}{name}")));
+    let parts = [
+        ("+", &changes.added),
+        ("~", &changes.changed),
+        ("-", &changes.removed),
+    ];
+    let names = parts
+        .iter()
+        .flat_map(|(sign, names)| names.iter().map(move |name| format!("{sign}{name}")));
     let text = names.collect::<Vec<_>>().join(" ");
-    if text.is_empty() { "unchanged".to_owned() } else { text }
+    if text.is_empty() {
+        "unchanged".to_owned()
+    } else {
+        text
+    }
 }
 
 /// The model behind a lock that is held only to copy a pointer.

@@ -11,14 +11,14 @@ use weft_api::status::Health;
 
 use super::{CurrentModel, Shared};
 use crate::admin::snapshot::{
-    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, IngressStatus, LastError, Memory, RouteStatus,
-    Snapshot,
+    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, IngressStatus, LastError, Memory,
+    RouteStatus, Snapshot,
 };
 use crate::admin::{Probe, Readiness, Source};
-use crate::config::{Anycast, Destination, Fallback, Model, Plan, print};
-use crate::delivery::breaker;
-use crate::lane::budget::Budget;
+use crate::config::{Destination, Model, print};
 use crate::metrics::Metrics;
+use crate::topology::breaker;
+use crate::topology::budget::Budget;
 use crate::topology::report::{Board, DestinationView, IngressView, Post};
 
 /// See the module.
@@ -33,7 +33,12 @@ pub(super) struct AppSource {
 
 impl AppSource {
     /// Over a topology's board; gauges that are computed are refreshed at each scrape from now on.
-    pub(super) fn new(board: Arc<Board>, budget: Arc<Budget>, metrics: Arc<Metrics>, model: Model) -> Arc<AppSource> {
+    pub(super) fn new(
+        board: Arc<Board>,
+        budget: Arc<Budget>,
+        metrics: Arc<Metrics>,
+        model: Model,
+    ) -> Arc<AppSource> {
         let source = Arc::new(AppSource {
             board,
             budget,
@@ -85,9 +90,16 @@ impl AppSource {
     pub(super) fn waiting_for(&self) -> Vec<String> {
         let pending = |view: &DestinationView| {
             let standing = view.standing();
-            let error = standing.last_error.map(|error| format!(" ({error})")).unwrap_or_default();
-            (standing.pending_events > 0)
-                .then(|| format!("{}: {} events pending{error}", view.post.name, standing.pending_events))
+            let error = standing
+                .last_error
+                .map(|error| format!(" ({error})"))
+                .unwrap_or_default();
+            (standing.pending_events > 0).then(|| {
+                format!(
+                    "{}: {} events pending{error}",
+                    view.post.name, standing.pending_events
+                )
+            })
         };
         self.board.destinations().iter().filter_map(pending).collect()
     }
@@ -123,7 +135,10 @@ impl AppSource {
             breaker::BreakerState::Open { .. } => BreakerState::Open,
         };
         let retry_in = view.destination.probe_in();
-        let failed = standing.last_error.map(|line| LastError { line: line.to_string(), age_s: 0.0 });
+        let failed = standing.last_error.map(|line| LastError {
+            line: line.to_string(),
+            age_s: 0.0,
+        });
         DestinationStatus {
             name: view.post.name.to_string(),
             kind: kind.to_owned(),
@@ -159,7 +174,11 @@ impl Source for AppSource {
             Health::Waiting(on) => Some(format!("ingress {}: {on}", view.post.name)),
         };
         let missing: Vec<String> = self.board.ingresses().iter().filter_map(missing).collect();
-        if missing.is_empty() { Readiness::Ready } else { Readiness::NotReady(missing) }
+        if missing.is_empty() {
+            Readiness::Ready
+        } else {
+            Readiness::NotReady(missing)
+        }
     }
 
     fn probe_destinations(&self) -> Pin<Box<dyn Future<Output = Vec<Probe>> + Send>> {
@@ -167,14 +186,19 @@ impl Source for AppSource {
         Box::pin(async move {
             let mut probes = tokio::task::JoinSet::new();
             for destination in &model.destinations {
-                let Destination::Endpoint(endpoint) = destination else { continue };
+                let Destination::Endpoint(endpoint) = destination else {
+                    continue;
+                };
                 let (name, builder) = (endpoint.name.to_string(), Arc::clone(&endpoint.builder));
                 probes.spawn(async move {
                     let error = match builder.build() {
                         Ok(egress) => egress.probe().await.err().map(|error| error.detail.to_string()),
                         Err(why) => Some(why),
                     };
-                    Probe { destination: name, error }
+                    Probe {
+                        destination: name,
+                        error,
+                    }
                 });
             }
             probes.join_all().await
@@ -189,8 +213,16 @@ impl Source for AppSource {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.started.elapsed().as_secs_f64(),
             ready: self.readiness() == Readiness::Ready,
-            memory: Memory { used_bytes: self.budget.used(), budget_bytes: self.budget.max() },
-            ingress: self.board.ingresses().iter().map(|view| self.ingress_status(view, &model)).collect(),
+            memory: Memory {
+                used_bytes: self.budget.used(),
+                budget_bytes: self.budget.max(),
+            },
+            ingress: self
+                .board
+                .ingresses()
+                .iter()
+                .map(|view| self.ingress_status(view, &model))
+                .collect(),
             destinations: self
                 .board
                 .destinations()
@@ -205,7 +237,7 @@ impl Source for AppSource {
             name: route.name.to_string(),
             from: route.from.iter().flatten().map(ToString::to_string).collect(),
             filters: route.effective.get("filters").map(flow).unwrap_or_default(),
-            to: plan_text(&route.to),
+            to: route.to.to_string(),
             enabled: true,
             matched_total: self.metrics.route(&route.name).matched.get(),
         };
@@ -218,7 +250,9 @@ impl Source for AppSource {
 }
 
 fn refresh_ingress(view: &IngressView) {
-    view.metrics.unsettled.set(as_gauge(view.pulse.unsettled.load(Ordering::Relaxed)));
+    view.metrics
+        .unsettled
+        .set(as_gauge(view.pulse.unsettled.load(Ordering::Relaxed)));
     view.metrics.oldest.set(view.pulse.oldest().as_secs_f64());
 }
 
@@ -227,24 +261,16 @@ fn refresh_destination(view: &DestinationView) {
     let metrics = &view.destination.metrics;
     metrics.pending_events.set(as_gauge(standing.pending_events));
     metrics.pending_bytes.set(as_gauge(standing.pending_bytes));
-    metrics.oldest.set(standing.oldest.unwrap_or(Duration::ZERO).as_secs_f64());
+    metrics
+        .oldest
+        .set(standing.oldest.unwrap_or(Duration::ZERO).as_secs_f64());
 }
 
 fn last_error(post: &Post) -> Option<LastError> {
-    post.last_error().map(|(line, age)| LastError { line, age_s: age.as_secs_f64() })
-}
-
-fn plan_text(plan: &Plan) -> String {
-    let list = |plans: &[Plan]| plans.iter().map(plan_text).collect::<Vec<_>>().join(", ");
-    match plan {
-        Plan::To(target) => target.name.to_string(),
-        Plan::Multicast(members) => format!("all of ({})", list(members)),
-        Plan::Anycast(Anycast { members, .. }) => {
-            let members: Vec<String> = members.iter().map(|member| plan_text(&member.plan)).collect();
-            format!("one of ({})", members.join(", "))
-        }
-        Plan::Fallback(Fallback { members, .. }) => format!("first of ({})", list(members)),
-    }
+    post.last_error().map(|(line, age)| LastError {
+        line,
+        age_s: age.as_secs_f64(),
+    })
 }
 
 /// A node in YAML's flow style, which is JSON where it is quoted.
@@ -258,7 +284,9 @@ fn flow(node: &Node) -> String {
         Value::Text(value) => format!("{value:?}"),
         Value::List(values) => format!("[{}]", values.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| format!("{}: {}", key.name, flow(value)));
+            let entries = entries
+                .iter()
+                .map(|(key, value)| format!("{}: {}", key.name, flow(value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
     }

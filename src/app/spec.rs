@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use weft_api::config::{Node, Value};
 
-use crate::config::{Destination, Endpoint, Ingress, Model, Plan, Route, Unmatched};
 use crate::config::keys::{OnMalformed, OnRejected};
-use crate::delivery::breaker::BreakerSettings;
-use crate::delivery::settings::{Batching, Bounds, Retry, Settings};
+use crate::config::{Destination, Endpoint, Ingress, Model, Plan, Route, Unmatched};
 use crate::routing::table::Addition;
+use crate::topology::breaker::BreakerSettings;
+use crate::topology::settings::{Batching, Bounds, Retry, Settings};
 use crate::topology::spec::{
     DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
 };
@@ -20,11 +20,22 @@ const ADMISSION_KEYS: [&str; 4] = ["dead_letter", "on_rejected", "on_malformed",
 /// Everything that runs, as the file has it.
 pub(super) fn of(model: &Model) -> Spec {
     // What every connector is built with beside its own section.
-    let common = format!("{}/{}/{}", model.node.name, model.node.cluster, model.limits.event);
+    let common = format!(
+        "{}/{}/{}",
+        model.node.name, model.node.cluster, model.limits.event
+    );
     Spec {
         budget: model.limits.events(),
-        ingresses: model.ingress.iter().map(|ingress| of_ingress(ingress, &common)).collect(),
-        destinations: model.destinations.iter().map(|destination| of_destination(destination, &common)).collect(),
+        ingresses: model
+            .ingress
+            .iter()
+            .map(|ingress| of_ingress(ingress, &common))
+            .collect(),
+        destinations: model
+            .destinations
+            .iter()
+            .map(|destination| of_destination(destination, &common))
+            .collect(),
         routes: model.routes.iter().map(of_route).collect(),
     }
 }
@@ -57,9 +68,10 @@ fn of_destination(destination: &Destination, common: &str) -> DestinationSpec {
             fingerprint: fingerprint(common, &endpoint.effective, &[]),
             settings: settings(endpoint),
         }),
-        Destination::Group(group) => {
-            DestinationSpec::Group { name: Arc::clone(&group.name), plan: of_plan(&group.plan) }
-        }
+        Destination::Group(group) => DestinationSpec::Group {
+            name: Arc::clone(&group.name),
+            plan: of_plan(&group.plan),
+        },
     }
 }
 
@@ -72,7 +84,10 @@ fn settings(endpoint: &Endpoint) -> Settings {
             max: endpoint.retry.max.get(),
             unavailable: endpoint.retry.unavailable.bound(),
         },
-        queue: Bounds { events: u64::from(endpoint.queue.events.get()), bytes: endpoint.queue.bytes.get() },
+        queue: Bounds {
+            events: u64::from(endpoint.queue.events.get()),
+            bytes: endpoint.queue.bytes.get(),
+        },
         batch: Batching {
             events: endpoint.batch.events.map(std::num::NonZeroU32::get),
             bytes: endpoint.batch.bytes.map(weft_api::config::ByteSize::get),
@@ -108,14 +123,19 @@ fn of_plan(plan: &Plan) -> PlanSpec {
         Plan::To(target) => PlanSpec::To(Arc::clone(&target.name)),
         Plan::Multicast(members) => PlanSpec::All(members.iter().map(of_plan).collect()),
         Plan::Anycast(any) => PlanSpec::Any {
-            members: any.members.iter().map(|member| (of_plan(&member.plan), member.weight)).collect(),
+            members: any
+                .members
+                .iter()
+                .map(|member| (of_plan(&member.plan), member.weight))
+                .collect(),
             policy: any.policy,
             wait: any.wait,
             key: any.key.clone(),
         },
-        Plan::Fallback(first) => {
-            PlanSpec::First { members: first.members.iter().map(of_plan).collect(), on: first.on }
-        }
+        Plan::Fallback(first) => PlanSpec::First {
+            members: first.members.iter().map(of_plan).collect(),
+            on: first.on,
+        },
     }
 }
 
@@ -125,7 +145,10 @@ fn fingerprint(common: &str, node: &Node, without: &[&str]) -> String {
     let mut text = common.to_owned();
     match &node.value {
         Value::Map(entries) => {
-            let mut kept: Vec<_> = entries.iter().filter(|(key, _)| !without.contains(&&*key.name)).collect();
+            let mut kept: Vec<_> = entries
+                .iter()
+                .filter(|(key, _)| !without.contains(&&*key.name))
+                .collect();
             kept.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
             for (key, value) in kept {
                 let _ = write!(text, "\n{}:", key.name);

@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
         out.write_all(crate::config::print(&model).as_bytes())?;
     } else {
         let counts = [
-            plural(model.ingress.len(), "ingress").replace("ingresss", "ingresses"),
+            plural(model.ingress.len(), "ingress"),
             plural(model.destinations.len(), "destination"),
             plural(model.routes.len(), "route"),
         ];

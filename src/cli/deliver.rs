@@ -28,7 +28,10 @@ pub(super) async fn deliver(egress: Box<dyn Egress>, name: &str, event: Event) -
     match (settled, ended) {
         (Some(Ok(())), _) => Ok(()),
         // Before what was settled: dropping the egress has just let the batch go.
-        (_, Err(_)) => Err(unknown(format!("no confirmation within {} s", CONFIRMED_WITHIN.as_secs()))),
+        (_, Err(_)) => Err(unknown(format!(
+            "no confirmation within {} s",
+            CONFIRMED_WITHIN.as_secs()
+        ))),
         (_, Ok(Err(error))) => Err(unknown(error.to_string())),
         (Some(Err(error)), Ok(Ok(()))) => Err(error),
         (None, Ok(Ok(()))) => Err(unknown("the connector ended without an answer".to_owned())),
@@ -142,6 +145,9 @@ mod tests {
         assert_eq!(end(Does::Refuse).await.unwrap_err().to_string(), "no such type");
         assert!(end(Does::Forget).await.unwrap_err().maybe_delivered);
         let hung = end(Does::Hang).await.unwrap_err();
-        assert!(hung.maybe_delivered && hung.to_string().contains("within 30 s"), "{hung}");
+        assert!(
+            hung.maybe_delivered && hung.to_string().contains("within 30 s"),
+            "{hung}"
+        );
     }
 }

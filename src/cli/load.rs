@@ -15,8 +15,7 @@ use crate::connectors;
 /// # Errors
 /// Every mistake, one below the other, with a count at the end.
 pub(super) fn load(files: &[PathBuf]) -> Result<Model, CliError> {
-    config::load(files, connectors::ALL, &config::Process)
-        .map_err(|findings| wrong(&findings))
+    config::load(files, connectors::ALL, &config::Process).map_err(|findings| wrong(&findings))
 }
 
 /// The failure that these findings are.
@@ -51,10 +50,11 @@ fn report(findings: &[Finding]) -> String {
     }
 }
 
-/// `1 error`, `3 errors`.
+/// `1 error`, `3 errors`, `2 ingresses`.
 pub(super) fn plural(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
+        _ if noun.ends_with('s') => format!("{count} {noun}es"),
         _ => format!("{count} {noun}s"),
     }
 }

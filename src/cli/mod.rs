@@ -33,12 +33,18 @@ pub use error::CliError;
 
 use crate::telemetry::LogSpec;
 
-/// An event mesh router: Kafka, AMQP 1.0, MQTT and HTTP in and out, CloudEvents inside.
+/// An event mesh router: events in, CloudEvents inside, to whom the routes say. `weft version` lists the protocols.
 #[derive(clap::Parser, Debug)]
-#[command(name = "weft", version, disable_help_subcommand = true, after_help = "Exit codes: 0 done, \
-    1 refused, 64 the command line or a file is wrong, 69 something outside does not answer, 70 a fault of weft.")]
+#[command(
+    name = "weft",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, \
+    1 refused, 64 the command line or a file is wrong, 69 something outside does not answer, 70 a fault of weft."
+)]
 struct Cli {
-    /// What is logged, on standard error: [json:]LEVEL[,TARGET=LEVEL...]; else WEFT_LOG, else info.
+    /// What is logged, on standard error: a level, or targets (info,weft_kafka=debug), after json: for JSON lines;
+    /// else what WEFT_LOG says, else info
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     #[command(subcommand)]
@@ -79,7 +85,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
     };
     let env = std::env::var("WEFT_LOG").ok();
     let log = LogSpec::choose(cli.log.as_deref(), env.as_deref());
-    log.map_err(|error| CliError::Config(error.to_string()))?.install();
+    log.map_err(|error| CliError::Config(error.to_string()))?
+        .install();
     match &cli.command {
         Command::Run(args) => run::run(args, out),
         Command::Check(args) => check::run(args, out),
@@ -96,7 +103,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
 /// Runs a command's future on a runtime of its own.
 fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| CliError::Internal(format!("starting a runtime: {error}")))?.block_on(work)
+    runtime
+        .map_err(|error| CliError::Internal(format!("starting a runtime: {error}")))?
+        .block_on(work)
 }
 
 #[cfg(test)]

@@ -40,7 +40,11 @@ impl fmt::Display for Anycast {
             KeyRule::Attribute(name) => f.write_str(name)?,
             KeyRule::None => f.write_str("nothing")?,
         }
-        if self.wait { f.write_str(", waiting for that one") } else { Ok(()) }
+        if self.wait {
+            f.write_str(", waiting for that one")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -52,8 +56,16 @@ impl fmt::Display for Fallback {
         if self.on == FallbackOn::default() {
             return Ok(());
         }
-        let words = [("refused", self.on.refused), ("unavailable", self.on.unavailable), ("timeout", self.on.timeout)];
-        let words: Vec<&str> = words.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect();
+        let words = [
+            ("refused", self.on.refused),
+            ("unavailable", self.on.unavailable),
+            ("timeout", self.on.timeout),
+        ];
+        let words: Vec<&str> = words
+            .iter()
+            .filter(|(_, on)| *on)
+            .map(|(word, _)| *word)
+            .collect();
         write!(f, " on {}", words.join(", "))
     }
 }

@@ -19,7 +19,9 @@ pub(super) fn unite(roots: Vec<Node>, findings: &mut Vec<Finding>) -> Option<Nod
     let mut united = roots.next()?;
     let rest: Vec<Node> = roots.collect();
     for root in rest {
-        let (Value::Map(into), Value::Map(entries)) = (&mut united.value, root.value) else { continue };
+        let (Value::Map(into), Value::Map(entries)) = (&mut united.value, root.value) else {
+            continue;
+        };
         for (key, node) in entries {
             add(into, key, node, findings);
         }
@@ -49,5 +51,8 @@ fn add(into: &mut Vec<(Key, Node)>, key: Key, node: Node, findings: &mut Vec<Fin
 
 fn twice(key: &Key, first: &Key, node: &Node) -> Finding {
     let what = format!("`{}` is given twice; it stands first at {}", key.name, first.span);
-    Finding { span: key.span.clone(), ..Finding::error(node, what, "keep one of them, or give one another name") }
+    Finding {
+        span: key.span.clone(),
+        ..Finding::error(node, what, "keep one of them, or give one another name")
+    }
 }

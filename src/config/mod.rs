@@ -30,8 +30,8 @@ use std::path::PathBuf;
 use weft_api::config::{Finding, Severity};
 
 pub use model::{
-    Addition, Anycast, Destination, Endpoint, Fallback, Group, Ingress, Member, Model, Place, Plan, Removed, Route,
-    Target, Unmatched,
+    Addition, Anycast, Destination, Endpoint, Fallback, Group, Ingress, Member, Model, Place, Plan, Removed,
+    Route, Target, Unmatched,
 };
 pub use print::print;
 pub use read::Registry;
@@ -43,7 +43,11 @@ pub use yaml::{DEPTH_MAX, NODES_MAX};
 ///
 /// # Errors
 /// Everything that is wrong, warnings among it, in the order of the files.
-pub fn load(paths: &[PathBuf], registry: Registry<'_>, environment: &dyn Environment) -> Result<Model, Vec<Finding>> {
+pub fn load(
+    paths: &[PathBuf],
+    registry: Registry<'_>,
+    environment: &dyn Environment,
+) -> Result<Model, Vec<Finding>> {
     from_sources(&source::read(paths)?, registry, environment)
 }
 
@@ -67,11 +71,21 @@ pub fn from_sources(
     // With a file that is not YAML, names that it defines would seem unknown.
     let complete = findings.is_empty();
     let united = files::unite(roots, &mut findings);
-    let (true, Some(mut root)) = (complete, united) else { return Err(sorted(findings, sources)) };
-    substitute::substitute(&mut root, environment, &mut findings);
-    let (draft, said) = read::read(root, registry);
+    let (true, Some(mut root)) = (complete, united) else {
+        return Err(sorted(findings, sources));
+    };
+    let mut unset = Vec::new();
+    substitute::substitute(&mut root, environment, &mut unset);
+    let (draft, mut said) = read::read(root, registry);
+    // Where nothing could be put in, that is the mistake, and not that `${...}` is no address.
+    said.retain(|finding| {
+        !unset
+            .iter()
+            .any(|unset| unset.span == finding.span && unset.path == finding.path)
+    });
+    findings.extend(unset);
     findings.extend(said);
-    findings.extend(check::check(&draft));
+    check::check(&draft, &mut findings);
     let findings = sorted(findings, sources);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(findings);
@@ -86,7 +100,11 @@ fn sorted(mut findings: Vec<Finding>, sources: &[Source]) -> Vec<Finding> {
     let mut once: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings {
         // The same default went into several entries: equal findings stand at one place, next to each other.
-        let repeated = once.iter().rev().take_while(|other| other.span == finding.span).any(|other| *other == finding);
+        let repeated = once
+            .iter()
+            .rev()
+            .take_while(|other| other.span == finding.span)
+            .any(|other| *other == finding);
         if !repeated {
             once.push(finding);
         }

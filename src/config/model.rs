@@ -238,7 +238,10 @@ impl Place {
     /// A node's place.
     #[must_use]
     pub fn of(node: &Node) -> Place {
-        Place { span: node.span.clone(), path: node.path.clone() }
+        Place {
+            span: node.span.clone(),
+            path: node.path.clone(),
+        }
     }
 }
 
@@ -252,13 +255,18 @@ impl Model {
     /// The destination with this name.
     #[must_use]
     pub fn destination(&self, name: &str) -> Option<&Destination> {
-        self.destinations.iter().find(|destination| **destination.name() == *name)
+        self.destinations
+            .iter()
+            .find(|destination| **destination.name() == *name)
     }
 
     /// What becomes of what is pending for `name`, which is no destination any more.
     #[must_use]
     pub fn removed(&self, name: &str) -> Option<Removed> {
-        self.removed.iter().find(|(removed, _)| &**removed == name).map(|(_, what)| *what)
+        self.removed
+            .iter()
+            .find(|(removed, _)| &**removed == name)
+            .map(|(_, what)| *what)
     }
 }
 

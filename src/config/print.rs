@@ -41,7 +41,8 @@ pub fn print(model: &Model) -> String {
             sections("destinations", &endpoint.name, endpoints.clone());
         }
     }
-    file.entry("unmatched").or_insert_with(|| Json::String(word(&model.unmatched).to_owned()));
+    file.entry("unmatched")
+        .or_insert_with(|| Json::String(word(&model.unmatched).to_owned()));
     serde_yaml::to_string(&in_order(file)).expect("a tree of maps with text keys can be written as YAML")
 }
 
@@ -112,7 +113,19 @@ fn fill(target: &mut Json, all: &Json) {
 
 /// The sections in the order in which people read them.
 fn in_order(mut file: Map<String, Json>) -> Map<String, Json> {
-    const ORDER: [&str; 9] =
-        ["node", "observe", "admin", "limits", "ingress", "destinations", "routes", "unmatched", "removed"];
-    ORDER.into_iter().filter_map(|key| file.remove(key).map(|value| (key.to_owned(), value))).collect()
+    const ORDER: [&str; 9] = [
+        "node",
+        "observe",
+        "admin",
+        "limits",
+        "ingress",
+        "destinations",
+        "routes",
+        "unmatched",
+        "removed",
+    ];
+    ORDER
+        .into_iter()
+        .filter_map(|key| file.remove(key).map(|value| (key.to_owned(), value)))
+        .collect()
 }

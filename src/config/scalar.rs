@@ -11,14 +11,19 @@ pub(super) fn resolve(text: &str) -> Value {
         ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
         _ => {}
     }
-    integer(text).or_else(|| float(text)).unwrap_or_else(|| Value::Text(text.to_owned()))
+    integer(text)
+        .or_else(|| float(text))
+        .unwrap_or_else(|| Value::Text(text.to_owned()))
 }
 
 fn integer(text: &str) -> Option<Value> {
     for (prefix, radix) in [("0o", 8), ("0x", 16)] {
         if let Some(digits) = text.strip_prefix(prefix) {
             let plain = !digits.starts_with(['+', '-']);
-            return i64::from_str_radix(digits, radix).ok().filter(|_| plain).map(Value::Int);
+            return i64::from_str_radix(digits, radix)
+                .ok()
+                .filter(|_| plain)
+                .map(Value::Int);
         }
     }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -26,19 +31,34 @@ fn integer(text: &str) -> Option<Value> {
     if !whole {
         return None;
     }
-    text.parse().map(Value::Int).or_else(|_| text.parse().map(Value::Float)).ok()
+    text.parse()
+        .map(Value::Int)
+        .or_else(|_| text.parse().map(Value::Float))
+        .ok()
 }
 
 fn float(text: &str) -> Option<Value> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
-        return Some(Value::Float(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }));
+        return Some(Value::Float(if text.starts_with('-') {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        }));
     }
     // Rust would take `inf`, `nan` and `infinity`, too: the schema's numbers hold digits, point and exponent only.
     let digits = unsigned.starts_with(|c: char| c.is_ascii_digit())
-        || unsigned.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let plain = unsigned.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
-    if digits && plain { text.parse().map(Value::Float).ok() } else { None }
+        || unsigned
+            .strip_prefix('.')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let plain = unsigned
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    if digits && plain {
+        text.parse().map(Value::Float).ok()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -55,7 +75,9 @@ mod tests {
         assert!(matches!(resolve("1e3"), Value::Float(f) if f == 1000.0));
         assert!(matches!(resolve(".inf"), Value::Float(f) if f.is_infinite()));
         assert!(matches!(resolve("18446744073709551615"), Value::Float(_)));
-        for text in ["yes", "no", "on", "off", "inf", "nan", "1_000", "0b1", "12:30:00", "1h30m", "-", ".", "0x-1"] {
+        for text in [
+            "yes", "no", "on", "off", "inf", "nan", "1_000", "0b1", "12:30:00", "1h30m", "-", ".", "0x-1",
+        ] {
             assert!(matches!(resolve(text), Value::Text(_)), "{text}");
         }
     }

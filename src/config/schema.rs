@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use weft_api::connector::Connector;
 
 use super::keys::{
-    Admin, AnycastKeys, DestinationKeys, FallbackKeys, IngressKeys, Limits, NodeKeys, Observe, RouteKeys, Unmatched,
+    Admin, AnycastKeys, DestinationKeys, FallbackKeys, IngressKeys, Limits, NodeKeys, Observe, RouteKeys,
+    Unmatched,
 };
 use super::model::Removed;
 use super::read::Registry;
@@ -21,12 +22,18 @@ const NAME: &str = "^([a-z0-9][a-z0-9-]{0,62}|x-.*)$";
 #[must_use]
 pub fn schema(registry: Registry<'_>) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let ingress = entry::<IngressKeys>(&mut generator, registry, |connector, generator| connector.ingress_schema(generator));
-    let endpoint =
-        entry::<DestinationKeys>(&mut generator, registry, |connector, generator| connector.egress_schema(generator));
+    let ingress = entry::<IngressKeys>(&mut generator, registry, |connector, generator| {
+        connector.ingress_schema(generator)
+    });
+    let endpoint = entry::<DestinationKeys>(&mut generator, registry, |connector, generator| {
+        connector.egress_schema(generator)
+    });
     let mut route = properties::<RouteKeys>(&mut generator);
     let without_to = route.clone();
-    route.insert("to".into(), json!({ "$ref": "#/$defs/Plan", "description": "Where matching events go." }));
+    route.insert(
+        "to".into(),
+        json!({ "$ref": "#/$defs/Plan", "description": "Where matching events go." }),
+    );
     let mut top = Map::new();
     let described = |schema: Value, text: &str| {
         let mut schema = schema;
@@ -39,14 +46,23 @@ pub fn schema(registry: Registry<'_>) -> Value {
     top.insert("limits".into(), reference::<Limits>(&mut generator));
     top.insert(
         "connections".into(),
-        described(named(connection(&mut generator, registry)), "Addresses, TLS and credentials, referred to by name."),
+        described(
+            named(connection(&mut generator, registry)),
+            "Addresses, TLS and credentials, referred to by name.",
+        ),
     );
     top.insert(
         "defaults".into(),
         object(
             [
-                ("ingress".to_owned(), object(properties::<IngressKeys>(&mut generator))),
-                ("destination".to_owned(), object(properties::<DestinationKeys>(&mut generator))),
+                (
+                    "ingress".to_owned(),
+                    object(properties::<IngressKeys>(&mut generator)),
+                ),
+                (
+                    "destination".to_owned(),
+                    object(properties::<DestinationKeys>(&mut generator)),
+                ),
                 ("route".to_owned(), object(without_to)),
             ]
             .into_iter()
@@ -55,10 +71,19 @@ pub fn schema(registry: Registry<'_>) -> Value {
     );
     let mut route = object(route);
     route["required"] = json!(["to"]);
-    top.insert("ingress".into(), described(named(ingress), "Where events come in."));
+    top.insert(
+        "ingress".into(),
+        described(named(ingress), "Where events come in."),
+    );
     let destination = json!({ "anyOf": [endpoint, { "$ref": "#/$defs/Group" }] });
-    top.insert("destinations".into(), described(named(destination), "Where events can go."));
-    top.insert("routes".into(), described(named(route), "Which events go where; every match applies."));
+    top.insert(
+        "destinations".into(),
+        described(named(destination), "Where events can go."),
+    );
+    top.insert(
+        "routes".into(),
+        described(named(route), "Which events go where; every match applies."),
+    );
     top.insert("unmatched".into(), reference::<Unmatched>(&mut generator));
     top.insert("removed".into(), named(reference::<Removed>(&mut generator)));
     let group = group(&mut generator);
@@ -79,7 +104,11 @@ fn reference<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
 }
 
 fn properties<T: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Value> {
-    match T::json_schema(generator).to_value().get_mut("properties").map(Value::take) {
+    match T::json_schema(generator)
+        .to_value()
+        .get_mut("properties")
+        .map(Value::take)
+    {
         Some(Value::Object(properties)) => properties,
         _ => Map::new(),
     }
@@ -103,7 +132,9 @@ fn entry<T: JsonSchema>(
     let mut all = properties::<T>(generator);
     let mut kinds = Vec::new();
     for connector in registry {
-        let Some(schema) = section(*connector, generator) else { continue };
+        let Some(schema) = section(*connector, generator) else {
+            continue;
+        };
         let schema = connected(*connector, resolved(generator, schema.to_value()));
         all.insert(connector.kind().to_owned(), schema);
         kinds.push(json!({ "required": [connector.kind()] }));
@@ -115,8 +146,13 @@ fn entry<T: JsonSchema>(
 
 /// The schema itself in place of a reference to it.
 fn resolved(generator: &SchemaGenerator, schema: Value) -> Value {
-    let name = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
-    name.and_then(|name| generator.definitions().get(name)).cloned().unwrap_or(schema)
+    let name = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|path| path.strip_prefix("#/$defs/"));
+    name.and_then(|name| generator.definitions().get(name))
+        .cloned()
+        .unwrap_or(schema)
 }
 
 /// With `connection:`, what the connection gives is required no more.
@@ -129,7 +165,8 @@ fn connected(connector: &dyn Connector, mut schema: Value) -> Value {
         required.retain(|key| key.as_str().is_none_or(|key| !keys.contains(&key)));
     }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        let connection = json!({ "type": "string", "description": "The name of an entry of `connections:`." });
+        let connection =
+            json!({ "type": "string", "description": "The name of an entry of `connections:`." });
         properties.insert("connection".into(), connection);
     }
     schema
@@ -139,11 +176,26 @@ fn connected(connector: &dyn Connector, mut schema: Value) -> Value {
 fn connection(generator: &mut SchemaGenerator, registry: Registry<'_>) -> Value {
     let mut all = Map::new();
     let mut kinds = Vec::new();
-    for connector in registry.iter().filter(|connector| !connector.connection_keys().is_empty()) {
-        let section = connector.egress_schema(generator).or_else(|| connector.ingress_schema(generator));
-        let section = section.map(|schema| resolved(generator, schema.to_value())).unwrap_or_default();
-        let of = |key: &str| section.get("properties").and_then(|properties| properties.get(key)).cloned();
-        let keys = connector.connection_keys().iter().map(|key| ((*key).to_owned(), of(key).unwrap_or(json!({}))));
+    for connector in registry
+        .iter()
+        .filter(|connector| !connector.connection_keys().is_empty())
+    {
+        let section = connector
+            .egress_schema(generator)
+            .or_else(|| connector.ingress_schema(generator));
+        let section = section
+            .map(|schema| resolved(generator, schema.to_value()))
+            .unwrap_or_default();
+        let of = |key: &str| {
+            section
+                .get("properties")
+                .and_then(|properties| properties.get(key))
+                .cloned()
+        };
+        let keys = connector
+            .connection_keys()
+            .iter()
+            .map(|key| ((*key).to_owned(), of(key).unwrap_or(json!({}))));
         all.insert(connector.kind().to_owned(), object(keys.collect()));
         for shared in ["tls", "auth"] {
             if let Some(schema) = of(shared) {
@@ -209,7 +261,9 @@ fn allow_private(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             if object.get("additionalProperties") == Some(&Value::Bool(false)) {
-                object.entry("patternProperties").or_insert_with(|| json!({ "^x-": true }));
+                object
+                    .entry("patternProperties")
+                    .or_insert_with(|| json!({ "^x-": true }));
             }
             object.values_mut().for_each(allow_private);
         }

@@ -44,20 +44,35 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Vec<Finding>> {
     for path in paths {
         match listed(path) {
             Ok(files) if files.is_empty() => {
-                findings.push(unread(path, "the directory has no *.yaml file", "put the files there, or name a file"));
+                findings.push(unread(
+                    path,
+                    "the directory has no *.yaml file",
+                    "put the files there, or name a file",
+                ));
             }
             Ok(files) => {
                 for file in files {
                     match text_of(&file) {
-                        Ok(text) => sources.push(Source { name: file.to_string_lossy().into(), text }),
+                        Ok(text) => sources.push(Source {
+                            name: file.to_string_lossy().into(),
+                            text,
+                        }),
                         Err(why) => findings.push(unread(&file, &why, "check the path and who may read it")),
                     }
                 }
             }
-            Err(error) => findings.push(unread(path, &clause(&error), "check the path and who may read it")),
+            Err(error) => findings.push(unread(
+                path,
+                &clause(&error),
+                "check the path and who may read it",
+            )),
         }
     }
-    if findings.is_empty() { Ok(sources) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(sources)
+    } else {
+        Err(findings)
+    }
 }
 
 fn listed(path: &Path) -> io::Result<Vec<PathBuf>> {
@@ -79,7 +94,9 @@ fn listed(path: &Path) -> io::Result<Vec<PathBuf>> {
 fn text_of(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|error| clause(&error))?;
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(|error| clause(&error))?;
+    file.take(FILE_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| clause(&error))?;
     if bytes.len() as u64 > FILE_MAX {
         return Err(format!("it is larger than {} MiB", FILE_MAX >> 20));
     }
@@ -98,7 +115,11 @@ fn clause(error: &io::Error) -> String {
 fn unread(path: &Path, why: &str, remedy: &str) -> Finding {
     Finding {
         severity: Severity::Error,
-        span: Span { file: path.to_string_lossy().into(), line: 1, column: 1 },
+        span: Span {
+            file: path.to_string_lossy().into(),
+            line: 1,
+            column: 1,
+        },
         path: String::new(),
         what: format!("the configuration cannot be read: {why}"),
         remedy: remedy.to_owned(),

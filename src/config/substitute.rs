@@ -27,7 +27,9 @@ pub(super) fn substitute(node: &mut Node, environment: &dyn Environment, finding
             }
             Err((what, remedy)) => findings.push(Finding::error(node, what, remedy)),
         },
-        Value::List(nodes) => nodes.iter_mut().for_each(|node| substitute(node, environment, findings)),
+        Value::List(nodes) => nodes
+            .iter_mut()
+            .for_each(|node| substitute(node, environment, findings)),
         Value::Map(entries) => {
             for (_, node) in entries.iter_mut().filter(|(key, _)| !key.name.starts_with("x-")) {
                 substitute(node, environment, findings);
@@ -46,7 +48,10 @@ struct Expanded {
 type Fault = (String, String);
 
 fn expand(text: &str, environment: &dyn Environment) -> Result<Expanded, Fault> {
-    let mut out = Expanded { text: String::with_capacity(text.len()), secret: false };
+    let mut out = Expanded {
+        text: String::with_capacity(text.len()),
+        secret: false,
+    };
     let mut rest = text;
     while let Some(at) = rest.find("${") {
         let (before, from) = rest.split_at(at);
@@ -59,7 +64,10 @@ fn expand(text: &str, environment: &dyn Environment) -> Result<Expanded, Fault> 
         }
         out.text.push_str(before);
         let Some(end) = from.find('}') else {
-            return Err(("`${` is never closed".into(), "close it with `}`, or write `$${` for a literal `${`".into()));
+            return Err((
+                "`${` is never closed".into(),
+                "close it with `}`, or write `$${` for a literal `${`".into(),
+            ));
         };
         out.text.push_str(&value(&from[2..end], environment)?);
         out.secret = true;
@@ -72,7 +80,10 @@ fn expand(text: &str, environment: &dyn Environment) -> Result<Expanded, Fault> 
 fn value(inside: &str, environment: &dyn Environment) -> Result<String, Fault> {
     if let Some(path) = inside.strip_prefix("file:") {
         let mut text = environment.file(path).map_err(|why| {
-            (format!("the file `{path}` cannot be read: {why}"), "check the path and who may read it".to_owned())
+            (
+                format!("the file `{path}` cannot be read: {why}"),
+                "check the path and who may read it".to_owned(),
+            )
         })?;
         // Editors and secret stores end a file with a line break that is no part of the secret.
         if text.ends_with('\n') {
@@ -91,9 +102,17 @@ fn value(inside: &str, environment: &dyn Environment) -> Result<String, Fault> {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !valid {
         let what = format!("`${{{name}}}` names no variable");
-        return Err((what, "write `${NAME}`, `${NAME:-default}` or `${file:PATH}`; `$${` is a literal `${`".into()));
+        return Err((
+            what,
+            "write `${NAME}`, `${NAME:-default}` or `${file:PATH}`; `$${` is a literal `${`".into(),
+        ));
     }
-    match (environment.var(name).filter(|value| default.is_none() || !value.is_empty()), default) {
+    match (
+        environment
+            .var(name)
+            .filter(|value| default.is_none() || !value.is_empty()),
+        default,
+    ) {
         (Some(value), _) => Ok(value),
         (None, Some(default)) => Ok(default.to_owned()),
         (None, None) => {
@@ -120,18 +139,27 @@ mod tests {
         }
 
         fn file(&self, path: &str) -> Result<String, String> {
-            if path == "/s" { Ok("secret\r\n".into()) } else { Err("there is no such file".into()) }
+            if path == "/s" {
+                Ok("secret\r\n".into())
+            } else {
+                Err("there is no such file".into())
+            }
         }
     }
 
     fn expanded(text: &str) -> Result<(String, bool), String> {
-        expand(text, &Fixed).map(|out| (out.text, out.secret)).map_err(|(what, _)| what)
+        expand(text, &Fixed)
+            .map(|out| (out.text, out.secret))
+            .map_err(|(what, _)| what)
     }
 
     #[test]
     fn values_are_put_in_and_marked() {
         assert_eq!(expanded("x${A}y${file:/s}"), Ok(("xaysecret".into(), true)));
-        assert_eq!(expanded("${B:-b}${EMPTY:-c}[${EMPTY}]"), Ok(("bc[]".into(), true)));
+        assert_eq!(
+            expanded("${B:-b}${EMPTY:-c}[${EMPTY}]"),
+            Ok(("bc[]".into(), true))
+        );
         assert_eq!(expanded("$${A} and $A"), Ok(("${A} and $A".into(), false)));
     }
 

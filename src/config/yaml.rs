@@ -4,12 +4,17 @@
 //! Invariant: whatever the text, the work and the tree are bounded, and nothing panics.
 //! Does not know: the meaning of any key; `${...}` is still text here.
 
+mod alias;
+mod syntax;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use weft_api::config::{Finding, Key, Node, Severity, Span, Value};
 
+use self::alias::{rename, size};
+use self::syntax::explain;
 use super::scalar;
 
 /// Deepest nesting that is read.
@@ -17,6 +22,12 @@ pub const DEPTH_MAX: usize = 64;
 
 /// Most nodes of one file after its aliases were put in: an alias of aliases could else ask for any amount of memory.
 pub const NODES_MAX: usize = 200_000;
+
+/// Longest key, in bytes.
+const KEY_MAX: usize = 1024;
+
+/// Most bytes of the paths of all nodes: long keys on many levels could else ask for any amount of memory.
+const PATHS_MAX: usize = 64 << 20;
 
 /// Most findings of one file's syntax that are worth telling.
 const FINDINGS_MAX: usize = 100;
@@ -34,6 +45,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<Finding>> {
         file: file.clone(),
         anchors: HashMap::new(),
         nodes: 0,
+        paths: 0,
         findings: Vec::new(),
     };
     let root = match reader.file() {
@@ -43,7 +55,11 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<Finding>> {
             return Err(reader.findings);
         }
     };
-    if reader.findings.is_empty() { Ok(root) } else { Err(reader.findings) }
+    if reader.findings.is_empty() {
+        Ok(root)
+    } else {
+        Err(reader.findings)
+    }
 }
 
 type Stop = Box<Finding>;
@@ -54,6 +70,7 @@ struct Reader<'t> {
     file: Arc<str>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    paths: usize,
     findings: Vec<Finding>,
 }
 
@@ -67,7 +84,12 @@ impl<'t> Reader<'t> {
                 Event::DocumentStart(_) => {
                     if root.is_some() {
                         let what = "a second document begins here";
-                        return Err(self.stop(at, "", what, "keep one document in a file, and give several files"));
+                        return Err(self.stop(
+                            at,
+                            "",
+                            what,
+                            "keep one document in a file, and give several files",
+                        ));
                     }
                     let (event, at) = self.event("")?;
                     root = Some(self.node(event, at, "", 0)?);
@@ -75,7 +97,12 @@ impl<'t> Reader<'t> {
                 _ => {}
             }
         }
-        let empty = || Node { value: Value::Map(Vec::new()), span: self.span(1, 0), path: "".into(), secret: false };
+        let empty = || Node {
+            value: Value::Map(Vec::new()),
+            span: self.span(1, 0),
+            path: "".into(),
+            secret: false,
+        };
         Ok(match root {
             None => empty(),
             Some(node) if matches!(node.value, Value::Null) => empty(),
@@ -93,14 +120,16 @@ impl<'t> Reader<'t> {
 
     /// Builds the node that begins with `event`; recursion ends at [`DEPTH_MAX`].
     fn node(&mut self, event: Event<'t>, at: Marker, path: &str, depth: usize) -> Result<Node, Stop> {
-        self.count(1, at, path)?;
+        self.count(1, path.len(), at, path)?;
         if depth > DEPTH_MAX {
             let what = format!("the file nests deeper than {DEPTH_MAX} levels");
             return Err(self.stop(at, path, &what, "check the brackets and the indentation"));
         }
         let (anchor, value) = match event {
             Event::Alias(id) => return self.alias(id, at, path),
-            Event::Scalar(text, style, anchor, tag) => (anchor, self.scalar(&text, style, tag.as_deref(), at, path)),
+            Event::Scalar(text, style, anchor, tag) => {
+                (anchor, self.scalar(&text, style, tag.as_deref(), at, path))
+            }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), "seq", at, path);
                 (anchor, Value::List(self.items(path, depth)?))
@@ -111,7 +140,12 @@ impl<'t> Reader<'t> {
             }
             _ => (0, Value::Null),
         };
-        let node = Node { value, span: self.span(at.line(), at.col()), path: path.into(), secret: false };
+        let node = Node {
+            value,
+            span: self.span(at.line(), at.col()),
+            path: path.into(),
+            secret: false,
+        };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -136,25 +170,44 @@ impl<'t> Reader<'t> {
             let (event, at) = self.event(path)?;
             let name = match event {
                 Event::MappingEnd | Event::StreamEnd => return Ok(entries),
+                Event::Scalar(text, ..) if text.len() > KEY_MAX => {
+                    let what = format!("a key has at most {KEY_MAX} bytes, and this has {}", text.len());
+                    return Err(self.stop(at, path, &what, "use a shorter key"));
+                }
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => {
                     let what = "a key must be a name, and this is something else";
                     return Err(self.stop(at, path, what, "put texts with braces or brackets in quotes"));
                 }
             };
-            let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let key = Key { name, span: self.span(at.line(), at.col()) };
+            let below = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            let key = Key {
+                name,
+                span: self.span(at.line(), at.col()),
+            };
             let (event, value_at) = self.event(&below)?;
             // Nothing behind the colon has no place of its own: the key's is where a person looks.
             let absent = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text.is_empty());
             let node = self.node(event, if absent { at } else { value_at }, &below, depth + 1)?;
             if key.name == "<<" {
                 let what = "merge keys (`<<`) are no part of YAML 1.2";
-                self.report(&key.span, &below, what, "share settings through `defaults:` or `connections:`");
+                self.report(
+                    &key.span,
+                    &below,
+                    what,
+                    "share settings through `defaults:` or `connections:`",
+                );
                 continue;
             }
             if let Some(&first) = places.get(&key.name) {
-                let what = format!("the key `{}` stands here twice; it stands first at {}", key.name, entries[first].0.span);
+                let what = format!(
+                    "the key `{}` stands here twice; it stands first at {}",
+                    key.name, entries[first].0.span
+                );
                 self.report(&key.span, &below, &what, "keep one of them");
                 continue;
             }
@@ -164,22 +217,30 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, id: usize, at: Marker, path: &str) -> Result<Node, Stop> {
-        let Some(anchored) = self.anchors.get(&id).cloned() else {
+        let Some((nodes, paths)) = self.anchors.get(&id).map(|anchored| size(anchored, path)) else {
             let what = "this alias stands inside its own anchor";
             return Err(self.stop(at, path, what, "write the value out"));
         };
-        let size = size(&anchored);
-        self.count(size, at, path)?;
-        Ok(moved(anchored, path))
+        // Counted before it is copied.
+        self.count(nodes, paths, at, path)?;
+        let mut node = self.anchors[&id].clone();
+        rename(&mut node, path);
+        Ok(node)
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Marker, path: &str) -> Value {
         match tag {
-            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => return Value::Text(text.to_owned()),
+            Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => {
+                return Value::Text(text.to_owned());
+            }
             Some(_) => self.refuse_tag(tag, "", at, path),
             None => {}
         }
-        if style == ScalarStyle::Plain { scalar::resolve(text) } else { Value::Text(text.to_owned()) }
+        if style == ScalarStyle::Plain {
+            scalar::resolve(text)
+        } else {
+            Value::Text(text.to_owned())
+        }
     }
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, allowed: &str, at: Marker, path: &str) {
@@ -187,15 +248,25 @@ impl<'t> Reader<'t> {
             && !(tag.is_yaml_core_schema() && tag.suffix == allowed)
         {
             let span = self.span(at.line(), at.col());
-            self.report(&span, path, &format!("the tag `{tag}` means nothing here"), "remove the tag");
+            self.report(
+                &span,
+                path,
+                &format!("the tag `{tag}` means nothing here"),
+                "remove the tag",
+            );
         }
     }
 
-    fn count(&mut self, nodes: usize, at: Marker, path: &str) -> Result<(), Stop> {
+    fn count(&mut self, nodes: usize, paths: usize, at: Marker, path: &str) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
+        self.paths = self.paths.saturating_add(paths);
         if self.nodes > NODES_MAX {
             let what = format!("the file has more than {NODES_MAX} values once its aliases are put in");
             return Err(self.stop(at, path, &what, "use fewer aliases"));
+        }
+        if self.paths > PATHS_MAX {
+            let what = "the file's keys are too long for how deep they stand";
+            return Err(self.stop(at, "", what, "use shorter keys"));
         }
         Ok(())
     }
@@ -213,11 +284,20 @@ impl<'t> Reader<'t> {
     /// A syntax error in the words of the person who made it.
     fn syntax(&self, error: &ScanError, path: &str) -> Stop {
         let at = *error.marker();
-        let line = self.text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
+        let line = self
+            .text
+            .lines()
+            .nth(at.line().saturating_sub(1))
+            .unwrap_or_default();
         let indentation: String = line.chars().take_while(|c| c.is_whitespace()).collect();
         let (what, remedy) = if let Some(column) = indentation.chars().position(|c| c == '\t') {
             let span = self.span(at.line(), column);
-            return Box::new(finding(span, path, "a tab stands in the indentation", "indent with spaces"));
+            return Box::new(finding(
+                span,
+                path,
+                "a tab stands in the indentation",
+                "indent with spaces",
+            ));
         } else {
             explain(error.info(), line)
         };
@@ -226,61 +306,20 @@ impl<'t> Reader<'t> {
 
     fn span(&self, line: usize, column: usize) -> Span {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Span { file: self.file.clone(), line: narrow(line.max(1)), column: narrow(column.saturating_add(1)) }
+        Span {
+            file: self.file.clone(),
+            line: narrow(line.max(1)),
+            column: narrow(column.saturating_add(1)),
+        }
     }
-}
-
-/// What the parser says, and what most often brings it about.
-fn explain<'e>(info: &'e str, line: &str) -> (&'e str, &'static str) {
-    if line.contains("${") && line.contains(['{', '[']) {
-        return (info, "inside `{ }` and `[ ]`, put texts with `${...}` in quotes");
-    }
-    if info.contains("mapping values are not allowed") || info.contains("simple key") {
-        return (info, "put a text with `: ` in it in quotes, and give each key a line of its own");
-    }
-    if info.contains("cannot start any token") || info.contains("indicator") {
-        return (info, "put a text that begins with a special character in quotes");
-    }
-    if info.contains("unknown anchor") {
-        return (info, "define the anchor with `&name` before it is used");
-    }
-    if info.contains("quoted scalar") {
-        return (info, "close the quotes");
-    }
-    if info.contains("flow") || info.contains("','") || info.contains(']') || info.contains('}') {
-        return (info, "check that brackets and braces are closed, with commas between");
-    }
-    (info, "check the indentation, quotes and brackets here and on the line before")
 }
 
 fn finding(span: Span, path: &str, what: &str, remedy: &str) -> Finding {
-    Finding { severity: Severity::Error, span, path: path.to_owned(), what: what.to_owned(), remedy: remedy.to_owned() }
-}
-
-fn size(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::List(nodes) => nodes.iter().map(size).sum(),
-        Value::Map(entries) => entries.iter().map(|(_, node)| size(node)).sum(),
-        _ => 0,
+    Finding {
+        severity: Severity::Error,
+        span,
+        path: path.to_owned(),
+        what: what.to_owned(),
+        remedy: remedy.to_owned(),
     }
-}
-
-/// The same tree under another path; it keeps the place where it was written.
-fn moved(mut node: Node, path: &str) -> Node {
-    node.path = path.into();
-    match &mut node.value {
-        Value::List(nodes) => {
-            for (at, item) in nodes.iter_mut().enumerate() {
-                *item = moved(item.clone(), &format!("{path}[{at}]"));
-            }
-        }
-        Value::Map(entries) => {
-            for (key, item) in entries {
-                let below = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
-                *item = moved(item.clone(), &below);
-            }
-        }
-        _ => {}
-    }
-    node
 }

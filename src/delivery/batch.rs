@@ -11,11 +11,14 @@ use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 
 use super::breaker::BreakerState;
-use super::destination::{Destination, State};
+use super::destination::{Destination, State, unlock};
 use super::end::{End, Ender};
 use super::failure;
 use super::leg::{Duty, Leg};
 use super::sweep;
+
+#[cfg(test)]
+mod tests;
 
 /// The egress' end of a destination's queue.
 pub struct Outlet {
@@ -28,7 +31,11 @@ impl Outlet {
     /// For the client that [`Destination::install`] gave this number.
     #[must_use]
     pub fn new(destination: Arc<Destination>, client: u64) -> Outlet {
-        Outlet { destination, client, timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)) }
+        Outlet {
+            destination,
+            client,
+            timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+        }
     }
 }
 
@@ -91,8 +98,18 @@ impl Outlet {
             BreakerState::Open { until } if now < until => return Look::Wait(Some(until)),
             BreakerState::Open { .. } => true,
         };
-        let most_events = settings.batch.events.unwrap_or(u32::MAX).min(state.profile.batch_events).min(room).max(1);
-        let most_bytes = settings.batch.bytes.unwrap_or(u64::MAX).min(state.profile.batch_bytes);
+        let most_events = settings
+            .batch
+            .events
+            .unwrap_or(u32::MAX)
+            .min(state.profile.batch_events)
+            .min(room)
+            .max(1);
+        let most_bytes = settings
+            .batch
+            .bytes
+            .unwrap_or(u64::MAX)
+            .min(state.profile.batch_bytes);
         if !settings.batch.linger.is_zero() && !probing && state.queue.len() < most_events as usize {
             let since = state.filled_at.unwrap_or(now);
             if !state.queue.is_empty() && now < since + settings.batch.linger {
@@ -112,13 +129,24 @@ impl Outlet {
         let left = gone.iter().map(|(leg, _)| leg.bytes()).sum();
         destination.discharge(&mut state, gone.len() as u64, left);
         destination.publish_in_flight(&state);
-        if legs.is_empty() { Look::Again } else { Look::Batch(legs) }
+        unlock(state);
+        if legs.is_empty() {
+            Look::Again
+        } else {
+            Look::Batch(legs)
+        }
     }
 
     fn batch(&self, legs: Vec<Leg>) -> Batch {
         let (events, duties): (Vec<Event>, Vec<Option<Duty>>) =
             legs.into_iter().map(|leg| (leg.event, Some(leg.duty))).unzip();
-        Batch::new(events, Box::new(InFlight { destination: Arc::clone(&self.destination), duties }))
+        Batch::new(
+            events,
+            Box::new(InFlight {
+                destination: Arc::clone(&self.destination),
+                duties,
+            }),
+        )
     }
 }
 
@@ -128,6 +156,11 @@ fn take(state: &mut State, now: Instant, events: usize, bytes: u64, gone: &mut V
     let mut size = 0u64;
     while legs.len() < events && size < bytes {
         let Some(leg) = state.queue.take(now) else { break };
+        // One event of any size fits, several only together.
+        if !legs.is_empty() && size.saturating_add(leg.bytes()) > bytes {
+            state.queue.untake(leg);
+            break;
+        }
         if let Some(end) = sweep::gone(&leg, now) {
             state.queue.came_back(leg.duty.shard, false);
             gone.push((leg, end));
@@ -147,49 +180,65 @@ struct InFlight {
 }
 
 impl InFlight {
-    fn accept_these(&mut self, indices: impl Iterator<Item = usize>) -> usize {
+    /// The destination's own books first: whoever hears of an end may send the next event at once.
+    fn accepted(&self, duties: &mut [Option<Duty>]) -> usize {
+        let count = duties.iter().flatten().count();
+        if count == 0 {
+            return 0;
+        }
+        self.destination.metrics.delivered.inc_by(count as u64);
+        self.destination
+            .let_go(duties.iter().flatten().map(|duty| (duty.shard, duty.bytes)), true);
         let mut ender = Ender::default();
-        let mut gone = Vec::new();
-        let mut dead_letters = 0;
-        for index in indices {
-            let Some(duty) = self.duties.get_mut(index).and_then(Option::take) else { continue };
-            gone.push((duty.shard, duty.bytes));
-            dead_letters += u64::from(duty.dead_letter);
-            let end = if duty.dead_letter { End::DeadLettered } else { End::Delivered };
+        for duty in duties.iter_mut().filter_map(Option::take) {
+            let end = if duty.dead_letter {
+                End::DeadLettered
+            } else {
+                End::Delivered
+            };
             ender.end(duty, end);
         }
-        if !gone.is_empty() {
-            self.destination.metrics.delivered.inc_by(gone.len() as u64 - dead_letters);
-            self.destination.metrics.dead_lettered.inc_by(dead_letters);
-            self.destination.let_go(&gone, true);
-        }
-        gone.len()
+        count
     }
 }
 
 impl BatchSink for InFlight {
     fn accept(&mut self, indices: &[u32]) -> usize {
-        self.accept_these(indices.iter().map(|index| *index as usize))
+        let take = |index: &u32| self.duties.get_mut(*index as usize).and_then(Option::take);
+        let mut duties: Vec<Option<Duty>> = indices.iter().map(take).collect();
+        self.accepted(&mut duties)
     }
 
     fn accept_rest(&mut self) {
-        self.accept_these(0..self.duties.len());
+        let mut duties = std::mem::take(&mut self.duties);
+        self.accepted(&mut duties);
     }
 
     fn fail(&mut self, index: u32, events: &[Event], error: SendError) -> usize {
         let index = index as usize;
-        let (Some(event), Some(duty)) = (events.get(index), self.duties.get_mut(index).and_then(Option::take)) else {
+        let (Some(event), Some(duty)) = (
+            events.get(index),
+            self.duties.get_mut(index).and_then(Option::take),
+        ) else {
             return 0;
         };
-        failure::failed(&self.destination, Leg { event: event.clone(), duty }, &error);
+        failure::failed(
+            &self.destination,
+            Leg {
+                event: event.clone(),
+                duty,
+            },
+            &error,
+        );
         1
     }
 
     fn abandon(&mut self, events: &[Event]) {
         // Back to front, so that legs go back to the head of the queue in their order.
         for index in (0..events.len()).rev() {
-            if self.duties[index].is_some() {
-                let error = SendError::destination(Reason::Abandoned, "the egress gave no answer").maybe_delivered();
+            if self.duties.get(index).is_some_and(Option::is_some) {
+                let error =
+                    SendError::destination(Reason::Abandoned, "the egress gave no answer").maybe_delivered();
                 self.fail(u32::try_from(index).unwrap_or(u32::MAX), events, error);
             }
         }

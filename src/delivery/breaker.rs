@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[cfg(test)]
+mod tests;
+
 /// When it opens and how long it waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerSettings {
@@ -20,7 +23,11 @@ pub struct BreakerSettings {
 
 impl Default for BreakerSettings {
     fn default() -> BreakerSettings {
-        BreakerSettings { failures: 5, initial: Duration::from_millis(500), max: Duration::from_secs(30) }
+        BreakerSettings {
+            failures: 5,
+            initial: Duration::from_millis(500),
+            max: Duration::from_secs(30),
+        }
     }
 }
 
@@ -56,7 +63,15 @@ impl Breaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(settings: BreakerSettings) -> Breaker {
-        Breaker { settings, state: BreakerState::Closed, failures: 0, last_event: 0, openings: 0, life: 0, opened_at: None }
+        Breaker {
+            settings,
+            state: BreakerState::Closed,
+            failures: 0,
+            last_event: 0,
+            openings: 0,
+            life: 0,
+            opened_at: None,
+        }
     }
 
     /// Changes the settings; the state stays.
@@ -90,13 +105,6 @@ impl Breaker {
                 true
             }
             _ => false,
-        }
-    }
-
-    /// Probing => Open, due at once: the probe ended without telling anything (its event had expired).
-    pub fn cancel_probe(&mut self, now: Instant) {
-        if self.state == BreakerState::Probing {
-            self.state = BreakerState::Open { until: now };
         }
     }
 
@@ -147,8 +155,12 @@ impl Breaker {
         let wait = backoff(self.settings.initial, self.settings.max, self.openings, jitter);
         self.openings = self.openings.saturating_add(1);
         // What the remote asks for is honoured, but not without bound: a wrong header must not stop us for a day.
-        let asked = retry_after.unwrap_or_default().min(self.settings.max.max(Duration::from_secs(60)));
-        self.state = BreakerState::Open { until: now + wait.max(asked) };
+        let asked = retry_after
+            .unwrap_or_default()
+            .min(self.settings.max.max(Duration::from_secs(60)));
+        self.state = BreakerState::Open {
+            until: now + wait.max(asked),
+        };
     }
 }
 
@@ -156,7 +168,9 @@ impl Breaker {
 /// it, never more than `max`. Full jitter down to zero was turned down for probes: it hammers a struggling remote.
 #[must_use]
 pub fn backoff(initial: Duration, max: Duration, n: u32, jitter: f64) -> Duration {
-    let ceiling = initial.saturating_mul(1u32.checked_shl(n.min(20)).unwrap_or(u32::MAX)).min(max);
+    let ceiling = initial
+        .saturating_mul(1u32.checked_shl(n.min(20)).unwrap_or(u32::MAX))
+        .min(max);
     ceiling.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }
 
@@ -164,6 +178,8 @@ pub fn backoff(initial: Duration, max: Duration, n: u32, jitter: f64) -> Duratio
 /// `max`.
 #[must_use]
 pub fn full_jitter(initial: Duration, max: Duration, n: u32, jitter: f64) -> Duration {
-    let ceiling = initial.saturating_mul(1u32.checked_shl(n.min(20)).unwrap_or(u32::MAX)).min(max);
+    let ceiling = initial
+        .saturating_mul(1u32.checked_shl(n.min(20)).unwrap_or(u32::MAX))
+        .min(max);
     ceiling.mul_f64(jitter.clamp(0.0, 1.0))
 }

@@ -15,7 +15,13 @@ const DETAIL_CHARS_MAX: usize = 512;
 pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
     let route = match leg.duty.route {
         NO_ROUTE => None,
-        route => leg.duty.wiring.table.routes.get(route as usize).map(|route| route.name.to_string()),
+        route => leg
+            .duty
+            .wiring
+            .table
+            .routes
+            .get(route as usize)
+            .map(|route| route.name.to_string()),
     };
     leg.event = describe(&leg, destination, route.as_deref(), reason);
     leg.duty.bytes = leg.event.size();
@@ -28,18 +34,22 @@ pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
 
 fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: Reason) -> Event {
     let mut builder = leg.event.edit();
-    builder.set("weftreason", AttrKind::String, reason.as_str());
+    builder.set("weftclass", AttrKind::String, reason.as_str());
     if let Some(destination) = destination {
         builder.set("weftdestination", AttrKind::String, destination);
     }
-    builder.set("weftattempts", AttrKind::Integer, &leg.duty.tries.min(i32::MAX as u32).to_string());
+    builder.set(
+        "weftattempts",
+        AttrKind::Integer,
+        &leg.duty.tries.min(i32::MAX as u32).to_string(),
+    );
     if let Some(route) = route {
         builder.set("weftroute", AttrKind::String, route);
     }
     if let Some(failure) = &leg.duty.failure {
         let detail = clean(&failure.error.detail);
         if !detail.is_empty() {
-            builder.set("wefterror", AttrKind::String, &detail);
+            builder.set("weftreason", AttrKind::String, &detail);
         }
         builder.set("weftfirst", AttrKind::Timestamp, &stamp(failure.first));
         builder.set("weftlast", AttrKind::Timestamp, &stamp(failure.last));
@@ -56,7 +66,12 @@ fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: R
 
 /// Text that may stand in an attribute.
 fn clean(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS_MAX).collect::<String>().trim().to_owned()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(DETAIL_CHARS_MAX)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 fn stamp(at: SystemTime) -> String {

@@ -27,14 +27,19 @@ impl Destination {
             return None;
         }
         let mut state = self.lock();
-        let room = state.in_flight < state.profile.in_flight;
+        let room = state.closed.is_none() && state.in_flight < state.profile.in_flight;
         if !room || !state.queue.is_empty() || state.breaker.state() != BreakerState::Closed {
             return None;
         }
         state.in_flight += 1;
         self.publish_in_flight(&state);
         let order = state.queue.number();
-        Some(DirectPass { destination: Arc::clone(self), bytes: event.size(), order, open: true })
+        Some(DirectPass {
+            destination: Arc::clone(self),
+            bytes: event.size(),
+            order,
+            open: true,
+        })
     }
 }
 
@@ -44,7 +49,7 @@ impl DirectPass {
         self.open = false;
         self.destination.metrics.delivered.inc();
         self.destination.metrics.direct.inc();
-        self.destination.let_go(&[(NO_SHARD, self.bytes)], true);
+        self.destination.let_go([(NO_SHARD, self.bytes)], true);
     }
 
     /// It did not; `leg` goes where its plan says.
@@ -59,7 +64,7 @@ impl DirectPass {
 impl Drop for DirectPass {
     fn drop(&mut self) {
         if self.open {
-            self.destination.let_go(&[(NO_SHARD, self.bytes)], false);
+            self.destination.let_go([(NO_SHARD, self.bytes)], false);
         }
     }
 }

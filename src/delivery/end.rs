@@ -66,7 +66,12 @@ impl Ender {
             Origin::Slot { lane, epoch, seq } => {
                 self.switch_to(&lane.port);
                 self.tally.count(end);
-                self.settled.push(Settled { lane: lane.index, epoch, seq, outcome: end.outcome() });
+                self.settled.push(Settled {
+                    lane: lane.index,
+                    epoch,
+                    seq,
+                    outcome: end.outcome(),
+                });
             }
             Origin::Ticket(ticket) => {
                 self.switch_to(ticket.port());
@@ -74,7 +79,7 @@ impl Ender {
                 ticket.end(end.outcome());
             }
             // A branch of a join is no obligation of its own: the leg that was split is counted when the join ends.
-            Origin::Join(join) => join.end(end.outcome(), self),
+            Origin::Join(join) => join.end(end, self),
         }
     }
 

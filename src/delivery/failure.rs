@@ -11,12 +11,17 @@ use weft_api::outcome::{Fault, Outcome, Reason, SendError};
 
 use super::breaker::{backoff, full_jitter};
 use super::dead_letter;
-use super::destination::{Destination, Recorded};
+use super::destination::Destination;
+use super::door::Recorded;
 use super::end::{End, Ender};
-use super::leg::{Leg, NO_ROUTE};
+use super::forward::{forward, start};
+use super::leg::{Leg, NO_LIFE, NO_ROUTE};
 use super::origin::{Join, LastResort, Origin};
 use super::sweep::STALE;
-use crate::routing::plan::{Failure, NodeId, Steps, Target};
+use crate::routing::plan::{Failure, Moved, NodeId};
+
+#[cfg(test)]
+mod tests;
 
 /// The first and the longest wait between attempts at an event that holds up its lane.
 const HELD_INITIAL: Duration = Duration::from_millis(500);
@@ -26,7 +31,7 @@ enum Next {
     /// Wait here, then try again.
     Stay(Duration),
     /// Go elsewhere.
-    Move(Target),
+    Move(Moved),
     /// Go to the dead letter, for this reason.
     DeadLetter(NodeId, Reason),
     /// Nothing more can be done.
@@ -38,7 +43,14 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
     leg.duty.tries = leg.duty.tries.saturating_add(1);
     leg.duty.note(error);
     let recorded = destination.record(&leg, error);
+    if !leg.duty.maybe_delivered
+        && let Some(origin) = leg.duty.origin()
+    {
+        origin.recall();
+    }
     let next = match error.fault {
+        // Its sender has been told to send it again: it needs no second way out of here.
+        _ if leg.duty.is_stale() => Next::End(STALE),
         Fault::Event => refused(destination, &mut leg, error.reason),
         Fault::Attempt => attempt_failed(destination, &mut leg, error, &recorded),
         Fault::Destination => destination_failed(destination, &mut leg, error, &recorded),
@@ -52,7 +64,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
         leg.duty.wiring.table.plans.start_round(&mut leg.duty.steps);
         destination.put_back(leg, wait);
     } else {
-        destination.let_go(&[(shard, bytes)], false);
+        destination.let_go([(shard, bytes)], false);
         carry_out(destination, leg, next);
     }
     if recorded.opened_now {
@@ -67,18 +79,25 @@ pub(super) fn leaves_closed_door(leg: &Leg, overdue: bool) -> bool {
         return true;
     }
     // A dead-letter destination waits without end: there is nowhere safer to go.
-    overdue && !leg.duty.dead_letter && (dead_letter_of(leg).is_some() || last_resort(leg) != LastResort::Hold)
+    overdue
+        && !leg.duty.dead_letter
+        && (dead_letter_of(leg).is_some() || last_resort(leg) != LastResort::Hold)
 }
 
 /// Takes such a leg, which was extracted from the queue, to where it goes.
-pub(super) fn leave_closed_door(destination: &Arc<Destination>, mut leg: Leg, error: &SendError, overdue: bool) {
+pub(super) fn leave_closed_door(
+    destination: &Arc<Destination>,
+    mut leg: Leg,
+    error: &SendError,
+    overdue: bool,
+) {
     leg.duty.note(error);
     let next = match advance(&mut leg, Failure::Unavailable { open: true }) {
-        Some(target) => Next::Move(target),
+        Some(moved) => Next::Move(moved),
         None if join_of(&leg).is_some_and(|join| join.would_move(Failure::Unavailable { open: true })) => {
             Next::End(End::Returned(not_delivered(&leg, Reason::Unavailable)))
         }
-        None if overdue => given_up(&leg, Reason::Unavailable, not_delivered(&leg, Reason::Unavailable)),
+        None if overdue => overdue_at(&leg, Reason::Unavailable),
         // The plan's other members went down between the look and now: back into the queue.
         None => {
             destination.restore(leg);
@@ -90,19 +109,27 @@ pub(super) fn leave_closed_door(destination: &Arc<Destination>, mut leg: Leg, er
 
 /// The destination of a waiting leg was removed with `dead_letter`.
 pub(super) fn removed(destination: &Arc<Destination>, mut leg: Leg) {
-    leg.duty.note(&SendError::destination(Reason::Removed, "the destination was removed"));
+    leg.duty.note(&SendError::destination(
+        Reason::Removed,
+        "the destination was removed",
+    ));
     let next = match advance(&mut leg, Failure::Unavailable { open: true }) {
-        Some(target) => Next::Move(target),
+        Some(moved) => Next::Move(moved),
         None => given_up(&leg, Reason::Removed, not_delivered(&leg, Reason::Removed)),
     };
     carry_out(destination, leg, next);
 }
 
+/// A leg came to a destination that goes, or is going: its ingress gets it back.
+pub(super) fn give_back(leg: Leg, reason: Reason, ender: &mut Ender) {
+    let outcome = not_delivered(&leg, reason);
+    ender.end(leg.duty, End::Returned(outcome));
+}
+
 /// Whether the plan of `leg` would go elsewhere after `failure`, itself or around it.
 pub(super) fn would_move(leg: &Leg, failure: Failure) -> bool {
-    let mut steps = leg.duty.steps.clone();
     let wiring = &leg.duty.wiring;
-    wiring.table.plans.advance(failure, &leg.event, &**wiring, &mut steps).is_some()
+    wiring.table.plans.would_move(failure, &**wiring, &leg.duty.steps)
         || join_of(leg).is_some_and(|join| join.would_move(failure))
 }
 
@@ -118,55 +145,24 @@ pub(super) fn after_join(mut parent: Leg, worst: Outcome, ender: &mut Ender) {
         Outcome::Released(_) => Failure::Unavailable { open: true },
         Outcome::Unknown(_) => Failure::TimedOut,
     };
-    if let Some(target) = advance(&mut parent, failure) {
-        forward(parent, target);
+    if parent.duty.is_stale() {
+        ender.end(parent.duty, STALE);
         return;
     }
-    match (worst, last_resort(&parent)) {
-        // What made the branches give up is over: split again, they will be held where they fail.
-        (_, LastResort::Hold) => match parent.duty.steps.last().copied() {
-            Some(step) => {
-                let child = parent.duty.wiring.table.plans.child(step);
-                forward(parent, Target::All(child));
-            }
-            None => drop(parent),
-        },
-        (Outcome::Rejected(_), LastResort::Drop) => ender.end(parent.duty, End::Dropped(worst)),
-        _ => ender.end(parent.duty, End::Returned(worst)),
+    if let Some(moved) = advance(&mut parent, failure) {
+        forward(parent, moved.target);
+        return;
     }
-}
-
-/// Queues a leg at a target, splitting it where the target is a multicast.
-pub fn forward(mut leg: Leg, target: Target) {
-    match target {
-        Target::To(id) => {
-            let wiring = Arc::clone(&leg.duty.wiring);
-            wiring.destination(id).push_one(leg);
-        }
-        Target::All(node) => {
-            let wiring = Arc::clone(&leg.duty.wiring);
-            let parts = wiring.table.plans.parts(node);
-            leg.duty.arrived = Instant::now();
-            let (event, route, since, expires) =
-                (leg.event.clone(), leg.duty.route, leg.duty.since, leg.duty.expires);
-            let join = Join::new(leg, parts.len());
-            for part in parts {
-                let origin = Origin::Join(Arc::clone(&join));
-                let mut branch = Leg::new(event.clone(), origin, Arc::clone(&wiring), route, since);
-                branch.duty.expires = expires;
-                start(branch, part);
-            }
-        }
-    }
-}
-
-/// Queues a fresh leg at the node of its plan.
-pub fn start(mut leg: Leg, node: NodeId) {
-    let wiring = Arc::clone(&leg.duty.wiring);
-    let mut steps = Steps::new();
-    let target = wiring.table.plans.descend(node, &leg.event, &*wiring, &mut steps);
-    leg.duty.steps = steps;
-    forward(leg, target);
+    let end = match (worst, last_resort(&parent)) {
+        // A multicast around this one may still have somewhere to go.
+        _ if join_of(&parent).is_some() => End::Returned(worst),
+        // What made the branches give up is over. Nobody may be told that it was refused: the lane starts again, paced
+        // by its backoff, which splitting the leg again here would not be.
+        (Outcome::Rejected(reason), LastResort::Hold) => End::Returned(Outcome::Released(reason)),
+        (Outcome::Rejected(_), LastResort::Drop) => End::Dropped(worst),
+        _ => End::Returned(worst),
+    };
+    ender.end(parent.duty, end);
 }
 
 fn attempt_failed(
@@ -176,16 +172,18 @@ fn attempt_failed(
     recorded: &Recorded,
 ) -> Next {
     if leg.duty.breaker_life != recorded.life {
+        if leg.duty.breaker_life != NO_LIFE {
+            leg.duty.attempts = 0;
+        }
         leg.duty.breaker_life = recorded.life;
-        leg.duty.attempts = 0;
     }
     leg.duty.attempts += 1;
     let retry = destination.settings().retry;
     if leg.duty.attempts >= retry.attempts {
         return refused(destination, leg, Reason::Exhausted);
     }
-    if let Some(target) = advance(leg, Failure::Unavailable { open: false }) {
-        return Next::Move(target);
+    if let Some(moved) = advance(leg, Failure::Unavailable { open: false }) {
+        return Next::Move(moved);
     }
     let wait = full_jitter(retry.initial, retry.max, leg.duty.attempts - 1, recorded.jitter);
     Next::Stay(wait.max(error.retry_after.unwrap_or_default().min(retry.max)))
@@ -198,35 +196,47 @@ fn destination_failed(
     recorded: &Recorded,
 ) -> Next {
     let retry = destination.settings().retry;
-    let waited_since = recorded.opened_at.map_or(leg.duty.arrived, |at| at.max(leg.duty.arrived));
-    let overdue = retry.unavailable.is_some_and(|bound| waited_since.elapsed() >= bound) && !leg.duty.dead_letter;
+    let waited_since = recorded
+        .opened_at
+        .map_or(leg.duty.arrived, |at| at.max(leg.duty.arrived));
+    let overdue = retry
+        .unavailable
+        .is_some_and(|bound| waited_since.elapsed() >= bound)
+        && !leg.duty.dead_letter;
     let failure = if error.maybe_delivered && !overdue {
         Failure::TimedOut
     } else {
-        Failure::Unavailable { open: recorded.open || overdue }
+        Failure::Unavailable {
+            open: recorded.open || overdue,
+        }
     };
-    if let Some(target) = advance(leg, failure) {
-        return Next::Move(target);
+    if let Some(moved) = advance(leg, failure) {
+        return Next::Move(moved);
     }
     if join_of(leg).is_some_and(|join| join.would_move(failure)) {
         return Next::End(End::Returned(not_delivered(leg, error.reason)));
     }
     if overdue && (dead_letter_of(leg).is_some() || last_resort(leg) != LastResort::Hold) {
-        return given_up(leg, error.reason, not_delivered(leg, error.reason));
+        return overdue_at(leg, error.reason);
     }
     // An open breaker paces everybody by its own clock.
     if recorded.open {
         return Next::Stay(Duration::ZERO);
     }
-    let wait = full_jitter(retry.initial, retry.max, leg.duty.tries.saturating_sub(1), recorded.jitter);
+    let wait = full_jitter(
+        retry.initial,
+        retry.max,
+        leg.duty.tries.saturating_sub(1),
+        recorded.jitter,
+    );
     Next::Stay(wait.max(error.retry_after.unwrap_or_default().min(retry.max)))
 }
 
 /// It will never be taken here.
 fn refused(destination: &Arc<Destination>, leg: &mut Leg, reason: Reason) -> Next {
     destination.metrics.rejected.inc();
-    if let Some(target) = advance(leg, Failure::Refused) {
-        return Next::Move(target);
+    if let Some(moved) = advance(leg, Failure::Refused) {
+        return Next::Move(moved);
     }
     if join_of(leg).is_some_and(|join| join.would_move(Failure::Refused)) {
         return Next::End(End::Returned(Outcome::Rejected(reason)));
@@ -235,6 +245,15 @@ fn refused(destination: &Arc<Destination>, leg: &mut Leg, reason: Reason) -> Nex
         return hold(destination, leg);
     }
     given_up(leg, reason, Outcome::Rejected(reason))
+}
+
+/// It waited as long as `unavailable:` lets it, which counts as a refusal where the user wrote what to do with those.
+/// Otherwise its sender still has it, and is told so.
+fn overdue_at(leg: &Leg, reason: Reason) -> Next {
+    match last_resort(leg) {
+        LastResort::Drop => given_up(leg, reason, Outcome::Rejected(reason)),
+        LastResort::Hold | LastResort::Return => given_up(leg, reason, not_delivered(leg, reason)),
+    }
 }
 
 /// The plan has nothing left: the dead letter, or the end.
@@ -248,7 +267,12 @@ fn given_up(leg: &Leg, reason: Reason, outcome: Outcome) -> Next {
 
 fn hold(destination: &Arc<Destination>, leg: &mut Leg) -> Next {
     if leg.duty.hold() {
-        let detail = leg.duty.failure.as_ref().map(|f| &*f.error.detail).unwrap_or_default();
+        let detail = leg
+            .duty
+            .failure
+            .as_ref()
+            .map(|f| &*f.error.detail)
+            .unwrap_or_default();
         tracing::error!(
             destination = %destination.name,
             id = leg.event.id(),
@@ -259,20 +283,30 @@ fn hold(destination: &Arc<Destination>, leg: &mut Leg) -> Next {
         );
     }
     let retry = destination.settings().retry;
-    Next::Stay(backoff(HELD_INITIAL, retry.max, leg.duty.tries.saturating_sub(1), 1.0))
+    Next::Stay(backoff(
+        HELD_INITIAL,
+        retry.max,
+        leg.duty.tries.saturating_sub(1),
+        1.0,
+    ))
 }
 
 fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
     match next {
         Next::Stay(_) => from.restore(leg),
-        Next::Move(target) => {
-            count_move(from, &leg);
+        Next::Move(moved) => {
+            count_move(from, &leg, moved);
             let mut leg = leg;
-            leg.duty.attempts = 0;
+            // Among the members of an anycast attempts add up, or a poisonous event would go round for ever.
+            leg.duty.breaker_life = NO_LIFE;
+            if !moved.repick {
+                leg.duty.attempts = 0;
+            }
             leg.duty.unhold();
-            forward(leg, target);
+            forward(leg, moved.target);
         }
         Next::DeadLetter(node, reason) => {
+            from.metrics.dead_lettered.inc();
             let leg = dead_letter::wrap(leg, Some(&from.name), reason);
             start(leg, node);
         }
@@ -280,19 +314,24 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
     }
 }
 
-fn count_move(from: &Arc<Destination>, leg: &Leg) {
-    let plans = &leg.duty.wiring.table.plans;
-    let repick = leg.duty.steps.last().is_some_and(|step| plans.is_anycast(step.node));
-    if repick { from.metrics.moved_repick.inc() } else { from.metrics.moved_fallback.inc() }
+fn count_move(from: &Arc<Destination>, leg: &Leg, moved: Moved) {
+    if moved.repick {
+        from.metrics.moved_repick.inc()
+    } else {
+        from.metrics.moved_fallback.inc()
+    }
     if leg.duty.maybe_delivered {
         from.metrics.possible_duplicates.inc();
     }
 }
 
-fn advance(leg: &mut Leg, failure: Failure) -> Option<Target> {
+fn advance(leg: &mut Leg, failure: Failure) -> Option<Moved> {
     let Leg { event, duty } = leg;
     let wiring = &duty.wiring;
-    wiring.table.plans.advance(failure, event, &**wiring, &mut duty.steps)
+    wiring
+        .table
+        .plans
+        .advance(failure, event, &**wiring, &mut duty.steps)
 }
 
 fn join_of(leg: &Leg) -> Option<&Arc<Join>> {
@@ -308,9 +347,17 @@ fn last_resort(leg: &Leg) -> LastResort {
 
 fn dead_letter_of(leg: &Leg) -> Option<NodeId> {
     let table = &leg.duty.wiring.table;
-    if leg.duty.route == NO_ROUTE { None } else { table.routes[leg.duty.route as usize].dead_letter }
+    if leg.duty.route == NO_ROUTE {
+        None
+    } else {
+        table.routes[leg.duty.route as usize].dead_letter
+    }
 }
 
 fn not_delivered(leg: &Leg, reason: Reason) -> Outcome {
-    if leg.duty.maybe_delivered { Outcome::Unknown(reason) } else { Outcome::Released(reason) }
+    if leg.duty.maybe_delivered {
+        Outcome::Unknown(reason)
+    } else {
+        Outcome::Released(reason)
+    }
 }

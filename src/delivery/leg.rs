@@ -40,9 +40,8 @@ pub struct Duty {
     pub maybe_delivered: bool,
     /// It is on its way to a dead-letter destination.
     pub dead_letter: bool,
-    /// Which life of the destination's breaker `attempts` belong to.
+    /// Which life of the destination's breaker `attempts` belong to; [`NO_LIFE`] before the first failure there.
     pub breaker_life: u32,
-    /// Its place in the queue's order of arrival.
     /// Its size, as queues count it.
     pub bytes: u64,
     /// Its place in the order of arrival.
@@ -73,6 +72,9 @@ pub struct LastFailure {
 /// [`Duty::route`] of an event that no route matched (`unmatched: DESTINATION`, malformed input).
 pub const NO_ROUTE: u32 = u32::MAX;
 
+/// [`Duty::breaker_life`] of a leg that has not failed where it is.
+pub const NO_LIFE: u32 = u32::MAX;
+
 impl Leg {
     /// A fresh obligation.
     #[must_use]
@@ -86,7 +88,7 @@ impl Leg {
             tries: 0,
             maybe_delivered: false,
             dead_letter: false,
-            breaker_life: 0,
+            breaker_life: NO_LIFE,
             order: 0,
             bytes: event.size(),
             shard: NO_SHARD,
@@ -133,7 +135,13 @@ impl Duty {
                 known.error = error.clone();
                 known.last = now;
             }
-            none => *none = Some(Box::new(LastFailure { error: error.clone(), first: now, last: now })),
+            none => {
+                *none = Some(Box::new(LastFailure {
+                    error: error.clone(),
+                    first: now,
+                    last: now,
+                }))
+            }
         }
     }
 

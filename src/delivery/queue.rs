@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 use super::leg::{Leg, NO_SHARD};
 
+#[cfg(test)]
+mod tests;
+
 /// How many shards a destination has.
 pub const SHARDS: u16 = 256;
 
@@ -50,13 +53,6 @@ struct Shard {
 struct Delayed {
     due: Instant,
     leg: Leg,
-}
-
-impl Shard {
-    /// Nothing may leave before something that is in flight has come back.
-    fn is_busy(&self, pipelined: bool) -> bool {
-        self.in_flight > 0 && (self.failed || !pipelined)
-    }
 }
 
 impl Queue {
@@ -114,7 +110,9 @@ impl Queue {
         }
         let shard = &mut self.shards[usize::from(leg.duty.shard)];
         shard.not_before = shard.not_before.max(due);
-        let at = shard.legs.partition_point(|waiting| waiting.duty.order < leg.duty.order);
+        let at = shard
+            .legs
+            .partition_point(|waiting| waiting.duty.order < leg.duty.order);
         shard.legs.insert(at, leg);
     }
 
@@ -155,10 +153,18 @@ impl Queue {
         Some(leg)
     }
 
-    /// Whether [`Queue::take`] would give something.
-    pub fn has_ready(&mut self, now: Instant) -> bool {
-        self.wake(now);
-        !self.unkeyed.is_empty() || !self.ready.is_empty()
+    /// Puts the leg that [`Queue::take`] gave last back, as if it had not been taken.
+    pub fn untake(&mut self, leg: Leg) {
+        self.waiting += 1;
+        let at = leg.duty.shard;
+        if at == NO_SHARD {
+            self.unkeyed.push_front(leg);
+            return;
+        }
+        let shard = &mut self.shards[usize::from(at)];
+        shard.in_flight -= 1;
+        shard.legs.push_front(leg);
+        self.list(at);
     }
 
     /// When the next leg that is delayed may leave.
@@ -181,17 +187,24 @@ impl Queue {
     /// Takes out every waiting leg that `goes` picks.
     pub fn extract(&mut self, mut goes: impl FnMut(&Leg) -> bool) -> Vec<Leg> {
         let mut gone = Vec::new();
-        let queues = self.shards.iter_mut().map(|shard| &mut shard.legs).chain([&mut self.unkeyed]);
-        for queue in queues {
-            if queue.iter().any(&mut goes) {
-                for leg in std::mem::take(queue) {
-                    if goes(&leg) { gone.push(leg) } else { queue.push_back(leg) }
-                }
+        split(&mut self.unkeyed, &mut goes, &mut gone);
+        for at in 0..u16::try_from(self.shards.len()).unwrap_or(SHARDS) {
+            let shard = &mut self.shards[usize::from(at)];
+            let head = shard.legs.front().map(|leg| leg.duty.order);
+            split(&mut shard.legs, &mut goes, &mut gone);
+            // What the shard waited for was the retry of its head: with that leg gone, the others need not wait.
+            if head != shard.legs.front().map(|leg| leg.duty.order) {
+                shard.not_before = None;
+                self.list(at);
             }
         }
         if self.delayed.iter().any(|Reverse(delayed)| goes(&delayed.leg)) {
             for Reverse(delayed) in std::mem::take(&mut self.delayed) {
-                if goes(&delayed.leg) { gone.push(delayed.leg) } else { self.delayed.push(Reverse(delayed)) }
+                if goes(&delayed.leg) {
+                    gone.push(delayed.leg)
+                } else {
+                    self.delayed.push(Reverse(delayed))
+                }
             }
         }
         self.waiting -= gone.len();
@@ -201,19 +214,24 @@ impl Queue {
     /// Every waiting leg, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Leg> {
         let delayed = self.delayed.iter().map(|Reverse(delayed)| &delayed.leg);
-        self.unkeyed.iter().chain(delayed).chain(self.shards.iter().flat_map(|shard| &shard.legs))
+        self.unkeyed
+            .iter()
+            .chain(delayed)
+            .chain(self.shards.iter().flat_map(|shard| &shard.legs))
     }
 
     fn take_keyed(&mut self) -> Option<Leg> {
         while let Some(at) = self.ready.pop_front() {
             let shard = &mut self.shards[usize::from(at)];
             shard.listed = false;
-            // Something failed since it was listed: its time and its turn are decided anew.
-            if shard.not_before.is_some() || shard.is_busy(self.pipelined) {
+            // A shard that was listed while several of its legs were in flight may have had a failure since.
+            if shard.is_busy(self.pipelined) || shard.not_before.is_some() {
                 self.list(at);
                 continue;
             }
-            let Some(leg) = shard.legs.pop_front() else { continue };
+            let Some(leg) = shard.legs.pop_front() else {
+                continue;
+            };
             shard.in_flight += 1;
             self.list(at);
             return Some(leg);
@@ -240,13 +258,19 @@ impl Queue {
 
     /// Makes ready what has slept long enough.
     fn wake(&mut self, now: Instant) {
-        while self.delayed.peek().is_some_and(|Reverse(delayed)| delayed.due <= now) {
+        while self
+            .delayed
+            .peek()
+            .is_some_and(|Reverse(delayed)| delayed.due <= now)
+        {
             if let Some(Reverse(delayed)) = self.delayed.pop() {
                 self.unkeyed.push_front(delayed.leg);
             }
         }
         while self.sleeping.peek().is_some_and(|Reverse((due, _))| *due <= now) {
-            let Some(Reverse((due, at))) = self.sleeping.pop() else { break };
+            let Some(Reverse((due, at))) = self.sleeping.pop() else {
+                break;
+            };
             let shard = &mut self.shards[usize::from(at)];
             if shard.asleep_until == Some(due) {
                 shard.asleep_until = None;
@@ -255,6 +279,26 @@ impl Queue {
             if shard.not_before.is_none_or(|due| due <= now) {
                 shard.not_before = None;
                 self.list(at);
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Its next leg has to wait for those in flight.
+    fn is_busy(&self, pipelined: bool) -> bool {
+        self.in_flight > 0 && (self.failed || !pipelined)
+    }
+}
+
+/// Moves the legs that `goes` picks from `queue` to `gone`.
+fn split(queue: &mut VecDeque<Leg>, goes: &mut impl FnMut(&Leg) -> bool, gone: &mut Vec<Leg>) {
+    if queue.iter().any(&mut *goes) {
+        for leg in std::mem::take(queue) {
+            if goes(&leg) {
+                gone.push(leg)
+            } else {
+                queue.push_back(leg)
             }
         }
     }

@@ -67,6 +67,9 @@ impl Default for Retry {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { events: 10_000, bytes: 32 * 1024 * 1024 }
+        Bounds {
+            events: 10_000,
+            bytes: 32 * 1024 * 1024,
+        }
     }
 }

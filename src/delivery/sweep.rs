@@ -23,6 +23,30 @@ pub(super) fn gone(leg: &Leg, now: Instant) -> Option<End> {
 /// The end of a leg for which nobody waits any more.
 pub const STALE: End = End::Returned(Outcome::Unknown(Reason::Abandoned));
 
+/// What becomes of the legs of a destination that goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leftover {
+    /// Back to their ingresses, as not delivered: the router stops, or all was delivered and they came too late.
+    GiveBack(Reason),
+    /// On in their plans, else to their routes' dead letters; those without one go back.
+    DeadLetter,
+    /// Dropped and counted.
+    Drop,
+}
+
+impl Leftover {
+    pub(super) fn apply(self, destination: &Arc<Destination>, legs: impl IntoIterator<Item = Leg>) {
+        let mut ender = Ender::default();
+        for leg in legs {
+            match self {
+                Leftover::GiveBack(reason) => failure::give_back(leg, reason, &mut ender),
+                Leftover::DeadLetter => failure::removed(destination, leg),
+                Leftover::Drop => ender.end(leg.duty, End::Dropped(Outcome::Accepted)),
+            }
+        }
+    }
+}
+
 impl Destination {
     /// Ends every waiting leg that is stale. For the owner of a lane that was rewound or closed.
     pub fn sweep_stale(&self) {
@@ -32,27 +56,9 @@ impl Destination {
         }
     }
 
-    /// Ends every waiting leg as unknown: the router stops.
-    pub fn purge(&self) {
-        let mut ender = Ender::default();
-        for leg in self.extract(|_| true) {
-            ender.end(leg.duty, STALE);
-        }
-    }
-
-    /// Sends every waiting leg to its route's dead letter: the destination was removed.
-    pub fn dead_letter_all(self: &Arc<Self>) {
-        for leg in self.extract(|_| true) {
-            failure::removed(self, leg);
-        }
-    }
-
-    /// Drops every waiting leg and counts it: the destination was removed with `purge`.
-    pub fn drop_all(&self) {
-        let mut ender = Ender::default();
-        for leg in self.extract(|_| true) {
-            ender.end(leg.duty, End::Dropped(Outcome::Accepted));
-        }
+    /// Takes every waiting leg away, the way that `leftover` says.
+    pub fn clear(self: &Arc<Self>, leftover: Leftover) {
+        leftover.apply(self, self.extract(|_| true));
     }
 
     /// Ends what has expired and moves what waits for a destination that is down and has somewhere else to go, or
@@ -69,7 +75,8 @@ impl Destination {
             ender.end(leg.duty, end);
         }
         drop(ender);
-        if !self.is_available() {
+        // A probe that is due, but that no client takes, is no end of the outage.
+        if !self.is_available() || self.settings().retry.unavailable.is_some() {
             self.sweep_unavailable(now);
         }
     }

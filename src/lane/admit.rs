@@ -13,12 +13,11 @@ use weft_api::ingress::Incoming;
 use weft_api::outcome::{Outcome, Reason, SendError};
 
 use crate::delivery::dead_letter;
-use crate::delivery::destination::Destination;
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
 use crate::delivery::wiring::Wiring;
-use crate::routing::plan::{NodeId, Steps, Target};
 use crate::routing::index::Matches;
+use crate::routing::plan::{NodeId, Steps, Target};
 use crate::routing::table::Obligations;
 
 /// What the file says about an ingress, as far as admission cares.
@@ -65,6 +64,7 @@ pub struct Gate {
 pub type CurrentGate = Arc<ArcSwap<Gate>>;
 
 /// What an admitted event owes.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation an event")]
 pub enum Owed {
     /// Nothing: it is settled like this.
     Nothing {
@@ -131,7 +131,14 @@ impl Gate {
         }
         let expiry = expiry_of(&event, now);
         if expiry.is_some_and(|at| at <= now) {
-            return (Owed::Nothing { event, outcome: Outcome::Accepted, why: NoLegs::Expired }, matched);
+            return (
+                Owed::Nothing {
+                    event,
+                    outcome: Outcome::Accepted,
+                    why: NoLegs::Expired,
+                },
+                matched,
+            );
         }
         table.obligations(&scratch.matches, &mut scratch.obligations);
         (self.owings(event, expiry, now, scratch), matched)
@@ -147,19 +154,33 @@ impl Gate {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
-            let owing = Owing { event: event.clone(), route: owed.route, node: owed.node, expires, dead_letter: None };
+            let owing = Owing {
+                event: event.clone(),
+                route: owed.route,
+                node: owed.node,
+                expires,
+                dead_letter: None,
+            };
             legs.push(match table.with_additions(&event, &scratch.matches, owed.node) {
                 Ok(None) => owing,
                 Ok(Some(event)) => Owing { event, ..owing },
                 Err(why) => match route.dead_letter {
                     Some(node) => {
                         let error = SendError::event(Reason::Address, why);
-                        Owing { node, dead_letter: Some((Reason::Address, Some(error))), ..owing }
+                        Owing {
+                            node,
+                            dead_letter: Some((Reason::Address, Some(error))),
+                            ..owing
+                        }
                     }
                     None => {
                         tracing::warn!(route = %route.name, id = event.id(), error = why, "event refused");
                         let outcome = Outcome::Rejected(Reason::Address);
-                        return Owed::Nothing { event, outcome, why: NoLegs::Refused };
+                        return Owed::Nothing {
+                            event,
+                            outcome,
+                            why: NoLegs::Refused,
+                        };
                     }
                 },
             });
@@ -170,34 +191,61 @@ impl Gate {
     fn malformed(&self, event: Event) -> Owed {
         let why = NoLegs::Malformed;
         match self.policy.malformed {
-            Malformed::DeadLetter(node) => only(event, node, Some((Reason::Malformed, None))),
-            Malformed::Reject => Owed::Nothing { event, outcome: Outcome::Rejected(Reason::Malformed), why },
-            Malformed::Drop => Owed::Nothing { event, outcome: Outcome::Accepted, why },
+            Malformed::DeadLetter(node) => {
+                // The letter's `weftreason` is a word; what exactly was wrong goes where every letter has its text.
+                let why = event
+                    .get("weftreason")
+                    .map(|why| SendError::event(Reason::Malformed, why.text));
+                only(event, node, Some((Reason::Malformed, why)))
+            }
+            Malformed::Reject => Owed::Nothing {
+                event,
+                outcome: Outcome::Rejected(Reason::Malformed),
+                why,
+            },
+            Malformed::Drop => Owed::Nothing {
+                event,
+                outcome: Outcome::Accepted,
+                why,
+            },
         }
     }
 
     fn unmatched(&self, event: Event) -> Owed {
         let why = NoLegs::Unmatched;
         match self.policy.unmatched {
-            Unmatched::Discard => Owed::Nothing { event, outcome: Outcome::Accepted, why },
-            Unmatched::Reject => Owed::Nothing { event, outcome: Outcome::Rejected(Reason::Unmatched), why },
+            Unmatched::Discard => Owed::Nothing {
+                event,
+                outcome: Outcome::Accepted,
+                why,
+            },
+            Unmatched::Reject => Owed::Nothing {
+                event,
+                outcome: Outcome::Rejected(Reason::Unmatched),
+                why,
+            },
             Unmatched::To(node) => only(event, node, None),
         }
     }
 
     /// Chooses where an obligation starts.
     pub fn target(&self, owing: &Owing, steps: &mut Steps) -> Target {
-        self.wiring.table.plans.descend(owing.node, &owing.event, &*self.wiring, steps)
+        self.wiring
+            .table
+            .plans
+            .descend(owing.node, &owing.event, &*self.wiring, steps)
     }
 
-    /// Every destination that has to have room before an event of an individual lane is taken in.
-    pub fn destinations(&self, target: Target) -> SmallVec<[&Arc<Destination>; 2]> {
+    /// Whether a target takes no more: an event that waits for its answer is refused then.
+    #[must_use]
+    pub fn is_full(&self, target: Target) -> bool {
         match target {
-            Target::To(id) => [self.wiring.destination(id)].into_iter().collect(),
-            Target::All(node) => {
-                let all = self.wiring.table.plans.destinations(node);
-                all.into_iter().map(|id| self.wiring.destination(id)).collect()
-            }
+            Target::To(id) => self.wiring.destination(id).is_full(),
+            Target::All(node) => self
+                .wiring
+                .table
+                .plans
+                .is_full(node, &|id| self.wiring.destination(id).is_full()),
         }
     }
 }
@@ -222,7 +270,13 @@ impl Owing {
 }
 
 fn only(event: Event, node: NodeId, dead_letter: Option<(Reason, Option<SendError>)>) -> Owed {
-    let owing = Owing { event, route: NO_ROUTE, node, expires: None, dead_letter };
+    let owing = Owing {
+        event,
+        route: NO_ROUTE,
+        node,
+        expires: None,
+        dead_letter,
+    };
     Owed::Legs([owing].into_iter().collect())
 }
 

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::delivery::origin::Port;
 
+#[cfg(test)]
+mod tests;
+
 /// See the module. Counting is one atomic operation; the lock is taken only when somebody waits.
 pub struct Budget {
-    max: u64,
+    max: AtomicU64,
     used: AtomicU64,
     waiting: AtomicBool,
     waiters: Mutex<Vec<Arc<Port>>>,
@@ -18,7 +21,7 @@ impl Budget {
     #[must_use]
     pub fn new(max: u64) -> Arc<Budget> {
         Arc::new(Budget {
-            max,
+            max: AtomicU64::new(max),
             used: AtomicU64::new(0),
             waiting: AtomicBool::new(false),
             waiters: Mutex::new(Vec::new()),
@@ -28,26 +31,44 @@ impl Budget {
     /// The whole budget.
     #[must_use]
     pub fn max(&self) -> u64 {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Changes it; what is taken stays taken. Whoever waits looks again at the next [`Budget::free`].
+    pub fn set_max(&self, max: u64) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// What is taken.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Acquire)
+        self.used.load(Ordering::SeqCst)
     }
 
     /// What is left.
     #[must_use]
     pub fn left(&self) -> u64 {
-        self.max.saturating_sub(self.used())
+        self.max().saturating_sub(self.used())
+    }
+
+    /// What is left, but no more than `wanted`. Where less is left, `port` is nudged at the next [`Budget::free`].
+    pub fn left_or_wait(&self, wanted: u64, port: &Arc<Port>) -> u64 {
+        let left = self.left();
+        if left >= wanted {
+            return wanted;
+        }
+        self.wait(port);
+        // What was freed between the look and the registration would nudge nobody: look again.
+        self.left().min(wanted)
     }
 
     /// Takes `bytes` if they fit.
     #[must_use]
     pub fn try_charge(&self, bytes: u64) -> bool {
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.max);
-        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).is_ok()
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.max());
+        self.used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
+            .is_ok()
     }
 
     /// Takes `bytes` whether they fit or not: for an in-order lane whose window is empty, which must always be able
@@ -61,9 +82,9 @@ impl Budget {
         if bytes == 0 {
             return;
         }
-        let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
+        let before = self.used.fetch_sub(bytes, Ordering::SeqCst);
         debug_assert!(before >= bytes, "more freed than was charged");
-        if self.waiting.load(Ordering::Acquire) && self.waiting.swap(false, Ordering::AcqRel) {
+        if self.waiting.load(Ordering::SeqCst) && self.waiting.swap(false, Ordering::AcqRel) {
             let waiters = std::mem::take(&mut *self.waiters.lock().unwrap_or_else(PoisonError::into_inner));
             for port in waiters {
                 port.mailbox.nudge();
@@ -71,12 +92,11 @@ impl Budget {
         }
     }
 
-    /// Nudges `port` at the next [`Budget::free`].
-    pub fn wait(&self, port: &Arc<Port>) {
+    fn wait(&self, port: &Arc<Port>) {
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiters.iter().any(|known| Arc::ptr_eq(known, port)) {
             waiters.push(Arc::clone(port));
         }
-        self.waiting.store(true, Ordering::Release);
+        self.waiting.store(true, Ordering::SeqCst);
     }
 }

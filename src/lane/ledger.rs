@@ -9,6 +9,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use weft_api::ingress::{Settle, Window};
 use weft_api::outcome::Outcome;
 
+#[cfg(test)]
+mod tests;
+
 /// An event's place.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -67,7 +70,13 @@ impl Ledger {
             Settle::InOrder => Slots::Ring(VecDeque::new()),
             Settle::Individual => Slots::Table(HashMap::default()),
         };
-        Ledger { window, slots, next: base, unsettled: 0, bytes: 0 }
+        Ledger {
+            window,
+            slots,
+            next: base,
+            unsettled: 0,
+            bytes: 0,
+        }
     }
 
     /// The lowest sequence of an in-order lane that is not settled; the next one, if all are.
@@ -117,7 +126,12 @@ impl Ledger {
     /// [`Ledger::ready`] for it.
     pub fn admit(&mut self, bytes: u64, legs: u32, outcome: Outcome, now_ms: u64) -> u64 {
         let seq = self.next;
-        let slot = Slot { legs, bytes, worst: outcome, admitted_ms: now_ms };
+        let slot = Slot {
+            legs,
+            bytes,
+            worst: outcome,
+            admitted_ms: now_ms,
+        };
         match &mut self.slots {
             Slots::Ring(ring) => ring.push_back(slot),
             Slots::Table(table) => {
@@ -140,7 +154,9 @@ impl Ledger {
     /// One leg of slot `seq` ended. Returns whether the slot has none left: then ask [`Ledger::ready`]. A slot that is
     /// not open is ignored.
     pub fn end_leg(&mut self, seq: u64, outcome: Outcome) -> bool {
-        let Some(slot) = self.open_slot(seq) else { return false };
+        let Some(slot) = self.open_slot(seq) else {
+            return false;
+        };
         slot.legs -= 1;
         slot.worst = slot.worst.join(outcome);
         slot.legs == 0
@@ -152,7 +168,15 @@ impl Ledger {
         let (step, freed, settled) = match &mut self.slots {
             Slots::Ring(ring) => ready_prefix(ring, self.next),
             Slots::Table(table) => match table.remove(&seq) {
-                Some(slot) => (Step::Settled(Run { first: seq, last: seq, outcome: slot.worst }), slot.bytes, 1),
+                Some(slot) => (
+                    Step::Settled(Run {
+                        first: seq,
+                        last: seq,
+                        outcome: slot.worst,
+                    }),
+                    slot.bytes,
+                    1,
+                ),
                 None => (Step::Nothing, 0, 0),
             },
         };
@@ -165,7 +189,8 @@ impl Ledger {
         let slot = match &mut self.slots {
             Slots::Ring(ring) => {
                 let base = self.next - ring.len() as u64;
-                seq.checked_sub(base).and_then(|at| ring.get_mut(usize::try_from(at).ok()?))
+                seq.checked_sub(base)
+                    .and_then(|at| ring.get_mut(usize::try_from(at).ok()?))
             }
             Slots::Table(table) => table.get_mut(&seq),
         };
@@ -194,12 +219,23 @@ fn ready_prefix(ring: &mut VecDeque<Slot>, next: u64) -> (Step, u64, u64) {
         return (Step::Rewind(first), 0, 0);
     }
     let (mut freed, mut settled) = (0, 0);
-    while let Some(slot) = ring.front().filter(|slot| slot.legs == 0 && slot.worst == outcome) {
+    while let Some(slot) = ring
+        .front()
+        .filter(|slot| slot.legs == 0 && slot.worst == outcome)
+    {
         freed += slot.bytes;
         settled += 1;
         ring.pop_front();
     }
-    (Step::Settled(Run { first, last: first + settled - 1, outcome }), freed, settled)
+    (
+        Step::Settled(Run {
+            first,
+            last: first + settled - 1,
+            outcome,
+        }),
+        freed,
+        settled,
+    )
 }
 
 /// Sequences are consecutive: a multiplication spreads them well enough.

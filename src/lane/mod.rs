@@ -10,6 +10,7 @@
 //! Does not know: protocols, what a destination does with a leg, configuration files.
 
 pub mod admit;
+pub mod books;
 pub mod budget;
 pub mod ledger;
 pub mod limbo;

@@ -13,19 +13,25 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use weft_api::egress::{DirectSend, SendFuture};
-use weft_api::ingress::{Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture, Window};
-use weft_api::outcome::{Outcome, Reason, SendError};
+use weft_api::egress::DirectSend;
+use weft_api::ingress::{
+    Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture, Window,
+};
+use weft_api::outcome::{Outcome, Reason};
 
 use super::admit::{CurrentGate, Gate, Owed, Owing, Scratch};
+use super::books::{self, Pulse};
 use super::budget::Budget;
-use super::stream::{Pulse, count_obligations, count_without_legs};
 use crate::delivery::destination::Destination;
-use crate::delivery::direct::DirectPass;
-use crate::delivery::failure;
+use crate::delivery::forward::forward;
 use crate::delivery::origin::{Charge, Origin, Port, Ticket};
-use crate::delivery::wiring::Wiring;
 use crate::routing::plan::{Steps, Target};
+
+mod direct;
+#[cfg(test)]
+mod tests;
+
+use direct::{Direct, Rest, Taken};
 
 /// What a refused sender is asked to wait when nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -72,7 +78,12 @@ impl RequestLaneSet {
     /// For one ingress.
     #[must_use]
     pub fn new(port: Arc<Port>, gate: CurrentGate, budget: Arc<Budget>, pulse: Arc<Pulse>) -> RequestLaneSet {
-        RequestLaneSet { port, gate, budget, pulse }
+        RequestLaneSet {
+            port,
+            gate,
+            budget,
+            pulse,
+        }
     }
 }
 
@@ -109,6 +120,7 @@ impl RequestLaneBackend for Lane {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation a request")]
 enum Admitted {
     Verdict(Verdict),
     Direct(Direct),
@@ -131,9 +143,14 @@ impl Lane {
             Owed::Legs(owings) => owings,
             Owed::Nothing { outcome, why, .. } => {
                 self.charge.release(bytes);
-                count_without_legs(&self.port, outcome, why);
-                metrics.settled(outcome).inc();
-                return Admitted::Verdict(Verdict { outcome, matched, stored: false, retry_after: None });
+                books::without_legs(&self.port, outcome, why);
+                books::settled(&self.port, outcome, 1);
+                return Admitted::Verdict(Verdict {
+                    outcome,
+                    matched,
+                    stored: false,
+                    retry_after: None,
+                });
             }
         };
         let choices = choose(&gate, owings);
@@ -148,13 +165,19 @@ impl Lane {
     }
 
     fn refuse(&self, reason: Reason, wait: Duration, matched: u32) -> Admitted {
-        self.port.metrics.refused(reason).inc();
-        let verdict = Verdict { matched, ..Verdict::released(reason, wait.max(RETRY_AFTER)) };
-        self.port.metrics.settled(verdict.outcome).inc();
+        let verdict = Verdict {
+            matched,
+            ..Verdict::released(reason, wait.max(RETRY_AFTER))
+        };
+        books::settled(&self.port, verdict.outcome, 1);
         Admitted::Verdict(verdict)
     }
 
     /// The way past the queue, for a single obligation to a destination that can be sent to from here.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the choices go on to the queue; a box would be an allocation"
+    )]
     fn direct(
         &self,
         gate: &Gate,
@@ -162,45 +185,85 @@ impl Lane {
         bytes: u64,
         matched: u32,
     ) -> Result<Direct, SmallVec<[Choice; 2]>> {
-        let [Choice { owing, target: Target::To(id), .. }] = &choices[..] else { return Err(choices) };
+        let [
+            Choice {
+                owing,
+                target: Target::To(id),
+                ..
+            },
+        ] = &choices[..]
+        else {
+            return Err(choices);
+        };
         if owing.expires.is_some() || owing.dead_letter.is_some() {
             return Err(choices);
         }
         let destination = gate.wiring.destination(*id);
-        let Some(send) = self.sender(destination) else { return Err(choices) };
-        let Some(pass) = destination.try_direct(&owing.event) else { return Err(choices) };
-        let Some(choice) = choices.pop() else { return Err(choices) };
-        let taken = Taken { charge: Arc::clone(&self.charge), bytes };
+        let Some(send) = self.sender(destination) else {
+            return Err(choices);
+        };
+        let Some(pass) = destination.try_direct(&owing.event) else {
+            return Err(choices);
+        };
+        let Some(choice) = choices.pop() else {
+            return Err(choices);
+        };
+        let taken = Taken {
+            charge: Arc::clone(&self.charge),
+            bytes,
+            passed_on: false,
+        };
         let sending = send.send(choice.owing.event.clone());
-        Ok(Direct { pass, sending, choice, wiring: Arc::clone(&gate.wiring), taken, matched })
+        Ok(Direct {
+            pass,
+            sending,
+            rest: Rest {
+                choice,
+                wiring: Arc::clone(&gate.wiring),
+                taken,
+            },
+            matched,
+        })
     }
 
     /// This lane's sender for a destination, made anew when the destination has got another client.
     fn sender(&self, destination: &Arc<Destination>) -> Option<Arc<dyn DirectSend>> {
         let client = destination.direct()?;
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = senders.iter().position(|sender| Arc::ptr_eq(&sender.destination, destination));
-        if let Some(at) = known {
-            if senders[at].life == client.life {
-                return Some(Arc::clone(&senders[at].send));
-            }
-            senders.swap_remove(at);
+        let known = senders
+            .iter()
+            .position(|sender| Arc::ptr_eq(&sender.destination, destination));
+        if let Some(at) = known
+            && senders[at].life == client.life
+        {
+            return Some(Arc::clone(&senders[at].send));
         }
+        // Senders of clients that are gone, with their connections.
+        senders.retain(|sender| {
+            sender
+                .destination
+                .direct()
+                .is_some_and(|client| client.life == sender.life)
+        });
         let send = client.factory.open();
-        senders.push(Sender { destination: Arc::clone(destination), life: client.life, send: Arc::clone(&send) });
+        senders.push(Sender {
+            destination: Arc::clone(destination),
+            life: client.life,
+            send: Arc::clone(&send),
+        });
         Some(send)
     }
 
     fn enqueue(&self, gate: &Gate, choices: SmallVec<[Choice; 2]>, bytes: u64, now: Instant) -> Arc<Ticket> {
         let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
-        count_obligations(&self.port, count);
+        books::obligations(&self.port, count);
         let ticket = self.ticket(bytes, count);
         for Choice { owing, steps, target } in choices {
             let reserved = owing.event.size();
             let leg = owing.into_leg(Origin::Ticket(Arc::clone(&ticket)), &gate.wiring, steps, now);
             match target {
                 Target::To(id) => gate.wiring.destination(id).push_reserved(leg, reserved),
-                Target::All(_) => failure::forward(leg, target),
+                Target::All(_) => forward(leg, target),
             }
         }
         ticket
@@ -209,101 +272,6 @@ impl Lane {
     fn ticket(&self, bytes: u64, legs: u32) -> Arc<Ticket> {
         let charge: Arc<dyn Charge> = Arc::clone(&self.charge) as Arc<dyn Charge>;
         Arc::new(Ticket::new(Arc::clone(&self.port), charge, bytes, legs))
-    }
-}
-
-/// A direct send under way. Dropped before it is done, the lane's charge is given back and the pass forgotten; see
-/// [`detached`] for why that hardly ever happens.
-struct Direct {
-    pass: DirectPass,
-    sending: SendFuture,
-    choice: Choice,
-    wiring: Arc<Wiring>,
-    taken: Taken,
-    matched: u32,
-}
-
-/// What a direct send has taken of window and budget; given back with it, also when the sender panics.
-struct Taken {
-    charge: Arc<Allowance>,
-    bytes: u64,
-}
-
-impl Taken {
-    /// Leaves it to a ticket, which gives it back.
-    fn hand_over(mut self) -> u64 {
-        std::mem::take(&mut self.bytes)
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // No event is without bytes.
-        if self.bytes > 0 {
-            self.charge.release(self.bytes);
-        }
-    }
-}
-
-impl Direct {
-    async fn run(self, lane: Arc<Lane>, deadline: Instant) -> Verdict {
-        let Direct { pass, mut sending, choice, wiring, taken, matched } = self;
-        let answer = tokio::select! {
-            // The answer first: one that came in time is never thrown away for the clock.
-            biased;
-            answer = &mut sending => Some(answer),
-            () = tokio::time::sleep_until(deadline) => None,
-        };
-        match answer {
-            Some(answer) => match lane.after_direct(pass, choice, &wiring, taken, answer) {
-                None => verdict(Outcome::Accepted, matched),
-                Some(ticket) => wait(ticket, matched, deadline).await,
-            },
-            None => {
-                let rest = Arc::clone(&lane);
-                // Dispatched is dispatched: what becomes of it is still counted and, if need be, tried again by nobody.
-                tokio::spawn(async move {
-                    let answer = sending.await;
-                    if let Some(ticket) = rest.after_direct(pass, choice, &wiring, taken, answer) {
-                        ticket.close();
-                    }
-                });
-                lane.port.metrics.settled(Outcome::Unknown(Reason::Deadline)).inc();
-                verdict(Outcome::Unknown(Reason::Deadline), matched)
-            }
-        }
-    }
-}
-
-impl Lane {
-    /// Settles a direct send; a failed one gets a ticket and goes on like any other leg.
-    fn after_direct(
-        &self,
-        pass: DirectPass,
-        choice: Choice,
-        wiring: &Arc<Wiring>,
-        taken: Taken,
-        answer: Result<(), SendError>,
-    ) -> Option<Arc<Ticket>> {
-        let metrics = &self.port.metrics;
-        match answer {
-            Ok(()) => {
-                pass.accepted();
-                metrics.obligations.inc();
-                metrics.delivered.inc();
-                metrics.settled(Outcome::Accepted).inc();
-                None
-            }
-            Err(error) => {
-                count_obligations(&self.port, 1);
-                let ticket = self.ticket(taken.hand_over(), 1);
-                ticket.dispatch();
-                let origin = Origin::Ticket(Arc::clone(&ticket));
-                let leg = choice.owing.into_leg(origin, wiring, choice.steps, Instant::now());
-                pass.failed(leg, &error);
-                Some(ticket)
-            }
-        }
     }
 }
 
@@ -321,7 +289,13 @@ fn reserve(gate: &Gate, choices: &[Choice]) -> Result<(), (Reason, Duration)> {
     let mut reserved: SmallVec<[(&Arc<Destination>, u64); 4]> = SmallVec::new();
     for choice in choices {
         let bytes = choice.owing.event.size();
-        let Target::To(id) = choice.target else { continue };
+        let Target::To(id) = choice.target else {
+            if gate.is_full(choice.target) {
+                unreserve(&reserved);
+                return Err((Reason::Overloaded, RETRY_AFTER));
+            }
+            continue;
+        };
         let destination = gate.wiring.destination(id);
         let refusal = if !destination.is_available() {
             Some((Reason::Unavailable, destination.probe_in()))
@@ -331,14 +305,18 @@ fn reserve(gate: &Gate, choices: &[Choice]) -> Result<(), (Reason, Duration)> {
             None
         };
         if let Some(refusal) = refusal {
-            for (destination, bytes) in reserved {
-                destination.unreserve(bytes);
-            }
+            unreserve(&reserved);
             return Err(refusal);
         }
         reserved.push((destination, bytes));
     }
     Ok(())
+}
+
+fn unreserve(reserved: &[(&Arc<Destination>, u64)]) {
+    for (destination, bytes) in reserved {
+        destination.unreserve(*bytes);
+    }
 }
 
 /// Waits for the last leg, but not past the deadline.
@@ -350,13 +328,18 @@ async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
             if ticket.close() { Outcome::Unknown(Reason::Deadline) } else { Outcome::Released(Reason::Deadline) }
         }
     };
-    ticket.port().metrics.settled(outcome).inc();
+    books::settled(ticket.port(), outcome, 1);
     verdict(outcome, matched)
 }
 
 fn verdict(outcome: Outcome, matched: u32) -> Verdict {
     let retry_after = matches!(outcome, Outcome::Released(_)).then_some(RETRY_AFTER);
-    Verdict { outcome, matched, stored: false, retry_after }
+    Verdict {
+        outcome,
+        matched,
+        stored: false,
+        retry_after,
+    }
 }
 
 /// A future that goes on by itself when it is dropped unfinished: a client that hangs up changes nothing for legs
@@ -371,10 +354,15 @@ impl Future for Detached {
     type Output = Verdict;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let Some(work) = &mut self.0 else { return Poll::Pending };
-        let verdict = std::task::ready!(work.as_mut().poll(cx));
-        self.0 = None;
-        Poll::Ready(verdict)
+        // Taken out first: work that panics must not be found here by `drop` and polled again.
+        let Some(mut work) = self.0.take() else {
+            return Poll::Pending;
+        };
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.0 = Some(work);
+        }
+        polled
     }
 }
 
@@ -396,11 +384,19 @@ impl Allowance {
     }
 
     fn try_take(&self, bytes: u64) -> bool {
-        if !self.has_room(bytes) || !self.budget.try_charge(bytes) {
+        let fits = |events: u64| (events < u64::from(self.window.events)).then_some(events + 1);
+        if !self.has_room(bytes)
+            || self
+                .events
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits)
+                .is_err()
+        {
             return false;
         }
-        // Only this lane's thread adds, so that the window cannot be passed between the look and here.
-        self.events.fetch_add(1, Ordering::AcqRel);
+        if !self.budget.try_charge(bytes) {
+            self.events.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
         self.pulse.unsettled.fetch_add(1, Ordering::Relaxed);
         true

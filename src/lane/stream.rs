@@ -2,29 +2,35 @@
 //!
 //! Owned by the connector's task. Legs report through the ingress' mailbox; `poll_next` applies what came back.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 use weft_api::ingress::{Credit, Incoming, LaneEvent, LaneId, LaneSpec, LanesBackend, Settle};
-use weft_api::outcome::Outcome;
 
-use super::admit::{CurrentGate, Gate, NoLegs, Owed, Owing, Scratch};
+use super::admit::{CurrentGate, Scratch};
+use super::books::{self, Pulse, now_ms};
 use super::budget::Budget;
-use super::ledger::{Ledger, Step};
-use super::limbo::{Limbo, Parked};
+use super::ledger::{Ledger, Run, Step};
+use super::limbo::Limbo;
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
-use crate::delivery::failure;
 use crate::delivery::leg::Leg;
-use crate::delivery::origin::{LanePort, LastResort, Origin, Port, Settled};
-use crate::routing::plan::{Steps, Target};
+use crate::delivery::origin::{LanePort, Port, Settled};
+
+mod entry;
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use lane::{Lane, NONE};
 
 /// The first and the longest wait before an in-order lane starts again.
 const REWIND_INITIAL: Duration = Duration::from_millis(100);
@@ -46,51 +52,20 @@ pub struct StreamLanes {
     scratch: Scratch,
     /// Legs on their way into queues, by destination; empty between calls.
     outgoing: Vec<(Arc<Destination>, Vec<Leg>)>,
-}
-
-/// What a scrape may ask of an ingress' lanes without touching them.
-#[derive(Default)]
-pub struct Pulse {
-    /// Unsettled events.
-    pub unsettled: AtomicU64,
-    /// When the oldest unsettled event was admitted: milliseconds of the process' clock, plus one; 0 for none.
-    pub oldest_ms: AtomicU64,
-}
-
-impl Pulse {
-    /// How long the oldest unsettled event has been here; zero for none, and for requests, which have a deadline.
-    #[must_use]
-    pub fn oldest(&self) -> Duration {
-        match self.oldest_ms.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            since => Duration::from_millis(now_ms().saturating_sub(since - 1)),
-        }
-    }
-}
-
-/// Milliseconds since the first call in this process.
-fn now_ms() -> u64 {
-    static BORN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    u64::try_from(BORN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-struct Lane {
-    shared: Arc<LanePort>,
-    ledger: Ledger,
-    in_order: bool,
-    window_empty_bytes: u64,
-    /// Destinations whose bounds this lane has reached; it has no credit while one of them is full.
-    full: SmallVec<[Arc<Destination>; 1]>,
-    /// It was told that it has no credit, and wants to hear when it has.
-    starved: std::cell::Cell<bool>,
-    rewind_at: Option<Instant>,
-    rewinds: u32,
+    /// What it has added to the pulse.
+    published: u64,
 }
 
 impl StreamLanes {
     /// Lanes without a lane.
     #[must_use]
-    pub fn new(port: Arc<Port>, gate: CurrentGate, budget: Arc<Budget>, pulse: Arc<Pulse>, seed: u64) -> StreamLanes {
+    pub fn new(
+        port: Arc<Port>,
+        gate: CurrentGate,
+        budget: Arc<Budget>,
+        pulse: Arc<Pulse>,
+        seed: u64,
+    ) -> StreamLanes {
         StreamLanes {
             port,
             gate,
@@ -105,111 +80,35 @@ impl StreamLanes {
             inbox: Vec::new(),
             scratch: Scratch::default(),
             outgoing: Vec::new(),
+            published: 0,
         }
     }
 
     fn lane(&self, id: LaneId) -> Option<&Lane> {
-        self.lanes.get(id.index as usize)?.as_ref().filter(|lane| lane.shared.epoch() == id.epoch)
-    }
-
-    /// Admits one event into slot `seq`, or a new one.
-    fn admit_one(&mut self, index: usize, incoming: Incoming, gate: &Gate, now: Instant, now_ms: u64) -> u64 {
-        let bytes = incoming.event.size();
-        let metrics = Arc::clone(&self.port.metrics);
-        metrics.events.inc();
-        metrics.bytes.inc_by(bytes);
-        metrics.malformed.inc_by(u64::from(incoming.malformed));
-        let malformed = incoming.malformed;
-        let (owed, _) = gate.admit(incoming, now, &mut self.scratch);
-        let Some(lane) = self.lanes[index].as_mut() else { return 0 };
-        let epoch = lane.shared.epoch();
-        self.budget.charge(bytes);
-        match owed {
-            Owed::Legs(legs) => {
-                let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
-                let seq = lane.ledger.admit(bytes, count, Outcome::Accepted, now_ms);
-                let shared = Arc::clone(&lane.shared);
-                count_obligations(&self.port, count);
-                self.queue(&shared, epoch, seq, legs, gate, now);
-                seq
-            }
-            Owed::Nothing { event, outcome, why } => {
-                count_without_legs(&self.port, outcome, why);
-                let held = matches!(outcome, Outcome::Rejected(_)) && lane.shared.last_resort() == LastResort::Hold;
-                if held {
-                    // Nobody may be told that it was refused: it waits for a route, or for a reload that brings one.
-                    let seq = lane.ledger.admit(bytes, 1, Outcome::Accepted, now_ms);
-                    lane.shared.hold();
-                    let incoming = Incoming { event, malformed };
-                    let parked = Parked { lane: index, epoch, seq, incoming, tries: 0 };
-                    self.limbo.park(parked, now);
-                    return seq;
-                }
-                let seq = lane.ledger.admit(bytes, 0, outcome, now_ms);
-                self.settle_ready(index, seq);
-                seq
-            }
-        }
-    }
-
-    fn queue(
-        &mut self,
-        lane: &Arc<LanePort>,
-        epoch: u32,
-        seq: u64,
-        legs: SmallVec<[Owing; 2]>,
-        gate: &Gate,
-        now: Instant,
-    ) {
-        for owing in legs {
-            let mut steps = Steps::new();
-            let target = gate.target(&owing, &mut steps);
-            let origin = Origin::Slot { lane: Arc::clone(lane), epoch, seq };
-            let leg = owing.into_leg(origin, &gate.wiring, steps, now);
-            match target {
-                Target::To(id) => {
-                    let destination = gate.wiring.destination(id);
-                    match self.outgoing.iter_mut().find(|(known, _)| Arc::ptr_eq(known, destination)) {
-                        Some((_, legs)) => legs.push(leg),
-                        None => self.outgoing.push((Arc::clone(destination), vec![leg])),
-                    }
-                }
-                Target::All(_) => failure::forward(leg, target),
-            }
-        }
-    }
-
-    /// Hands what was gathered to the destinations: one lock each.
-    fn flush(&mut self, index: usize) {
-        for (destination, legs) in &mut self.outgoing {
-            if destination.push(legs, Some(&self.port))
-                && let Some(lane) = &mut self.lanes[index]
-                && !lane.full.iter().any(|known| Arc::ptr_eq(known, destination))
-            {
-                lane.full.push(Arc::clone(destination));
-            }
-        }
-        // The vectors are kept for the next batch; destinations that a reload took away are not.
-        if self.outgoing.len() > 16 {
-            self.outgoing.clear();
-        }
+        self.lanes
+            .get(id.index as usize)?
+            .as_ref()
+            .filter(|lane| lane.shared.epoch() == id.epoch)
     }
 
     /// Tells the connector what is settled by slot `seq`.
     fn settle_ready(&mut self, index: usize, seq: u64) {
         loop {
-            let Some(lane) = self.lanes[index].as_mut() else { return };
-            let id = LaneId { index: lane.shared.index, epoch: lane.shared.epoch() };
+            let Some(lane) = self.lanes[index].as_mut() else {
+                return;
+            };
+            let id = LaneId {
+                index: lane.shared.index,
+                epoch: lane.shared.epoch(),
+            };
             let (step, freed) = lane.ledger.ready(seq);
             match step {
                 Step::Nothing => return,
                 Step::Settled(run) => {
                     lane.rewinds = 0;
-                    let metrics = &self.port.metrics;
-                    metrics.settled(run.outcome).inc_by(run.last - run.first + 1);
-                    let said = LaneEvent::Settled { first: run.first, last: run.last, outcome: run.outcome };
+                    books::settled(&self.port, run.outcome, run.last - run.first + 1);
                     let individual = !lane.in_order;
-                    self.said.push_back((id, said));
+                    self.say_settled(id, run);
                     self.budget.free(freed);
                     if individual {
                         return;
@@ -223,11 +122,32 @@ impl StreamLanes {
         }
     }
 
+    /// Settlements that follow each other are told as one.
+    fn say_settled(&mut self, id: LaneId, run: Run) {
+        match self.said.back_mut() {
+            Some((known, LaneEvent::Settled { last, outcome, .. }))
+                if *known == id && *outcome == run.outcome && *last + 1 == run.first =>
+            {
+                *last = run.last;
+            }
+            _ => {
+                let said = LaneEvent::Settled {
+                    first: run.first,
+                    last: run.last,
+                    outcome: run.outcome,
+                };
+                self.said.push_back((id, said));
+            }
+        }
+    }
+
     /// The lane's life is over; the connector hears of it once the backoff has passed.
     fn start_rewind(&mut self, index: usize, from: u64) {
         let epoch = self.port.take_epoch();
         let jitter = self.rng.f64();
-        let Some(lane) = self.lanes[index].as_mut() else { return };
+        let Some(lane) = self.lanes[index].as_mut() else {
+            return;
+        };
         let wait = backoff(REWIND_INITIAL, REWIND_MAX, lane.rewinds, jitter);
         lane.rewinds = lane.rewinds.saturating_add(1);
         lane.shared.set_epoch(epoch);
@@ -236,24 +156,19 @@ impl StreamLanes {
         let name = Arc::clone(&lane.shared.name);
         self.port.metrics.rewinds.inc();
         tracing::warn!(ingress = %self.port.name, lane = %name, from, "lane starts again at its watermark");
-        self.end_life(index, freed);
-    }
-
-    /// What a life leaves behind when it ends: parked events, legs in queues, bytes.
-    fn end_life(&mut self, index: usize, freed: u64) {
         let parked = self.limbo.remove_lane(index);
         if let Some(lane) = &self.lanes[index] {
             (0..parked).for_each(|_| lane.shared.unhold());
         }
         self.budget.free(freed);
-        for destination in &self.gate.load().wiring.destinations {
-            destination.sweep_stale();
-        }
+        self.sweep_stale();
     }
 
     fn apply(&mut self, settled: Settled) {
         let index = settled.lane as usize;
-        let Some(lane) = self.lanes.get_mut(index).and_then(Option::as_mut) else { return };
+        let Some(lane) = self.lanes.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
         if lane.shared.epoch() != settled.epoch || lane.rewind_at.is_some() {
             return;
         }
@@ -262,85 +177,76 @@ impl StreamLanes {
         }
     }
 
-    /// Looks again at events that no route took, or that could not become what a route asks for.
-    fn try_parked(&mut self, now: Instant) {
-        let gate = self.gate.load_full();
-        while let Some(mut parked) = self.limbo.due(now) {
-            let (owed, _) = gate.admit(parked.incoming.clone(), now, &mut self.scratch);
-            let Some(lane) = self.lanes[parked.lane].as_mut() else { continue };
-            match owed {
-                Owed::Legs(legs) => {
-                    let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
-                    lane.ledger.add_legs(parked.seq, count.saturating_sub(1));
-                    lane.shared.unhold();
-                    let shared = Arc::clone(&lane.shared);
-                    count_obligations(&self.port, count);
-                    self.queue(&shared, parked.epoch, parked.seq, legs, &gate, now);
-                    self.flush(parked.lane);
-                }
-                Owed::Nothing { outcome: Outcome::Rejected(_), .. } => {
-                    parked.tries += 1;
-                    self.limbo.park(parked, now);
-                }
-                Owed::Nothing { outcome, why, .. } => {
-                    lane.shared.unhold();
-                    count_without_legs(&self.port, outcome, why);
-                    if lane.ledger.end_leg(parked.seq, outcome) {
-                        self.settle_ready(parked.lane, parked.seq);
-                    }
-                }
-            }
-        }
-    }
-
     /// Rewinds whose time has come, and lanes that have credit again.
     fn look_at_lanes(&mut self, now: Instant) {
         for lane in self.lanes.iter_mut().flatten() {
-            let id = LaneId { index: lane.shared.index, epoch: lane.shared.epoch() };
+            let id = LaneId {
+                index: lane.shared.index,
+                epoch: lane.shared.epoch(),
+            };
             if lane.rewind_at.is_some_and(|at| at <= now) {
                 lane.rewind_at = None;
-                self.said.push_back((id, LaneEvent::Rewind { from: lane.ledger.watermark() }));
+                self.said.push_back((
+                    id,
+                    LaneEvent::Rewind {
+                        from: lane.ledger.watermark(),
+                    },
+                ));
             }
-            if lane.starved.get() && lane.credit(&self.budget, &self.port).events > 0 {
-                lane.starved.set(false);
+            if lane.has_more(&self.budget, &self.port) {
                 self.said.push_back((id, LaneEvent::Credit));
             }
         }
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let rewind = self.lanes.iter().flatten().filter_map(|lane| lane.rewind_at).min();
+        let rewind = self
+            .lanes
+            .iter()
+            .flatten()
+            .filter_map(|lane| lane.rewind_at)
+            .min();
         match (rewind, self.limbo.next_due()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
     }
 
-    fn publish(&self) {
-        let oldest = self.lanes.iter().flatten().filter_map(|lane| lane.ledger.oldest_ms()).min();
-        self.pulse.oldest_ms.store(oldest.map_or(0, |ms| ms + 1), Ordering::Relaxed);
-        let unsettled = self.lanes.iter().flatten().map(|lane| lane.ledger.unsettled()).sum();
-        self.pulse.unsettled.store(unsettled, Ordering::Relaxed);
+    fn publish(&mut self) {
+        let oldest = self
+            .lanes
+            .iter()
+            .flatten()
+            .filter_map(|lane| lane.ledger.oldest_ms())
+            .min();
+        self.pulse
+            .oldest_ms
+            .store(oldest.map_or(0, |ms| ms + 1), Ordering::Relaxed);
+        let unsettled = self.unsettled();
+        // Request lanes of the same ingress count there, too.
+        self.pulse
+            .unsettled
+            .fetch_add(unsettled.wrapping_sub(self.published), Ordering::Relaxed);
+        self.published = unsettled;
     }
-}
 
-impl Lane {
-    fn credit(&self, budget: &Budget, port: &Arc<Port>) -> Credit {
-        const NONE: Credit = Credit { events: 0, bytes: 0 };
-        if self.rewind_at.is_some() || self.full.iter().any(|destination| destination.is_full()) {
-            return NONE;
+    /// Ends a lane's life and forgets it; returns the bytes that are free now.
+    fn drop_lane(&mut self, index: usize) -> u64 {
+        let epoch = self.port.take_epoch();
+        let Some(mut lane) = self.lanes[index].take() else {
+            return 0;
+        };
+        lane.shared.set_epoch(epoch);
+        for _ in 0..self.limbo.remove_lane(index) {
+            lane.shared.unhold();
         }
-        let (events, bytes) = self.ledger.room();
-        let events = u32::try_from(events).unwrap_or(u32::MAX);
-        if self.ledger.unsettled() == 0 && budget.left() < self.window_empty_bytes {
-            // One event always moves, or lanes would wait for memory in a circle; a whole window of them would not fit.
-            return Credit { events: events.min(1), bytes: self.window_empty_bytes };
+        lane.ledger.restart(0)
+    }
+
+    fn sweep_stale(&self) {
+        for destination in &self.gate.load().wiring.destinations {
+            destination.sweep_stale();
         }
-        let bytes = bytes.min(budget.left());
-        if bytes == 0 && budget.left() == 0 {
-            budget.wait(port);
-        }
-        if events == 0 || bytes == 0 { NONE } else { Credit { events, bytes } }
     }
 }
 
@@ -349,17 +255,25 @@ impl LanesBackend for StreamLanes {
         let epoch = self.port.take_epoch();
         let index = self.free.pop().unwrap_or_else(|| {
             self.lanes.push(None);
-            u32::try_from(self.lanes.len() - 1).expect("a connector does not have four thousand million lanes")
+            u32::try_from(self.lanes.len() - 1)
+                .expect("a connector does not have four thousand million lanes")
         });
         let in_order = spec.settle == Settle::InOrder;
-        let shared = Arc::new(LanePort::new(Arc::clone(&self.port), spec.name, index, epoch, in_order));
+        let shared = Arc::new(LanePort::new(
+            Arc::clone(&self.port),
+            spec.name,
+            index,
+            epoch,
+            in_order,
+        ));
         self.lanes[index as usize] = Some(Lane {
             shared,
             ledger: Ledger::new(spec.settle, spec.window, 0),
             in_order,
-            window_empty_bytes: spec.window.bytes,
+            opened: epoch,
+            window_bytes: spec.window.bytes,
             full: SmallVec::new(),
-            starved: std::cell::Cell::new(false),
+            wants_more_than: Cell::new(None),
             rewind_at: None,
             rewinds: 0,
         });
@@ -367,12 +281,8 @@ impl LanesBackend for StreamLanes {
     }
 
     fn credit(&self, lane: LaneId) -> Credit {
-        let Some(lane) = self.lane(lane) else { return Credit { events: 0, bytes: 0 } };
-        let credit = lane.credit(&self.budget, &self.port);
-        if credit.events == 0 {
-            lane.starved.set(true);
-        }
-        credit
+        self.lane(lane)
+            .map_or(NONE, |lane| lane.tell_credit(&self.budget, &self.port))
     }
 
     fn deliver(&mut self, id: LaneId, batch: &mut Vec<Incoming>) -> u64 {
@@ -411,14 +321,18 @@ impl LanesBackend for StreamLanes {
             let now = Instant::now();
             self.try_parked(now);
             for lane in self.lanes.iter_mut().flatten() {
-                lane.full.retain(|destination| destination.wait_for_room(&self.port));
+                // Full again is waited for again: the nudge that told of room was the only one.
+                lane.full
+                    .retain(|destination| destination.is_full_for(&self.port));
             }
             self.look_at_lanes(now);
             self.publish();
             if !self.said.is_empty() || came.is_ready() {
                 continue;
             }
-            let Some(due) = self.next_due() else { return Poll::Pending };
+            let Some(due) = self.next_due() else {
+                return Poll::Pending;
+            };
             self.timer.as_mut().reset(due);
             if self.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -427,20 +341,24 @@ impl LanesBackend for StreamLanes {
     }
 
     fn unsettled(&self) -> u64 {
-        self.lanes.iter().flatten().map(|lane| lane.ledger.unsettled()).sum()
+        self.lanes
+            .iter()
+            .flatten()
+            .map(|lane| lane.ledger.unsettled())
+            .sum()
     }
 
     fn close(&mut self, id: LaneId) {
-        if self.lane(id).is_none() {
+        let index = id.index as usize;
+        // While the lane waits for its rewind, the connector knows it by its former epoch only.
+        let is_its =
+            |lane: &Lane| id.epoch.wrapping_sub(lane.opened) <= lane.shared.epoch().wrapping_sub(lane.opened);
+        if !self.lanes.get(index).and_then(Option::as_ref).is_some_and(is_its) {
             return;
         }
-        let epoch = self.port.take_epoch();
-        let index = id.index as usize;
-        let Some(lane) = self.lanes[index].as_mut() else { return };
-        lane.shared.set_epoch(epoch);
-        let freed = lane.ledger.restart(0);
-        self.end_life(index, freed);
-        self.lanes[index] = None;
+        let freed = self.drop_lane(index);
+        self.budget.free(freed);
+        self.sweep_stale();
         self.said.retain(|(lane, _)| lane.index != id.index);
         self.free.push(id.index);
         self.publish();
@@ -449,35 +367,9 @@ impl LanesBackend for StreamLanes {
 
 impl Drop for StreamLanes {
     fn drop(&mut self) {
-        for index in 0..self.lanes.len() {
-            if let Some(lane) = &self.lanes[index] {
-                let id = LaneId { index: lane.shared.index, epoch: lane.shared.epoch() };
-                self.close(id);
-            }
-        }
+        let freed = (0..self.lanes.len()).map(|index| self.drop_lane(index)).sum();
+        self.budget.free(freed);
+        self.sweep_stale();
+        self.publish();
     }
 }
-
-/// Counts obligations in; they are pending until [`crate::delivery::end::Ender`] counts them out.
-pub(super) fn count_obligations(port: &Port, legs: u32) {
-    port.metrics.obligations.inc_by(u64::from(legs));
-    port.metrics.pending.add(i64::from(legs));
-}
-
-/// Counts what owes nothing.
-pub(super) fn count_without_legs(port: &Port, outcome: Outcome, why: NoLegs) {
-    let metrics = &port.metrics;
-    match why {
-        NoLegs::Unmatched => metrics.unmatched.inc(),
-        NoLegs::Expired => {
-            metrics.obligations.inc();
-            metrics.expired.inc();
-        }
-        NoLegs::Malformed if outcome == Outcome::Accepted => metrics.dropped_by_rule("malformed").inc(),
-        NoLegs::Malformed | NoLegs::Refused => {}
-    }
-    if let Some(reason) = outcome.reason() {
-        metrics.refused(reason).inc();
-    }
-}
-

@@ -40,8 +40,10 @@ pub fn smooth_sequence(weights: &[u32]) -> Box<[u8]> {
     const TURNS_MAX: u64 = 1024;
     let sum: u64 = weights.iter().map(|w| u64::from(*w)).sum();
     let scale = sum.div_ceil(TURNS_MAX).max(1);
-    let weights: Vec<i64> =
-        weights.iter().map(|w| i64::try_from((u64::from(*w) / scale).max(1)).unwrap_or(1)).collect();
+    let weights: Vec<i64> = weights
+        .iter()
+        .map(|w| i64::try_from((u64::from(*w) / scale).max(1)).unwrap_or(1))
+        .collect();
     let total: i64 = weights.iter().sum();
     let mut current = vec![0i64; weights.len()];
     let mut sequence = Vec::new();
@@ -49,7 +51,11 @@ pub fn smooth_sequence(weights: &[u32]) -> Box<[u8]> {
         for (value, weight) in current.iter_mut().zip(&weights) {
             *value += weight;
         }
-        let (at, _) = current.iter().enumerate().max_by_key(|(at, value)| (**value, usize::MAX - at)).unwrap_or((0, &0));
+        let (at, _) = current
+            .iter()
+            .enumerate()
+            .max_by_key(|(at, value)| (**value, usize::MAX - at))
+            .unwrap_or((0, &0));
         current[at] -= total;
         sequence.push(u8::try_from(at).unwrap_or(u8::MAX));
     }
@@ -74,12 +80,16 @@ fn mix(mut h: u64) -> u64 {
 }
 
 fn in_turn(len: usize, turn: u32, eligible: &dyn Fn(usize) -> bool) -> Option<usize> {
-    (0..len).map(|step| (turn as usize + step) % len).find(|at| eligible(*at))
+    (0..len)
+        .map(|step| (turn as usize + step) % len)
+        .find(|at| eligible(*at))
 }
 
 fn weighted(any: &Anycast, turn: u32, eligible: &dyn Fn(usize) -> bool) -> Option<usize> {
     let len = any.sequence.len();
-    (0..len).map(|step| usize::from(any.sequence[(turn as usize + step) % len])).find(|at| eligible(*at))
+    (0..len)
+        .map(|step| usize::from(any.sequence[(turn as usize + step) % len]))
+        .find(|at| eligible(*at))
 }
 
 fn least_pending(
@@ -94,7 +104,13 @@ fn least_pending(
         .map(|step| (turn as usize + step) % len)
         .filter(|at| eligible(*at))
         .map(|at| (at, u128::from(pending(at)), u128::from(any.members[at].weight)))
-        .reduce(|best, next| if next.1 * best.2 < best.1 * next.2 { next } else { best })
+        .reduce(|best, next| {
+            if next.1 * best.2 < best.1 * next.2 {
+                next
+            } else {
+                best
+            }
+        })
         .map(|(at, _, _)| at)
 }
 

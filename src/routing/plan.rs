@@ -10,6 +10,12 @@ use smallvec::SmallVec;
 
 use super::anycast;
 
+mod advance;
+#[cfg(test)]
+mod tests;
+
+pub use advance::{Failure, Moved};
+
 /// A destination with an egress of its own, by its place in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct DestId(pub u16);
@@ -96,7 +102,11 @@ pub struct FallbackOn {
 
 impl Default for FallbackOn {
     fn default() -> FallbackOn {
-        FallbackOn { refused: true, unavailable: true, timeout: false }
+        FallbackOn {
+            refused: true,
+            unavailable: true,
+            timeout: false,
+        }
     }
 }
 
@@ -156,20 +166,6 @@ pub enum Target {
     All(NodeId),
 }
 
-/// Why a leg failed where it is, as far as a plan cares.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// For good: refused, or out of attempts.
-    Refused,
-    /// Certainly not delivered; the destination's fault. `open`: its breaker is open, or `unavailable:` passed.
-    Unavailable {
-        /// See above.
-        open: bool,
-    },
-    /// May have been delivered.
-    TimedOut,
-}
-
 /// The arena.
 #[derive(Debug, Default)]
 pub struct Plans {
@@ -199,10 +195,14 @@ impl Plans {
         }
     }
 
-    /// Whether a node is an anycast.
-    #[must_use]
-    pub fn is_anycast(&self, id: NodeId) -> bool {
-        matches!(self.node(id), Node::Any(_))
+    /// Whether a node takes no more: a destination that `full` says is full, all of a choice, any of a multicast.
+    pub fn is_full(&self, node: NodeId, full: &dyn Fn(DestId) -> bool) -> bool {
+        match self.node(node) {
+            Node::To(dest) => full(*dest),
+            Node::All(children) => children.iter().any(|child| self.is_full(*child, full)),
+            Node::Any(any) => any.members.iter().all(|member| self.is_full(member.node, full)),
+            Node::First(first) => first.members.iter().all(|member| self.is_full(*member, full)),
+        }
     }
 
     /// The obligations of a plan: multicasts at its top unfolded, everything else whole; each once.
@@ -238,7 +238,13 @@ impl Plans {
     }
 
     /// Chooses from `node` down to a target, noting the choices in `steps`.
-    pub fn descend(&self, node: NodeId, key: &dyn anycast::Keyed, view: &dyn View, steps: &mut Steps) -> Target {
+    pub fn descend(
+        &self,
+        node: NodeId,
+        key: &dyn anycast::Keyed,
+        view: &dyn View,
+        steps: &mut Steps,
+    ) -> Target {
         let mut node = node;
         loop {
             let (current, child) = match self.node(node) {
@@ -254,43 +260,13 @@ impl Plans {
                     (at, any.members[at].node)
                 }
             };
-            steps.push(Step { node, current: index(current), tried: 0 });
+            steps.push(Step {
+                node,
+                current: index(current),
+                tried: 0,
+            });
             node = child;
         }
-    }
-
-    /// Where a leg goes after `failure`, or `None` where it stays or, for [`Failure::Refused`], is exhausted. Changes
-    /// `steps` only when it returns a target.
-    pub fn advance(
-        &self,
-        failure: Failure,
-        key: &dyn anycast::Keyed,
-        view: &dyn View,
-        steps: &mut Steps,
-    ) -> Option<Target> {
-        let mut moved = steps.clone();
-        let mut failure = failure;
-        while let Some(mut step) = moved.pop() {
-            step.tried |= 1 << step.current;
-            let next = match self.node(step.node) {
-                Node::First(first) => self.next_of_fallback(first, failure, view, step),
-                Node::Any(any) => {
-                    let next = self.next_of_anycast(any, failure, key, view, step);
-                    if next.is_none() {
-                        failure = self.failure_of_group(any, failure, view);
-                    }
-                    next
-                }
-                Node::To(_) | Node::All(_) => None,
-            };
-            if let Some((current, child)) = next {
-                moved.push(Step { current: index(current), ..step });
-                let target = self.descend(child, key, view, &mut moved);
-                *steps = moved;
-                return Some(target);
-            }
-        }
-        None
     }
 
     /// Forgets what was tried, for a leg that stays where it is and starts its round anew.
@@ -299,58 +275,6 @@ impl Plans {
             if matches!(self.node(step.node), Node::Any(_)) {
                 step.tried = 0;
             }
-        }
-    }
-
-    fn next_of_fallback(
-        &self,
-        first: &Fallback,
-        failure: Failure,
-        view: &dyn View,
-        step: Step,
-    ) -> Option<(usize, NodeId)> {
-        let moves = match failure {
-            Failure::Refused => first.on.refused,
-            Failure::Unavailable { open } => open && first.on.unavailable,
-            Failure::TimedOut => first.on.timeout,
-        };
-        let untried = || first.members.iter().copied().enumerate().filter(|(at, _)| step.tried & (1 << at) == 0);
-        if !moves {
-            return None;
-        }
-        let ready = untried().find(|(_, node)| self.available(*node, view));
-        // A refusal is final here, so the event waits at the next member even while that one is down. An outage is
-        // not: moving from one closed door to another gains nothing.
-        ready.or_else(|| untried().next().filter(|_| failure == Failure::Refused))
-    }
-
-    fn next_of_anycast(
-        &self,
-        any: &Anycast,
-        failure: Failure,
-        key: &dyn anycast::Keyed,
-        view: &dyn View,
-        step: Step,
-    ) -> Option<(usize, NodeId)> {
-        if any.wait || failure == Failure::Refused {
-            return None;
-        }
-        let untried = |at: usize| step.tried & (1 << at) == 0;
-        let ready = |(at, member): (usize, &Member)| untried(at) && self.available(member.node, view);
-        if !any.members.iter().enumerate().any(ready) {
-            return None;
-        }
-        let at = self.choose(any, key, view, step.tried);
-        Some((at, any.members[at].node))
-    }
-
-    /// What an anycast's failure means to the plan around it: down only when all of it is.
-    fn failure_of_group(&self, any: &Anycast, failure: Failure, view: &dyn View) -> Failure {
-        match failure {
-            Failure::Unavailable { .. } => {
-                Failure::Unavailable { open: !any.members.iter().any(|m| self.available(m.node, view)) }
-            }
-            other => other,
         }
     }
 
@@ -374,7 +298,13 @@ impl Plans {
     }
 
     fn pending(&self, node: NodeId, view: &dyn View) -> u64 {
-        self.destinations(node).into_iter().map(|dest| view.pending(dest)).sum()
+        if let Node::To(dest) = self.node(node) {
+            return view.pending(*dest);
+        }
+        self.destinations(node)
+            .into_iter()
+            .map(|dest| view.pending(dest))
+            .sum()
     }
 }
 

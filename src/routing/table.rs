@@ -83,7 +83,12 @@ impl Table {
     ///
     /// # Errors
     /// A template named a value that the event does not have, or gave one that its attribute cannot hold.
-    pub fn with_additions(&self, event: &Event, matches: &[u32], node: NodeId) -> Result<Option<Event>, String> {
+    pub fn with_additions(
+        &self,
+        event: &Event,
+        matches: &[u32],
+        node: NodeId,
+    ) -> Result<Option<Event>, String> {
         let mut edited: Option<EventBuilder> = None;
         let leading = matches.iter().map(|route| &self.routes[*route as usize]);
         for route in leading.filter(|route| !route.add.is_empty() && route.parts.contains(&node)) {
@@ -100,8 +105,12 @@ impl Table {
                 builder.set(&addition.name, addition.kind, &text);
             }
         }
-        let Some(mut builder) = edited else { return Ok(None) };
-        let built = builder.build().map_err(|invalid| format!("adding attributes: {invalid}"))?;
+        let Some(mut builder) = edited else {
+            return Ok(None);
+        };
+        let built = builder
+            .build()
+            .map_err(|invalid| format!("adding attributes: {invalid}"))?;
         Ok(Some(built.with_key(event.transport_key().cloned())))
     }
 }

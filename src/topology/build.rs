@@ -36,7 +36,11 @@ pub fn build(
     seed: u64,
 ) -> Result<Built, String> {
     let mut destinations = Vec::new();
-    let mut names = Names { spec, nodes: HashMap::new(), plans: Plans::default() };
+    let mut names = Names {
+        spec,
+        nodes: HashMap::new(),
+        plans: Plans::default(),
+    };
     for (number, endpoint) in spec.endpoints().enumerate() {
         let id = DestId(u16::try_from(number).map_err(|_| "more than 65,535 destinations".to_owned())?);
         let node = names.plans.add(Node::To(id));
@@ -46,11 +50,20 @@ pub fn build(
             None => {
                 let handles = metrics.destination(&endpoint.name);
                 let seed = seed ^ hash(endpoint.name.as_bytes());
-                Destination::new(Arc::clone(&endpoint.name), endpoint.settings.clone(), handles, seed)
+                Destination::new(
+                    Arc::clone(&endpoint.name),
+                    endpoint.settings.clone(),
+                    handles,
+                    seed,
+                )
             }
         });
     }
-    let routes = spec.routes.iter().map(|route| names.route(route)).collect::<Result<Vec<_>, _>>()?;
+    let routes = spec
+        .routes
+        .iter()
+        .map(|route| names.route(route))
+        .collect::<Result<Vec<_>, _>>()?;
     let policies = spec
         .ingresses
         .iter()
@@ -58,13 +71,32 @@ pub fn build(
         .collect::<Result<Vec<_>, _>>()?;
     let rules = spec.routes.iter().zip(0u32..).map(|(route, number)| Rule {
         route: number,
-        from: route.from.as_ref().map(|from| from.iter().filter_map(|name| numbers.get(name).copied()).collect()),
+        from: route.from.as_ref().map(|from| {
+            from.iter()
+                .filter_map(|name| numbers.get(name).copied())
+                .collect()
+        }),
         predicate: Arc::clone(&route.predicate),
     });
     let index = Index::new(rules.collect::<Vec<_>>());
-    let matched = spec.routes.iter().map(|route| metrics.route(&route.name).matched).collect();
-    let table = Table { routes, plans: names.plans, index };
-    Ok(Built { wiring: Wiring { table, destinations, matched }, policies })
+    let matched = spec
+        .routes
+        .iter()
+        .map(|route| metrics.route(&route.name).matched)
+        .collect();
+    let table = Table {
+        routes,
+        plans: names.plans,
+        index,
+    };
+    Ok(Built {
+        wiring: Wiring {
+            table,
+            destinations,
+            matched,
+        },
+        policies,
+    })
 }
 
 struct Names<'a> {
@@ -76,8 +108,14 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn route(&mut self, spec: &RouteSpec) -> Result<Route, String> {
-        let root = self.plan(&spec.to, 0).map_err(|why| format!("route {}: {why}", spec.name))?;
-        let dead_letter = spec.dead_letter.as_ref().map(|name| self.name(name, 0)).transpose()?;
+        let root = self
+            .plan(&spec.to, 0)
+            .map_err(|why| format!("route {}: {why}", spec.name))?;
+        let dead_letter = spec
+            .dead_letter
+            .as_ref()
+            .map(|name| self.name(name, 0))
+            .transpose()?;
         Ok(Route {
             name: Arc::clone(&spec.name),
             parts: self.plans.parts(root).into_boxed_slice(),
@@ -98,7 +136,11 @@ impl Names<'_> {
             MalformedSpec::Reject => Malformed::Reject,
             MalformedSpec::Drop => Malformed::Drop,
         };
-        Ok(Policy { number, unmatched, malformed })
+        Ok(Policy {
+            number,
+            unmatched,
+            malformed,
+        })
     }
 
     fn name(&mut self, name: &Arc<str>, depth: usize) -> Result<NodeId, String> {
@@ -106,10 +148,13 @@ impl Names<'_> {
             return Ok(*node);
         }
         let spec = self.spec;
-        let group = spec.destinations.iter().find_map(|destination| match destination {
-            DestinationSpec::Group { name: known, plan } if known == name => Some(plan),
-            _ => None,
-        });
+        let group = spec
+            .destinations
+            .iter()
+            .find_map(|destination| match destination {
+                DestinationSpec::Group { name: known, plan } if known == name => Some(plan),
+                _ => None,
+            });
         let plan = group.ok_or_else(|| format!("no destination is named {name}"))?;
         let node = self.plan(plan, depth + 1)?;
         self.nodes.insert(Arc::clone(name), node);
@@ -123,16 +168,30 @@ impl Names<'_> {
         let node = match spec {
             PlanSpec::To(name) => return self.name(name, depth),
             PlanSpec::All(members) => Node::All(self.members(members.iter(), depth)?),
-            PlanSpec::First { members, on } => {
-                Node::First(Fallback { members: self.members(members.iter(), depth)?, on: *on })
-            }
-            PlanSpec::Any { members, policy, wait, key } => {
+            PlanSpec::First { members, on } => Node::First(Fallback {
+                members: self.members(members.iter(), depth)?,
+                on: *on,
+            }),
+            PlanSpec::Any {
+                members,
+                policy,
+                wait,
+                key,
+            } => {
                 let nodes = self.members(members.iter().map(|(plan, _)| plan), depth)?;
                 let weights: Vec<u32> = members.iter().map(|(_, weight)| (*weight).max(1)).collect();
-                let seeds = members.iter().map(|(plan, _)| hash(format!("{plan:?}").as_bytes()));
+                let seeds = members
+                    .iter()
+                    .map(|(plan, _)| hash(format!("{plan:?}").as_bytes()));
                 let members = nodes.iter().zip(&weights).zip(seeds);
                 Node::Any(Anycast {
-                    members: members.map(|((node, weight), seed)| Member { node: *node, weight: *weight, seed }).collect(),
+                    members: members
+                        .map(|((node, weight), seed)| Member {
+                            node: *node,
+                            weight: *weight,
+                            seed,
+                        })
+                        .collect(),
                     policy: *policy,
                     wait: *wait,
                     turn: 0.into(),

@@ -14,23 +14,32 @@ pub mod report;
 pub mod spec;
 pub mod supervise;
 
+// What the topology's own surface speaks of: `app` knows the topology, not what it is made of.
+pub use crate::delivery::{breaker, settings};
+pub use crate::lane::budget;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
+use weft_api::outcome::Reason;
 
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
+use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
+use crate::lane::books::Pulse;
 use crate::lane::budget::Budget;
-use crate::lane::stream::Pulse;
 use crate::metrics::Metrics;
 use build::Built;
 use report::{Board, Post};
 use spec::Spec;
 use supervise::{RunningEgress, RunningIngress};
+
+#[cfg(test)]
+mod tests;
 
 /// How often every destination is looked over for what has expired or has somewhere better to go.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
@@ -49,6 +58,8 @@ pub struct Topology {
     /// What [`Topology::sweep`] goes over; shared with the task that does it.
     swept: Arc<ArcSwap<Vec<Arc<Destination>>>>,
     janitor: tokio::task::JoinHandle<()>,
+    /// Destinations that a reload took away, until they are gone.
+    retiring: Vec<tokio::task::JoinHandle<()>>,
     seed: u64,
 }
 
@@ -80,11 +91,11 @@ impl Topology {
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept))),
+            retiring: Vec::new(),
             swept,
             metrics,
             seed,
         };
-        topology.metrics.process().budget_bytes.set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
         topology.apply(spec)?;
         Ok(topology)
     }
@@ -137,39 +148,60 @@ impl Topology {
     /// Ends everything: ingresses first, so that what is unsettled is released to its senders.
     pub async fn stop(mut self) {
         let ingresses = std::mem::take(&mut self.ingresses);
-        let ends = ingresses.into_values().map(|ingress| ingress.running.stop(STOP_GRACE));
+        let ends = ingresses
+            .into_values()
+            .map(|ingress| ingress.running.stop(STOP_GRACE));
         join_all(ends).await;
         let destinations = std::mem::take(&mut self.destinations);
         let ends = destinations.into_values().map(|egress| async move {
             egress.running.stop(STOP_GRACE).await;
-            egress.destination.purge();
+            egress.destination.close(Leftover::GiveBack(Reason::Stopping));
         });
         join_all(ends).await;
-        self.janitor.abort();
     }
 
     /// Brings what runs into line with `spec`. Everything that can fail happens before anything is touched.
     fn apply(&mut self, spec: Spec) -> Result<(), String> {
         let numbers = self.numbers(&spec);
-        let existing = self.destinations.iter().map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
+        let existing = self
+            .destinations
+            .iter()
+            .map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
         let Built { wiring, policies } =
             build::build(&spec, &numbers, existing.collect(), &self.metrics, self.seed)?;
+        self.budget.set_max(spec.budget);
+        self.metrics
+            .process()
+            .budget_bytes
+            .set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
         let wiring = Arc::new(wiring);
         self.adopt_destinations(&spec, &wiring);
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {
             let Some(policy) = policies.next() else { break };
-            let gate = Gate { wiring: Arc::clone(&wiring), policy };
+            let gate = Gate {
+                wiring: Arc::clone(&wiring),
+                policy,
+            };
             self.adopt_ingress(ingress, gate);
         }
-        self.swept.store(Arc::new(self.destinations.values().map(|e| Arc::clone(&e.destination)).collect()));
+        self.swept.store(Arc::new(
+            self.destinations
+                .values()
+                .map(|e| Arc::clone(&e.destination))
+                .collect(),
+        ));
         Ok(())
     }
 
     fn adopt_destinations(&mut self, spec: &Spec, wiring: &crate::delivery::wiring::Wiring) {
         for (endpoint, destination) in spec.endpoints().zip(&wiring.destinations) {
             match self.destinations.get_mut(&endpoint.name) {
-                Some(egress) if egress.fingerprint == endpoint.fingerprint => {}
+                Some(egress) if egress.fingerprint == endpoint.fingerprint => {
+                    if **destination.settings() != endpoint.settings {
+                        destination.configure(endpoint.settings.clone());
+                    }
+                }
                 Some(egress) => {
                     destination.configure(endpoint.settings.clone());
                     egress.running.replace(Arc::clone(&endpoint.builder));
@@ -177,11 +209,15 @@ impl Topology {
                 }
                 None => {
                     let post = Post::destination(&endpoint.name, endpoint.builder.address());
-                    self.board.add_destination(Arc::clone(&post), Arc::clone(destination));
+                    self.board
+                        .add_destination(Arc::clone(&post), Arc::clone(destination));
                     let running =
                         RunningEgress::start(Arc::clone(destination), Arc::clone(&endpoint.builder), post);
-                    let egress =
-                        Egress { destination: Arc::clone(destination), fingerprint: endpoint.fingerprint.clone(), running };
+                    let egress = Egress {
+                        destination: Arc::clone(destination),
+                        fingerprint: endpoint.fingerprint.clone(),
+                        running,
+                    };
                     self.destinations.insert(Arc::clone(&endpoint.name), egress);
                 }
             }
@@ -192,11 +228,17 @@ impl Topology {
         let number = gate.policy.number;
         match self.ingresses.get_mut(&spec.name) {
             Some(ingress) if ingress.fingerprint == spec.fingerprint => {
-                ingress.port.drop_rejected.store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
+                ingress
+                    .port
+                    .drop_rejected
+                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
                 ingress.gate.store(Arc::new(gate));
             }
             Some(ingress) => {
-                ingress.port.drop_rejected.store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
+                ingress
+                    .port
+                    .drop_rejected
+                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
                 ingress.gate.store(Arc::new(gate));
                 ingress.running.replace(spec.builder);
                 ingress.fingerprint = spec.fingerprint;
@@ -206,8 +248,14 @@ impl Topology {
                 let port = Arc::new(Port::new(Arc::clone(&spec.name), metrics, spec.drop_rejected));
                 let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
                 let pulse = Arc::new(Pulse::default());
-                let post = Post::ingress(&spec.name, spec.builder.address(), spec.builder.listens(), &port.metrics);
-                self.board.add_ingress(Arc::clone(&post), Arc::clone(&pulse), Arc::clone(&port.metrics));
+                let post = Post::ingress(
+                    &spec.name,
+                    spec.builder.address(),
+                    spec.builder.listens(),
+                    &port.metrics,
+                );
+                self.board
+                    .add_ingress(Arc::clone(&post), Arc::clone(&pulse), Arc::clone(&port.metrics));
                 let hands = supervise::Hands {
                     port: Arc::clone(&port),
                     gate: Arc::clone(&gate),
@@ -216,7 +264,14 @@ impl Topology {
                     seed: self.seed ^ u64::from(number),
                 };
                 let running = RunningIngress::start(spec.builder, hands, post);
-                let ingress = Ingress { number, port, gate, pulse, fingerprint: spec.fingerprint, running };
+                let ingress = Ingress {
+                    number,
+                    port,
+                    gate,
+                    pulse,
+                    fingerprint: spec.fingerprint,
+                    running,
+                };
                 self.ingresses.insert(spec.name, ingress);
             }
         }
@@ -238,6 +293,15 @@ impl Topology {
     }
 }
 
+impl Drop for Topology {
+    fn drop(&mut self) {
+        self.janitor.abort();
+        for task in &self.retiring {
+            task.abort();
+        }
+    }
+}
+
 async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>) {
     let mut clock = tokio::time::interval(SWEEP_EVERY);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -254,7 +318,11 @@ async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut open: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|cx| {
         open.retain_mut(|future| future.as_mut().poll(cx).is_pending());
-        if open.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if open.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
 }

@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use weft_api::outcome::Reason;
+
 use super::spec::{DestinationSpec, Spec};
 use super::{Egress, STOP_GRACE, Topology};
+use crate::delivery::sweep::Leftover;
 
 /// What becomes of the legs of a destination that disappears.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,13 +49,23 @@ impl Topology {
     ///
     /// # Errors
     /// One line for an operator: what could not be built, or which destination needs a word in `removed:`.
-    pub async fn reload(&mut self, spec: Spec, removed: &BTreeMap<String, Removal>) -> Result<Report, String> {
+    pub async fn reload(
+        &mut self,
+        spec: Spec,
+        removed: &BTreeMap<String, Removal>,
+    ) -> Result<Report, String> {
         let report = self.compare(&spec);
         let groups: Vec<&str> = group_names(&spec);
         for name in &report.destinations.removed {
-            let pending = self.destination(name).map_or(0, |destination| destination.pending_events());
+            let pending = self
+                .destination(name)
+                .map_or(0, |destination| destination.pending_events());
             if pending > 0 && !removed.contains_key(name) {
-                let now = if groups.contains(&name.as_str()) { ", which is now a group," } else { "" };
+                let now = if groups.contains(&name.as_str()) {
+                    ", which is now a group,"
+                } else {
+                    ""
+                };
                 return Err(format!(
                     "destination {name}{now} still has {pending} pending events: say what shall become of them \
                      (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
@@ -72,11 +85,15 @@ impl Topology {
                 let how = removed.get(name).copied().unwrap_or(Removal::Drain);
                 let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
                 let name = name.clone();
-                tokio::spawn(async move {
+                let gone = Arc::clone(&egress.destination);
+                self.retiring.retain(|task| !task.is_finished());
+                self.retiring.push(tokio::spawn(async move {
                     retire(egress, how).await;
-                    board.remove_destination(&name);
-                    metrics.forget_destination(&name);
-                });
+                    // A later reload may have made another of the same name, which counts in the same series.
+                    if board.remove_destination(&gone) {
+                        metrics.forget_destination(&name);
+                    }
+                }));
             }
         }
         Ok(report)
@@ -85,52 +102,81 @@ impl Topology {
     /// What `spec` would change.
     #[must_use]
     pub fn compare(&self, spec: &Spec) -> Report {
-        let known = self.ingresses.iter().map(|(name, ingress)| (&**name, ingress.fingerprint.as_str())).collect();
-        let wanted = spec.ingresses.iter().map(|ingress| (&*ingress.name, ingress.fingerprint.as_str())).collect();
+        let known = self
+            .ingresses
+            .iter()
+            .map(|(name, ingress)| (&**name, ingress.fingerprint.as_str()))
+            .collect();
+        let wanted = spec
+            .ingresses
+            .iter()
+            .map(|ingress| (&*ingress.name, ingress.fingerprint.as_str()))
+            .collect();
         let ingresses = changes(&known, &wanted);
-        let known = self.destinations.iter().map(|(name, egress)| (&**name, egress.fingerprint.as_str())).collect();
-        let wanted = spec.endpoints().map(|endpoint| (&*endpoint.name, endpoint.fingerprint.as_str())).collect();
-        Report { ingresses, destinations: changes(&known, &wanted) }
+        let known = self
+            .destinations
+            .iter()
+            .map(|(name, egress)| (&**name, egress.fingerprint.as_str()))
+            .collect();
+        let wanted = spec
+            .endpoints()
+            .map(|endpoint| (&*endpoint.name, endpoint.fingerprint.as_str()))
+            .collect();
+        Report {
+            ingresses,
+            destinations: changes(&known, &wanted),
+        }
     }
 }
 
 async fn retire(egress: Egress, how: Removal) {
     const POLL: Duration = Duration::from_millis(50);
-    let destination = egress.destination;
+    let Egress {
+        destination, running, ..
+    } = egress;
+    // Legs may still come, from plans that were made before the reload; they go the same way.
     match how {
         Removal::Drain => {
             while destination.pending_events() > 0 {
                 tokio::time::sleep(POLL).await;
                 destination.sweep();
             }
+            destination.close(Leftover::GiveBack(Reason::Removed));
         }
-        Removal::DeadLetter => destination.dead_letter_all(),
-        Removal::Purge => destination.drop_all(),
+        Removal::DeadLetter => destination.close(Leftover::DeadLetter),
+        Removal::Purge => destination.close(Leftover::Drop),
     }
-    egress.running.stop(STOP_GRACE).await;
-    // What was in flight when the client ended has come back.
-    match how {
-        Removal::Drain => destination.purge(),
-        Removal::DeadLetter => destination.dead_letter_all(),
-        Removal::Purge => destination.drop_all(),
-    }
+    running.stop(STOP_GRACE).await;
 }
 
 fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Changes {
     let names = |pick: &dyn Fn(&str) -> bool, from: &BTreeMap<&str, &str>| -> Vec<String> {
-        from.keys().filter(|name| pick(name)).map(ToString::to_string).collect()
+        from.keys()
+            .filter(|name| pick(name))
+            .map(ToString::to_string)
+            .collect()
     };
     Changes {
         added: names(&|name| !known.contains_key(name), wanted),
-        changed: names(&|name| known.get(name).is_some_and(|fingerprint| *fingerprint != wanted[name]), wanted),
+        changed: names(
+            &|name| {
+                known
+                    .get(name)
+                    .is_some_and(|fingerprint| *fingerprint != wanted[name])
+            },
+            wanted,
+        ),
         removed: names(&|name| !wanted.contains_key(name), known),
     }
 }
 
 fn group_names(spec: &Spec) -> Vec<&str> {
-    let groups = spec.destinations.iter().filter_map(|destination| match destination {
-        DestinationSpec::Group { name, .. } => Some(&**name),
-        DestinationSpec::Endpoint(_) => None,
-    });
+    let groups = spec
+        .destinations
+        .iter()
+        .filter_map(|destination| match destination {
+            DestinationSpec::Group { name, .. } => Some(&**name),
+            DestinationSpec::Endpoint(_) => None,
+        });
     groups.collect()
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use weft_api::status::{Health, Report};
 
 use crate::delivery::destination::{Destination, Standing};
-use crate::lane::stream::Pulse;
+use crate::lane::books::Pulse;
 use crate::metrics::IngressMetrics;
 
 /// A line is not repeated within this time.
@@ -39,7 +39,12 @@ struct Said {
 impl Post {
     /// For an ingress.
     #[must_use]
-    pub fn ingress(name: &Arc<str>, address: String, listens: bool, metrics: &Arc<IngressMetrics>) -> Arc<Post> {
+    pub fn ingress(
+        name: &Arc<str>,
+        address: String,
+        listens: bool,
+        metrics: &Arc<IngressMetrics>,
+    ) -> Arc<Post> {
         Post::new("ingress", name, address, listens, Some(Arc::clone(metrics)))
     }
 
@@ -56,8 +61,20 @@ impl Post {
         listens: bool,
         metrics: Option<Arc<IngressMetrics>>,
     ) -> Arc<Post> {
-        let said = Said { health: Health::Starting, last_error: None, lag: None, lines: VecDeque::new() };
-        Arc::new(Post { name: Arc::clone(name), address, listens, role, metrics, state: Mutex::new(said) })
+        let said = Said {
+            health: Health::Starting,
+            last_error: None,
+            lag: None,
+            lines: VecDeque::new(),
+        };
+        Arc::new(Post {
+            name: Arc::clone(name),
+            address,
+            listens,
+            role,
+            metrics,
+            state: Mutex::new(said),
+        })
     }
 
     /// Where it stands.
@@ -69,7 +86,10 @@ impl Post {
     /// What went wrong last, and how long ago.
     #[must_use]
     pub fn last_error(&self) -> Option<(String, Duration)> {
-        self.lock().last_error.as_ref().map(|(at, line)| (line.clone(), at.elapsed()))
+        self.lock()
+            .last_error
+            .as_ref()
+            .map(|(at, line)| (line.clone(), at.elapsed()))
     }
 
     /// How much the remote still holds.
@@ -118,7 +138,8 @@ impl Report for Post {
     fn warn(&self, line: String) {
         let now = Instant::now();
         let mut said = self.lock();
-        said.lines.retain(|(at, _)| now.duration_since(*at) < REPEAT_AFTER);
+        said.lines
+            .retain(|(at, _)| now.duration_since(*at) < REPEAT_AFTER);
         if said.lines.iter().any(|(_, known)| *known == line) {
             return;
         }
@@ -170,13 +191,19 @@ impl Board {
     /// The ingresses, in the order in which they were added.
     #[must_use]
     pub fn ingresses(&self) -> Vec<IngressView> {
-        self.ingresses.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ingresses
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The destinations, in the order in which they were added.
     #[must_use]
     pub fn destinations(&self) -> Vec<DestinationView> {
-        self.destinations.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.destinations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Recovered and listening: every ingress that listens does.
@@ -188,12 +215,18 @@ impl Board {
 
     pub(super) fn add_ingress(&self, post: Arc<Post>, pulse: Arc<Pulse>, metrics: Arc<IngressMetrics>) {
         let view = IngressView { post, pulse, metrics };
-        self.ingresses.write().unwrap_or_else(PoisonError::into_inner).push(view);
+        self.ingresses
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(view);
     }
 
     pub(super) fn add_destination(&self, post: Arc<Post>, destination: Arc<Destination>) {
         let view = DestinationView { post, destination };
-        self.destinations.write().unwrap_or_else(PoisonError::into_inner).push(view);
+        self.destinations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(view);
     }
 
     pub(super) fn remove_ingress(&self, name: &str) {
@@ -201,8 +234,10 @@ impl Board {
         views.retain(|view| &*view.post.name != name);
     }
 
-    pub(super) fn remove_destination(&self, name: &str) {
+    /// Returns whether none of the same name is left.
+    pub(super) fn remove_destination(&self, gone: &Arc<Destination>) -> bool {
         let mut views = self.destinations.write().unwrap_or_else(PoisonError::into_inner);
-        views.retain(|view| &*view.post.name != name);
+        views.retain(|view| !Arc::ptr_eq(&view.destination, gone));
+        views.iter().all(|view| view.destination.name != gone.name)
     }
 }

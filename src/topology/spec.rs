@@ -133,9 +133,11 @@ pub struct RouteSpec {
 impl Spec {
     /// The destinations that have an egress, in the order of the file.
     pub fn endpoints(&self) -> impl Iterator<Item = &EndpointSpec> {
-        self.destinations.iter().filter_map(|destination| match destination {
-            DestinationSpec::Endpoint(endpoint) => Some(endpoint),
-            DestinationSpec::Group { .. } => None,
-        })
+        self.destinations
+            .iter()
+            .filter_map(|destination| match destination {
+                DestinationSpec::Endpoint(endpoint) => Some(endpoint),
+                DestinationSpec::Group { .. } => None,
+            })
     }
 }

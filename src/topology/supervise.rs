@@ -7,29 +7,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weft_api::connector::{EgressBuilder, IngressBuilder};
 use weft_api::egress::EgressContext;
 use weft_api::ingress::{IngressContext, Lanes, RequestLanes};
-use weft_api::status::{Health, Report};
+use weft_api::status::Report;
 use weft_api::stop::{Phase, StopHandle};
 
 use super::report::Post;
 use crate::delivery::batch::Outlet;
-use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
 use crate::lane::admit::CurrentGate;
+use crate::lane::books::Pulse;
 use crate::lane::budget::Budget;
 use crate::lane::request::RequestLaneSet;
-use crate::lane::stream::{Pulse, StreamLanes};
+use crate::lane::stream::StreamLanes;
 
-const RESTART_INITIAL: Duration = Duration::from_millis(200);
-const RESTART_MAX: Duration = Duration::from_secs(30);
-/// A connector that ran this long starts its backoff anew.
-const RESTART_FORGET: Duration = Duration::from_secs(60);
-/// How long a replaced ingress may take to settle what it has taken in.
+mod restart;
+
+use restart::{Failures, flatten};
+
+/// How long a replaced connector may take to settle what it has taken in.
 const REPLACE_DRAIN: Duration = Duration::from_secs(10);
 const REPLACE_POLL: Duration = Duration::from_millis(20);
 
@@ -73,7 +73,11 @@ impl RunningIngress {
         let slot = Arc::new(Mutex::new(builder));
         let (orders, rx) = watch::channel(Order::Run(0));
         let task = tokio::spawn(supervise_ingress(Arc::clone(&slot), hands, post, rx));
-        RunningIngress(Command { orders, builder: slot, task })
+        RunningIngress(Command {
+            orders,
+            builder: slot,
+            task,
+        })
     }
 
     /// Takes nothing more in.
@@ -94,11 +98,19 @@ impl RunningIngress {
 
 impl RunningEgress {
     /// Starts it.
-    pub fn start(destination: Arc<Destination>, builder: Arc<dyn EgressBuilder>, post: Arc<Post>) -> RunningEgress {
+    pub fn start(
+        destination: Arc<Destination>,
+        builder: Arc<dyn EgressBuilder>,
+        post: Arc<Post>,
+    ) -> RunningEgress {
         let slot = Arc::new(Mutex::new(builder));
         let (orders, rx) = watch::channel(Order::Run(0));
         let task = tokio::spawn(supervise_egress(Arc::clone(&slot), destination, post, rx));
-        RunningEgress(Command { orders, builder: slot, task })
+        RunningEgress(Command {
+            orders,
+            builder: slot,
+            task,
+        })
     }
 
     /// Ends its client once nothing is in flight there, and starts another.
@@ -126,7 +138,7 @@ impl<B: ?Sized> Command<B> {
         self.orders.send_replace(Order::Stop);
         if tokio::time::timeout(grace, &mut self.task).await.is_err() {
             self.task.abort();
-            // An aborted task drops its connector before this returns.
+            // The connector's own task is aborted with it ([`Cancelling`]).
             let _ = self.task.await;
         }
     }
@@ -136,6 +148,27 @@ fn current<B: ?Sized>(slot: &Mutex<Arc<B>>) -> Arc<B> {
     Arc::clone(&slot.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// The life that is ordered now; `None` where there shall be none, or nobody is left to order anything.
+fn wanted(orders: &mut watch::Receiver<Order>) -> Option<u64> {
+    let order = *orders.borrow_and_update();
+    match order {
+        Order::Run(life) if orders.has_changed().is_ok() => Some(life),
+        _ => None,
+    }
+}
+
+/// The next order. Never returns again once it has said that there is nobody to give any.
+async fn next_order(orders: &mut watch::Receiver<Order>, orphaned: &mut bool) -> Order {
+    if *orphaned {
+        std::future::pending::<()>().await;
+    }
+    if orders.changed().await.is_ok() {
+        return *orders.borrow_and_update();
+    }
+    *orphaned = true;
+    Order::Stop
+}
+
 async fn supervise_ingress(
     slot: Arc<Mutex<Arc<dyn IngressBuilder>>>,
     hands: Hands,
@@ -143,9 +176,7 @@ async fn supervise_ingress(
     mut orders: watch::Receiver<Order>,
 ) {
     let mut failures = Failures::default();
-    loop {
-        let order = *orders.borrow_and_update();
-        let Order::Run(life) = order else { return };
+    while let Some(life) = wanted(&mut orders) {
         let started = Instant::now();
         let result = match current(&slot).build() {
             Err(why) => Err(why),
@@ -169,13 +200,13 @@ async fn watch_ingress(
     orders: &mut watch::Receiver<Order>,
 ) -> Result<(), String> {
     let mut task = Cancelling(task);
+    let mut orphaned = false;
     let mut replaced_at: Option<Instant> = None;
     loop {
         tokio::select! {
             biased;
             ended = &mut task.0 => return flatten(ended),
-            changed = orders.changed() => {
-                let order = if changed.is_ok() { *orders.borrow_and_update() } else { Order::Stop };
+            order = next_order(orders, &mut orphaned) => {
                 match order {
                     Order::Run(now) if now == life => {}
                     Order::Run(_) => {
@@ -203,9 +234,7 @@ async fn supervise_egress(
     mut orders: watch::Receiver<Order>,
 ) {
     let mut failures = Failures::default();
-    loop {
-        let order = *orders.borrow_and_update();
-        let Order::Run(life) = order else { return };
+    while let Some(life) = wanted(&mut orders) {
         let started = Instant::now();
         let result = match current(&slot).build() {
             Err(why) => Err(why),
@@ -221,6 +250,11 @@ async fn supervise_egress(
                 ended
             }
         };
+        if let Err(why) = &result
+            && *orders.borrow() == Order::Run(life)
+        {
+            destination.client_failed(why);
+        }
         failures.wait(result, started, life, &post, &mut orders).await;
     }
 }
@@ -234,15 +268,19 @@ async fn watch_egress(
     orders: &mut watch::Receiver<Order>,
 ) -> Result<(), String> {
     let mut task = Cancelling(task);
+    let mut orphaned = false;
+    let mut replaced_at: Option<Instant> = None;
     loop {
         tokio::select! {
             biased;
             ended = &mut task.0 => return flatten(ended),
-            changed = orders.changed() => {
-                let order = if changed.is_ok() { *orders.borrow_and_update() } else { Order::Stop };
+            order = next_order(orders, &mut orphaned) => {
                 match order {
                     Order::Run(now) if now == life => {}
-                    Order::Run(_) => destination.uninstall(client),
+                    Order::Run(_) => {
+                        destination.uninstall(client);
+                        replaced_at = replaced_at.or(Some(Instant::now()));
+                    }
                     Order::Drain => {}
                     Order::Stop => {
                         destination.uninstall(client);
@@ -250,13 +288,28 @@ async fn watch_egress(
                     }
                 }
             }
+            () = until(replaced_at.map(|at| at + REPLACE_DRAIN)) => {
+                handle.advance(Phase::Stopped);
+                replaced_at = None;
+            }
         }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
 impl Hands {
     fn context(&self, post: &Arc<Post>, stop: weft_api::stop::Stop) -> IngressContext {
-        let (port, gate, pulse) = (Arc::clone(&self.port), Arc::clone(&self.gate), Arc::clone(&self.pulse));
+        let (port, gate, pulse) = (
+            Arc::clone(&self.port),
+            Arc::clone(&self.gate),
+            Arc::clone(&self.pulse),
+        );
         let budget = Arc::clone(&self.budget);
         let streams = StreamLanes::new(
             Arc::clone(&port),
@@ -281,49 +334,5 @@ struct Cancelling(JoinHandle<Result<(), String>>);
 impl Drop for Cancelling {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// The wait between a connector's lives.
-#[derive(Default)]
-struct Failures(u32);
-
-impl Failures {
-    async fn wait(
-        &mut self,
-        result: Result<(), String>,
-        started: Instant,
-        life: u64,
-        post: &Post,
-        orders: &mut watch::Receiver<Order>,
-    ) {
-        let why = match result {
-            Ok(()) if *orders.borrow() != Order::Run(life) => return,
-            Ok(()) => "the connector returned by itself".to_owned(),
-            Err(why) => why,
-        };
-        if started.elapsed() >= RESTART_FORGET {
-            self.0 = 0;
-        }
-        let wait = backoff(RESTART_INITIAL, RESTART_MAX, self.0, fastrand::f64());
-        self.0 = self.0.saturating_add(1);
-        post.health(Health::Waiting(why));
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            _ = orders.changed() => orders.mark_changed(),
-        }
-    }
-}
-
-fn flatten(ended: Result<Result<(), String>, JoinError>) -> Result<(), String> {
-    match ended {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => {
-            let panic = error.into_panic();
-            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Err(format!("the connector panicked ({text}): this is a fault of Weft, please report it"))
-        }
-        Err(_) => Err("the connector's task was cancelled".to_owned()),
     }
 }

@@ -129,12 +129,19 @@ pub(crate) enum Trouble {
 impl Case {
     pub(crate) fn new(seed: u64) -> Case {
         let mut rng = Rng::with_seed(seed);
-        let destinations: Vec<_> = (0..rng.usize(2..=6)).map(|_| DestinationCase::draw(&mut rng)).collect();
+        let destinations: Vec<_> = (0..rng.usize(2..=6))
+            .map(|_| DestinationCase::draw(&mut rng))
+            .collect();
         let count = destinations.len();
-        let groups: Vec<_> = (0..rng.usize(0..=2)).map(|_| GroupCase::draw(&mut rng, count)).collect();
-        let ingresses: Vec<_> = (0..rng.usize(1..=3)).map(|_| IngressCase::draw(&mut rng, count)).collect();
-        let routes: Vec<_> =
-            (0..rng.usize(1..=5)).map(|_| RouteCase::draw(&mut rng, ingresses.len(), count, groups.len())).collect();
+        let groups: Vec<_> = (0..rng.usize(0..=2))
+            .map(|_| GroupCase::draw(&mut rng, count))
+            .collect();
+        let ingresses: Vec<_> = (0..rng.usize(1..=3))
+            .map(|_| IngressCase::draw(&mut rng, count))
+            .collect();
+        let routes: Vec<_> = (0..rng.usize(1..=5))
+            .map(|_| RouteCase::draw(&mut rng, ingresses.len(), count, groups.len()))
+            .collect();
         let mut load = Vec::new();
         for (ingress, case) in ingresses.iter().enumerate() {
             for lane in 0..case.lanes {
@@ -143,8 +150,21 @@ impl Case {
         }
         load.sort_by_key(|load| load.at);
         let trouble = draw_trouble(&mut rng, &ingresses, count);
-        let budget = if rng.u32(0..4) == 0 { rng.u64(12_000..60_000) } else { 1 << 30 };
-        Case { seed, budget, ingresses, destinations, groups, routes, load, trouble }
+        let budget = if rng.u32(0..4) == 0 {
+            rng.u64(12_000..60_000)
+        } else {
+            1 << 30
+        };
+        Case {
+            seed,
+            budget,
+            ingresses,
+            destinations,
+            groups,
+            routes,
+            load,
+            trouble,
+        }
     }
 }
 
@@ -155,7 +175,14 @@ fn ms(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
 impl DestinationCase {
     fn draw(rng: &mut Rng) -> DestinationCase {
         let calm = rng.u32(0..3) == 0;
-        let faults = if calm { Faults { delay_max: ms(rng, 0..40), ..Faults::default() } } else { Faults::MIXED };
+        let faults = if calm {
+            Faults {
+                delay_max: ms(rng, 0..40),
+                ..Faults::default()
+            }
+        } else {
+            Faults::MIXED
+        };
         DestinationCase {
             keyed: rng.u32(0..4) > 0,
             attempts: rng.u32(1..6),
@@ -165,7 +192,11 @@ impl DestinationCase {
             queue_events: rng.u64(4..300),
             // Room for the largest event through each of the plans that may meet here.
             queue_bytes: rng.u64(50_000..200_000),
-            linger: if rng.bool() { Duration::ZERO } else { ms(rng, 1..50) },
+            linger: if rng.bool() {
+                Duration::ZERO
+            } else {
+                ms(rng, 1..50)
+            },
             breaker_failures: rng.u32(1..8),
             breaker_initial: ms(rng, 20..800),
             batch_events: rng.u32(1..20),
@@ -184,7 +215,10 @@ impl GroupCase {
             1 => GroupKind::Weighted,
             2 => GroupKind::LeastPending,
             3 => GroupKind::Hash { wait: rng.bool() },
-            _ => GroupKind::Fallback { unavailable: rng.u32(0..4) > 0, timeout: rng.bool() },
+            _ => GroupKind::Fallback {
+                unavailable: rng.u32(0..4) > 0,
+                timeout: rng.bool(),
+            },
         };
         let mut all: Vec<usize> = (0..destinations).collect();
         rng.shuffle(&mut all);
@@ -207,7 +241,12 @@ impl GroupCase {
 
 impl IngressCase {
     fn draw(rng: &mut Rng, destinations: usize) -> IngressCase {
-        let settle = [Settling::InOrder, Settling::InOrder, Settling::Individual, Settling::Request];
+        let settle = [
+            Settling::InOrder,
+            Settling::InOrder,
+            Settling::Individual,
+            Settling::Request,
+        ];
         let settle = settle[rng.usize(0..settle.len())];
         let drop_rejected = rng.u32(0..4) == 0;
         // Refused without a dead letter, an in-order lane waits for a reload, which this world does not have.
@@ -259,7 +298,10 @@ impl RouteCase {
     /// The naive twin of filters and index.
     pub(crate) fn matches(&self, ingress: usize, ty: usize) -> bool {
         let from = self.from.as_ref().is_none_or(|from| from.contains(&ingress));
-        let types = self.types.as_ref().is_none_or(|types| types.contains(&ty) != self.not);
+        let types = self
+            .types
+            .as_ref()
+            .is_none_or(|types| types.contains(&ty) != self.not);
         from && types
     }
 }
@@ -272,10 +314,17 @@ fn draw_load(rng: &mut Rng, ingress: usize, lane: u32) -> Vec<Load> {
     let mut builder = EventBuilder::new();
     let load = times.into_iter().enumerate().map(|(number, at)| {
         let ty = rng.usize(0..TYPES);
-        builder.id(&format!("{ingress}-{lane}-{number}")).source(&format!("/sim/{ingress}")).ty(&format!("com.acme.t{ty}"));
+        builder
+            .id(&format!("{ingress}-{lane}-{number}"))
+            .source(&format!("/sim/{ingress}"))
+            .ty(&format!("com.acme.t{ty}"));
         builder.set("number", AttrKind::Integer, &number.to_string());
         builder.datacontenttype("application/octet-stream");
-        let size = if rng.u32(0..20) == 0 { rng.usize(0..8_000) } else { rng.usize(0..200) };
+        let size = if rng.u32(0..20) == 0 {
+            rng.usize(0..8_000)
+        } else {
+            rng.usize(0..200)
+        };
         builder.data((0..size).map(|_| rng.u8(..)).collect::<Vec<_>>().into());
         match rng.u32(0..4) {
             0 => {}
@@ -284,11 +333,23 @@ fn draw_load(rng: &mut Rng, ingress: usize, lane: u32) -> Vec<Load> {
         }
         let expired = rng.u32(0..25) == 0;
         if rng.u32(0..10) == 0 || expired {
-            let time = if expired { "2001-01-01T00:00:00Z" } else { "2999-01-01T00:00:00Z" };
+            let time = if expired {
+                "2001-01-01T00:00:00Z"
+            } else {
+                "2999-01-01T00:00:00Z"
+            };
             builder.set("expirytime", AttrKind::Timestamp, time);
         }
         let event = builder.build().expect("the simulator makes valid events");
-        Load { at, ingress, lane, event, ty, malformed: rng.u32(0..40) == 0, expired }
+        Load {
+            at,
+            ingress,
+            lane,
+            event,
+            ty,
+            malformed: rng.u32(0..40) == 0,
+            expired,
+        }
     });
     load.collect()
 }
@@ -320,12 +381,20 @@ fn draw_trouble(rng: &mut Rng, ingresses: &[IngressCase], destinations: usize) -
     }
     for _ in 0..rng.u32(0..5) {
         let number = rng.usize(0..destinations);
-        let reason = [Reason::Unavailable, Reason::Overloaded, Reason::Unauthorised, Reason::Misconfigured];
+        let reason = [
+            Reason::Unavailable,
+            Reason::Overloaded,
+            Reason::Unauthorised,
+            Reason::Misconfigured,
+        ];
         let reason = reason[rng.usize(0..reason.len())];
         let act = match rng.u32(0..4) {
             0 => Act::Hang,
             1 => Act::Fail,
-            _ => Act::Down { reason, retry_after: rng.bool().then(|| ms(rng, 1..3000)) },
+            _ => Act::Down {
+                reason,
+                retry_after: rng.bool().then(|| ms(rng, 1..3000)),
+            },
         };
         let at = ms(rng, 0..end);
         trouble.push((at, Trouble::Outage(number, act)));

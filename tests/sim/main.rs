@@ -37,11 +37,19 @@ fn every_obligation_is_met_whatever_fails() {
         let found = run(&Case::new(seed));
         if !found.is_empty() {
             // Printed at once: a later seed may never end.
-            eprintln!("WEFT_SIM_SEED={seed}: {} findings\n    {}", found.len(), found[..found.len().min(4)].join("\n    "));
+            eprintln!(
+                "WEFT_SIM_SEED={seed}: {} findings\n    {}",
+                found.len(),
+                found[..found.len().min(4)].join("\n    ")
+            );
             failed.push(seed);
         }
     }
-    assert!(failed.is_empty(), "{} of {seeds} seeds failed: {failed:?}", failed.len());
+    assert!(
+        failed.is_empty(),
+        "{} of {seeds} seeds failed: {failed:?}",
+        failed.len()
+    );
 }
 
 /// The same seed gives the same run, so that a failure can be looked at again.
@@ -51,7 +59,11 @@ fn a_seed_is_a_run() {
     let trace = |seed| {
         let world = simulate(&Case::new(seed));
         let sinks = world.sinks.iter().map(|sink| sink.ids()).collect::<Vec<_>>();
-        let feeds = world.feeds.iter().map(|feed| feed.history().len()).collect::<Vec<_>>();
+        let feeds = world
+            .feeds
+            .iter()
+            .map(|feed| feed.history().len())
+            .collect::<Vec<_>>();
         (sinks, feeds)
     };
     assert_eq!(trace(1), trace(1));
@@ -64,7 +76,17 @@ fn the_table_of_slots_is_whole() {
     let states: Vec<_> = machine.states().into_iter().collect();
     assert_eq!(
         states,
-        ["admitted", "held", "in flight", "matched", "none", "queued", "revoked", "rewound", "settled"]
+        [
+            "admitted",
+            "held",
+            "in flight",
+            "matched",
+            "none",
+            "queued",
+            "revoked",
+            "rewound",
+            "settled"
+        ]
     );
     assert!(machine.leads("admitted", "in flight") && machine.leads("in flight", "in flight"));
     assert!(!machine.leads("none", "in flight") && !machine.leads("none", "settled"));
@@ -82,19 +104,27 @@ fn judge(case: &Case, world: &world::World) -> Vec<String> {
 }
 
 fn simulate(case: &Case) -> world::World {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     runtime.expect("a runtime without I/O").block_on(world::run(case))
 }
 
 fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().expect("a number"))
+    env::var(variable)
+        .ok()
+        .map(|text| text.parse().expect("a number"))
 }
 
 /// Panics by script are part of the case; every other one is printed as ever.
 fn quiet_scripted_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        let scripted = info.payload().downcast_ref::<&str>().is_some_and(|text| text.starts_with("inproc: the script"));
+        let scripted = info
+            .payload()
+            .downcast_ref::<&str>()
+            .is_some_and(|text| text.starts_with("inproc: the script"));
         if !scripted {
             usual(info);
         }

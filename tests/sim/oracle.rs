@@ -47,12 +47,20 @@ pub(crate) fn judge(case: &Case, world: &World) -> Vec<String> {
         case,
         world,
         found: Vec::new(),
-        loads: case.load.iter().map(|load| (load.event.id().to_owned(), load)).collect(),
+        loads: case
+            .load
+            .iter()
+            .map(|load| (load.event.id().to_owned(), load))
+            .collect(),
         sinks: Vec::new(),
         admitted: HashMap::new(),
     };
-    oracle.found.extend(world.overruns.iter().map(|line| format!("C21: {line}")));
-    oracle.found.extend(world.stuck.iter().map(|line| format!("liveness: {line}")));
+    oracle
+        .found
+        .extend(world.overruns.iter().map(|line| format!("C21: {line}")));
+    oracle
+        .found
+        .extend(world.stuck.iter().map(|line| format!("liveness: {line}")));
     oracle.contracts();
     oracle.look_at_sinks();
     oracle.look_at_feeds();
@@ -76,10 +84,18 @@ impl Oracle<'_> {
     /// What feeds and sinks saw at once: a slot settles once, a prefix is contiguous, batches keep to the profile.
     fn contracts(&mut self) {
         for (number, feed) in self.world.feeds.iter().enumerate() {
-            self.found.extend(feed.violations().into_iter().map(|line| format!("ingress i{number}: {line}")));
+            self.found.extend(
+                feed.violations()
+                    .into_iter()
+                    .map(|line| format!("ingress i{number}: {line}")),
+            );
         }
         for (number, sink) in self.world.sinks.iter().enumerate() {
-            self.found.extend(sink.violations().into_iter().map(|line| format!("destination d{number}: {line}")));
+            self.found.extend(
+                sink.violations()
+                    .into_iter()
+                    .map(|line| format!("destination d{number}: {line}")),
+            );
         }
     }
 
@@ -89,7 +105,10 @@ impl Oracle<'_> {
             let mut seen = Seen::default();
             for attempt in sink.attempts() {
                 let id = attempt.event.id().to_owned();
-                seen.answers.entry(id).or_default().push((attempt.stamp, attempt.answer.act));
+                seen.answers
+                    .entry(id)
+                    .or_default()
+                    .push((attempt.stamp, attempt.answer.act));
             }
             for delivery in sink.deliveries() {
                 let id = delivery.event.id().to_owned();
@@ -109,8 +128,13 @@ impl Oracle<'_> {
             return self.wrong(format!("C2: d{sink} got {}, which never came in", event.id()));
         };
         let mut same = event.data() == load.event.data() && event.key() == load.event.key();
-        same &= load.event.attributes().all(|(name, value)| event.get(name) == Some(value));
-        let mut extra = event.attributes().filter(|(name, _)| load.event.get(name).is_none());
+        same &= load
+            .event
+            .attributes()
+            .all(|(name, value)| event.get(name) == Some(value));
+        let mut extra = event
+            .attributes()
+            .filter(|(name, _)| load.event.get(name).is_none());
         same &= extra.all(|(name, _)| name.starts_with("weft"));
         if !same {
             self.wrong(format!("C2: d{sink} got {event:?} for {:?}", load.event));
@@ -132,13 +156,24 @@ impl Oracle<'_> {
     fn owed(&self, load: &Load) -> Vec<Owed> {
         let ingress = &self.case.ingresses[load.ingress];
         let stray = |stray: Stray| match stray {
-            Stray::To(at) => vec![Owed { part: Part::Destination(at), dead_letter: None, max_age: None, route: None }],
+            Stray::To(at) => vec![Owed {
+                part: Part::Destination(at),
+                dead_letter: None,
+                max_age: None,
+                route: None,
+            }],
             Stray::Forget | Stray::Reject => Vec::new(),
         };
         if load.malformed {
             return stray(ingress.malformed);
         }
-        let routes = || self.case.routes.iter().enumerate().filter(|(_, route)| route.matches(load.ingress, load.ty));
+        let routes = || {
+            self.case
+                .routes
+                .iter()
+                .enumerate()
+                .filter(|(_, route)| route.matches(load.ingress, load.ty))
+        };
         if routes().next().is_none() {
             return stray(ingress.unmatched);
         }
@@ -147,7 +182,12 @@ impl Oracle<'_> {
             for part in &route.parts {
                 if !owed.iter().any(|known| known.part == *part) {
                     let (dead_letter, max_age) = (route.dead_letter, route.max_age);
-                    owed.push(Owed { part: part.clone(), dead_letter, max_age, route: Some(number) });
+                    owed.push(Owed {
+                        part: part.clone(),
+                        dead_letter,
+                        max_age,
+                        route: Some(number),
+                    });
                 }
             }
         }
@@ -157,19 +197,31 @@ impl Oracle<'_> {
     /// C1: what was acknowledged met every obligation; what was refused had a reason.
     fn obligations(&mut self, load: &Load) {
         let id = load.event.id();
-        let offset: u64 = id.rsplit('-').next().and_then(|text| text.parse().ok()).expect("ids end with the offset");
-        let Some(outcome) = self.world.feeds[load.ingress].outcome(load.lane, offset) else { return };
+        let offset: u64 = id
+            .rsplit('-')
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("ids end with the offset");
+        let Some(outcome) = self.world.feeds[load.ingress].outcome(load.lane, offset) else {
+            return;
+        };
         let ingress = &self.case.ingresses[load.ingress];
         let owed = self.owed(load);
         let matched = owed.iter().any(|owed| owed.route.is_some());
         if load.expired && matched {
             if outcome != Outcome::Accepted || self.sinks.iter().any(|sink| sink.answers.contains_key(id)) {
-                self.wrong(format!("C19: {id} had expired before it came, was {outcome:?}, or was sent all the same"));
+                self.wrong(format!(
+                    "C19: {id} had expired before it came, was {outcome:?}, or was sent all the same"
+                ));
             }
             return;
         }
         if owed.is_empty() {
-            let stray = if load.malformed { ingress.malformed } else { ingress.unmatched };
+            let stray = if load.malformed {
+                ingress.malformed
+            } else {
+                ingress.unmatched
+            };
             let rejected = matches!(outcome, Outcome::Rejected(_));
             if rejected != (stray == Stray::Reject) {
                 self.wrong(format!("{id} owed nothing ({stray:?}) and ended as {outcome:?}"));
@@ -183,19 +235,33 @@ impl Oracle<'_> {
             }
             refused = true;
             if outcome == Outcome::Accepted {
-                self.wrong(format!("C1: {id} was accepted, and {:?} of route {:?} never got it", owed.part, owed.route));
+                self.wrong(format!(
+                    "C1: {id} was accepted, and {:?} of route {:?} never got it",
+                    owed.part, owed.route
+                ));
             } else if !self.was_refused(id, &owed) {
-                self.wrong(format!("C17: {id} ended as {outcome:?}, and nothing at {:?} refused it", owed.part));
+                self.wrong(format!(
+                    "C17: {id} ended as {outcome:?}, and nothing at {:?} refused it",
+                    owed.part
+                ));
             }
         }
-        if !refused && matches!(outcome, Outcome::Rejected(_)) && ingress.settle == Settling::InOrder && !ingress.drop_rejected {
-            self.wrong(format!("C17: {id} ended as {outcome:?} on an in-order lane that must hold"));
+        if !refused
+            && matches!(outcome, Outcome::Rejected(_))
+            && ingress.settle == Settling::InOrder
+            && !ingress.drop_rejected
+        {
+            self.wrong(format!(
+                "C17: {id} ended as {outcome:?} on an in-order lane that must hold"
+            ));
         }
     }
 
     fn met(&self, id: &str, owed: &Owed) -> bool {
         let dead = |at: usize| self.sinks[at].dead_letters.contains_key(id);
-        self.delivered(id, &owed.part) || owed.dead_letter.is_some_and(dead) || self.malformed_letter(id, owed)
+        self.delivered(id, &owed.part)
+            || owed.dead_letter.is_some_and(dead)
+            || self.malformed_letter(id, owed)
     }
 
     /// A malformed message goes to its destination as a dead letter from the start.
@@ -210,19 +276,28 @@ impl Oracle<'_> {
         match part {
             Part::Destination(at) => self.sinks[*at].delivered.contains_key(id),
             Part::All(all) => all.iter().all(|at| self.sinks[*at].delivered.contains_key(id)),
-            Part::Group(at) => self.case.groups[*at].members.iter().any(|member| self.delivered(id, member)),
+            Part::Group(at) => self.case.groups[*at]
+                .members
+                .iter()
+                .any(|member| self.delivered(id, member)),
         }
     }
 
     /// It had an age, and some life of it in the router lasted at least as long.
     fn may_have_expired(&self, id: &str, owed: &Owed) -> bool {
         let Some(max_age) = owed.max_age else { return false };
-        let Some(first) = self.admitted.get(id).and_then(|times| times.first()) else { return false };
+        let Some(first) = self.admitted.get(id).and_then(|times| times.first()) else {
+            return false;
+        };
         let load = self.loads[id];
-        let settled = self.world.feeds[load.ingress].history().into_iter().rfind(|entry| {
-            let offset = id.rsplit('-').next().and_then(|text| text.parse().ok());
-            entry.lane == load.lane && matches!(entry.what, Happening::Settled { offset: at, .. } if Some(at) == offset)
-        });
+        let settled = self.world.feeds[load.ingress]
+            .history()
+            .into_iter()
+            .rfind(|entry| {
+                let offset = id.rsplit('-').next().and_then(|text| text.parse().ok());
+                entry.lane == load.lane
+                    && matches!(entry.what, Happening::Settled { offset: at, .. } if Some(at) == offset)
+            });
         settled.is_some_and(|entry| entry.stamp.at >= first.at + max_age)
     }
 
@@ -252,16 +327,28 @@ impl Oracle<'_> {
             // Where two obligations meet in one destination, or a dead letter does, the longest age decides.
             for (number, seen) in self.sinks.iter().enumerate() {
                 let reaches = |owed: &&Owed| {
-                    places(&self.case.groups, &owed.part).contains(&number) || owed.dead_letter == Some(number)
+                    places(&self.case.groups, &owed.part).contains(&number)
+                        || owed.dead_letter == Some(number)
                 };
                 let through: Vec<&Owed> = owed.iter().filter(reaches).collect();
                 let dead_letter = through.iter().any(|owed| owed.dead_letter == Some(number));
                 let ages: Option<Vec<Duration>> = through.iter().map(|owed| owed.max_age).collect();
-                let Some(age) = ages.and_then(|ages| ages.into_iter().max()).filter(|_| !dead_letter) else { continue };
+                let Some(age) = ages
+                    .and_then(|ages| ages.into_iter().max())
+                    .filter(|_| !dead_letter)
+                else {
+                    continue;
+                };
                 let times = self.admitted.get(id).map_or(&[][..], Vec::as_slice);
                 for (stamp, _) in seen.answers.get(id).into_iter().flatten() {
-                    if !times.iter().any(|time| time.order < stamp.order && stamp.at < time.at + age) {
-                        wrong.push(format!("C19: {id} was handed to d{number} at {:?}, past {age:?}", stamp.at));
+                    if !times
+                        .iter()
+                        .any(|time| time.order < stamp.order && stamp.at < time.at + age)
+                    {
+                        wrong.push(format!(
+                            "C19: {id} was handed to d{number} at {:?}, past {age:?}",
+                            stamp.at
+                        ));
                     }
                 }
             }
@@ -275,7 +362,10 @@ impl Oracle<'_> {
         let mut wrong = Vec::new();
         for (number, seen) in self.sinks.iter().enumerate() {
             let in_group = self.case.groups.iter().any(|group| {
-                group.members.iter().any(|part| places(&self.case.groups, part).contains(&number))
+                group
+                    .members
+                    .iter()
+                    .any(|part| places(&self.case.groups, part).contains(&number))
             });
             if in_group || !self.case.destinations[number].keyed {
                 continue;
@@ -283,15 +373,24 @@ impl Oracle<'_> {
             let mut last: HashMap<(usize, u32, Vec<u8>), (&Load, Stamp)> = HashMap::new();
             for load in &self.case.load {
                 let in_order = self.case.ingresses[load.ingress].settle == Settling::InOrder;
-                let first = seen.delivered.get(load.event.id()).and_then(|times| times.first());
-                let (Some(key), Some(first), true) = (load.event.key(), first, in_order) else { continue };
+                let first = seen
+                    .delivered
+                    .get(load.event.id())
+                    .and_then(|times| times.first());
+                let (Some(key), Some(first), true) = (load.event.key(), first, in_order) else {
+                    continue;
+                };
                 let line = (load.ingress, load.lane, key.to_vec());
-                let Some((before, earlier)) = last.insert(line, (load, *first)) else { continue };
+                let Some((before, earlier)) = last.insert(line, (load, *first)) else {
+                    continue;
+                };
                 // NOTE: an event that the remote refused, or that was given up here, lets those behind it pass: it is held,
                 // or went to the dead letter, and comes late if its lane starts again before that has it.
                 if earlier.order > first.order && !self.given_up(number, before.event.id()) {
                     let (before, id) = (before.event.id(), load.event.id());
-                    wrong.push(format!("C20: d{number} got {id} before {before}, which has the same key"));
+                    wrong.push(format!(
+                        "C20: d{number} got {id} before {before}, which has the same key"
+                    ));
                 }
             }
         }
@@ -301,7 +400,11 @@ impl Oracle<'_> {
     /// C18, C23: a dead letter says why, and that is true. Attempts are the event's own failures.
     fn dead_letters(&mut self) {
         let mut wrong = Vec::new();
-        for event in self.sinks.iter().flat_map(|seen| seen.dead_letters.values().flatten()) {
+        for event in self
+            .sinks
+            .iter()
+            .flat_map(|seen| seen.dead_letters.values().flatten())
+        {
             let id = event.id();
             let text = |name: &str| event.get(name).map(|value| value.text);
             let reason = text("weftreason").unwrap_or_default();
@@ -325,11 +428,17 @@ impl Oracle<'_> {
                 _ => case.unavailable.is_some(),
             };
             if !holds {
-                wrong.push(format!("C23: {id} is dead because of {reason} at d{at}, which answered {answers:?}"));
+                wrong.push(format!(
+                    "C23: {id} is dead because of {reason} at d{at}, which answered {answers:?}"
+                ));
             }
-            let attempts = event.get("weftattempts").filter(|value| value.kind == AttrKind::Integer);
+            let attempts = event
+                .get("weftattempts")
+                .filter(|value| value.kind == AttrKind::Integer);
             if attempts.is_none() || text("weftroute").is_none() || text("weftfirst") > text("weftlast") {
-                wrong.push(format!("C18: the dead letter of {id} lacks attempts, route or times: {event:?}"));
+                wrong.push(format!(
+                    "C18: the dead letter of {id} lacks attempts, route or times: {event:?}"
+                ));
             }
         }
         self.found.extend(wrong);
@@ -338,27 +447,51 @@ impl Oracle<'_> {
     /// C21, C32: at rest nothing is charged, nothing is pending, and what came in is what went out.
     fn books(&mut self) {
         if self.world.budget.used() != 0 {
-            self.wrong(format!("C21: {} bytes are still charged", self.world.budget.used()));
+            self.wrong(format!(
+                "C21: {} bytes are still charged",
+                self.world.budget.used()
+            ));
         }
         for destination in &self.world.destinations {
             let standing = destination.standing();
-            let rest = (standing.pending_events, standing.pending_bytes, standing.in_flight);
+            let rest = (
+                standing.pending_events,
+                standing.pending_bytes,
+                standing.in_flight,
+            );
             if rest != (0, 0, 0) {
-                self.found.push(format!("C21: {} still has {rest:?} events, bytes, in flight", destination.name));
+                self.found.push(format!(
+                    "C21: {} still has {rest:?} events, bytes, in flight",
+                    destination.name
+                ));
             }
         }
         for (number, metrics) in self.world.ingress_metrics.iter().enumerate() {
-            let ends = [&metrics.delivered, &metrics.dead_lettered, &metrics.dropped, &metrics.expired, &metrics.returned];
+            let ends = [
+                &metrics.delivered,
+                &metrics.dead_lettered,
+                &metrics.dropped,
+                &metrics.expired,
+                &metrics.returned,
+            ];
             let ends: Vec<u64> = ends.into_iter().map(|counter| counter.get()).collect();
             let (owed, pending) = (metrics.obligations.get(), metrics.pending.get());
             if owed != ends.iter().sum::<u64>() || pending != 0 {
-                self.found.push(format!("C32: i{number}: {owed} obligations, ends {ends:?}, {pending} pending"));
+                self.found.push(format!(
+                    "C32: i{number}: {owed} obligations, ends {ends:?}, {pending} pending"
+                ));
             }
             if metrics.overdelivered.get() != 0 {
-                self.found.push(format!("i{number}: {} events were taken past the credit", metrics.overdelivered.get()));
+                self.found.push(format!(
+                    "i{number}: {} events were taken past the credit",
+                    metrics.overdelivered.get()
+                ));
             }
             if metrics.held_lanes.get() != 0 {
-                self.found.push(format!("C32: i{number}: {} lanes are still held", metrics.held_lanes.get()));
+                self.found.push(format!(
+                    "C32: i{number}: {} lanes are still held",
+                    metrics.held_lanes.get()
+                ));
             }
         }
     }
@@ -369,6 +502,10 @@ fn places(groups: &[GroupCase], part: &Part) -> Vec<usize> {
     match part {
         Part::Destination(at) => vec![*at],
         Part::All(all) => all.clone(),
-        Part::Group(at) => groups[*at].members.iter().flat_map(|member| places(groups, member)).collect(),
+        Part::Group(at) => groups[*at]
+            .members
+            .iter()
+            .flat_map(|member| places(groups, member))
+            .collect(),
     }
 }

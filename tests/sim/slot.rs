@@ -20,17 +20,26 @@ impl Machine {
     /// Reads the table under "Transitions".
     pub(crate) fn read(page: &str) -> Machine {
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let table = page.split("## Transitions").nth(1).expect("the page has its transitions");
+        let table = page
+            .split("## Transitions")
+            .nth(1)
+            .expect("the page has its transitions");
         let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
         for row in rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>()) {
-            let [_, from, _, to, _, _] = row[..] else { panic!("a row has four columns: {row:?}") };
+            let [_, from, _, to, _, _] = row[..] else {
+                panic!("a row has four columns: {row:?}")
+            };
             edges.entry(from.to_owned()).or_default().insert(to.to_owned());
         }
         Machine { edges }
     }
 
     pub(crate) fn states(&self) -> BTreeSet<&str> {
-        self.edges.iter().flat_map(|(from, to)| to.iter().chain([from])).map(String::as_str).collect()
+        self.edges
+            .iter()
+            .flat_map(|(from, to)| to.iter().chain([from]))
+            .map(String::as_str)
+            .collect()
     }
 
     /// Whether `to` follows `from` with nothing visible between them.
@@ -60,7 +69,8 @@ impl Machine {
             for (_, step) in steps {
                 // A leg of a life that has ended may still be on its way; it reports to nobody.
                 let straggler = step == "in flight" && lives_ended && !self.leads(state, step);
-                lives_ended |= matches!(step, "rewound" | "revoked") || state == "settled" && step == "admitted";
+                lives_ended |=
+                    matches!(step, "rewound" | "revoked") || state == "settled" && step == "admitted";
                 if straggler {
                     continue;
                 }
@@ -83,7 +93,10 @@ fn traces(world: &World) -> HashMap<String, Vec<(Stamp, &'static str)>> {
         for entry in feed.history() {
             let open = unsettled.entry(entry.lane).or_default();
             let mut note = |offset: u64, step| {
-                traces.entry(format!("{number}-{}-{offset}", entry.lane)).or_default().push((entry.stamp, step));
+                traces
+                    .entry(format!("{number}-{}-{offset}", entry.lane))
+                    .or_default()
+                    .push((entry.stamp, step));
             };
             match entry.what {
                 Happening::Delivered { offset, .. } => {
@@ -100,17 +113,24 @@ fn traces(world: &World) -> HashMap<String, Vec<(Stamp, &'static str)>> {
                     open.remove(&offset);
                     note(offset, "revoked");
                 }
-                Happening::Rewound { .. } => std::mem::take(open).into_iter().for_each(|offset| note(offset, "rewound")),
+                Happening::Rewound { .. } => std::mem::take(open)
+                    .into_iter()
+                    .for_each(|offset| note(offset, "rewound")),
                 // Opened anew: the life before has ended, however it did.
                 Happening::Opened { .. } | Happening::Revoked => {
-                    std::mem::take(open).into_iter().for_each(|offset| note(offset, "revoked"));
+                    std::mem::take(open)
+                        .into_iter()
+                        .for_each(|offset| note(offset, "revoked"));
                 }
             }
         }
     }
     for sink in &world.sinks {
         for attempt in sink.attempts() {
-            traces.entry(attempt.event.id().to_owned()).or_default().push((attempt.stamp, "in flight"));
+            traces
+                .entry(attempt.event.id().to_owned())
+                .or_default()
+                .push((attempt.stamp, "in flight"));
         }
     }
     traces

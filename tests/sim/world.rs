@@ -18,9 +18,10 @@ use weft::delivery::origin::Port;
 use weft::delivery::settings::{Batching, Bounds, Retry, Settings};
 use weft::delivery::wiring::Wiring;
 use weft::lane::admit::{CurrentGate, Gate, Malformed, Policy as Stance, Unmatched};
+use weft::lane::books::Pulse;
 use weft::lane::budget::Budget;
 use weft::lane::request::RequestLaneSet;
-use weft::lane::stream::{Pulse, StreamLanes};
+use weft::lane::stream::StreamLanes;
 use weft::metrics::{IngressMetrics, Metrics};
 use weft::routing::anycast::{hash, smooth_sequence};
 use weft::routing::filter::{FilterExpr, Predicate};
@@ -69,7 +70,12 @@ pub(crate) async fn run(case: &Case) -> World {
     sleep_until(start + HEALED).await;
     world.heal(case);
     world.drain(case).await;
-    world.overruns = overruns.lock().expect("nobody panics with it").values().cloned().collect();
+    world.overruns = overruns
+        .lock()
+        .expect("nobody panics with it")
+        .values()
+        .cloned()
+        .collect();
     world
 }
 
@@ -78,17 +84,38 @@ impl World {
     pub(crate) fn tell(&self, id: &str) {
         let mut lines = Vec::new();
         for (number, sink) in self.sinks.iter().enumerate() {
-            let attempts = sink.attempts().into_iter().filter(|attempt| attempt.event.id() == id);
-            lines.extend(attempts.map(|it| (it.stamp, format!("d{number} batch {:?}: {:?}", it.batch, it.answer))));
-            let delivered = sink.deliveries().into_iter().filter(|delivery| delivery.event.id() == id);
-            lines.extend(delivered.map(|it| (it.stamp, format!("d{number} has it, confirmed: {}", it.confirmed))));
+            let attempts = sink
+                .attempts()
+                .into_iter()
+                .filter(|attempt| attempt.event.id() == id);
+            lines.extend(attempts.map(|it| {
+                (
+                    it.stamp,
+                    format!("d{number} batch {:?}: {:?}", it.batch, it.answer),
+                )
+            }));
+            let delivered = sink
+                .deliveries()
+                .into_iter()
+                .filter(|delivery| delivery.event.id() == id);
+            lines.extend(
+                delivered.map(|it| (it.stamp, format!("d{number} has it, confirmed: {}", it.confirmed))),
+            );
         }
-        let mut parts = id.split('-').map(|part| part.parse::<u64>().expect("ids are numbers"));
+        let mut parts = id
+            .split('-')
+            .map(|part| part.parse::<u64>().expect("ids are numbers"));
         let (ingress, lane, offset) = (parts.next(), parts.next(), parts.next());
         let feed = &self.feeds[usize::try_from(ingress.expect("an ingress")).expect("few")];
-        for entry in feed.history().into_iter().filter(|entry| Some(u64::from(entry.lane)) == lane) {
+        for entry in feed
+            .history()
+            .into_iter()
+            .filter(|entry| Some(u64::from(entry.lane)) == lane)
+        {
             let its = match entry.what {
-                Happening::Delivered { offset: at, .. } | Happening::Settled { offset: at, .. } => Some(at) == offset,
+                Happening::Delivered { offset: at, .. } | Happening::Settled { offset: at, .. } => {
+                    Some(at) == offset
+                }
                 Happening::HungUp { offset: at } => Some(at) == offset,
                 _ => true,
             };
@@ -109,17 +136,36 @@ impl World {
         let budget = Budget::new(case.budget);
         let destination = |(number, destination): (usize, &DestinationCase)| {
             let name: Arc<str> = format!("d{number}").into();
-            Destination::new(Arc::clone(&name), settings(destination), metrics.destination(&name), case.seed + number as u64)
+            Destination::new(
+                Arc::clone(&name),
+                settings(destination),
+                metrics.destination(&name),
+                case.seed + number as u64,
+            )
         };
         let destinations: Vec<_> = case.destinations.iter().enumerate().map(destination).collect();
         let (table, plain) = table(case);
-        let matched = table.routes.iter().map(|route| metrics.route(&route.name).matched).collect();
-        let wiring = Arc::new(Wiring { table, destinations: destinations.clone(), matched });
+        let matched = table
+            .routes
+            .iter()
+            .map(|route| metrics.route(&route.name).matched)
+            .collect();
+        let wiring = Arc::new(Wiring {
+            table,
+            destinations: destinations.clone(),
+            matched,
+        });
         let mut world = World {
-            feeds: (0..case.ingresses.len()).map(|number| hub.feed(&format!("i{number}"))).collect(),
-            sinks: (0..destinations.len()).map(|number| hub.sink(&format!("d{number}"))).collect(),
+            feeds: (0..case.ingresses.len())
+                .map(|number| hub.feed(&format!("i{number}")))
+                .collect(),
+            sinks: (0..destinations.len())
+                .map(|number| hub.sink(&format!("d{number}")))
+                .collect(),
             destinations,
-            ingress_metrics: (0..case.ingresses.len()).map(|number| metrics.ingress(&format!("i{number}"))).collect(),
+            ingress_metrics: (0..case.ingresses.len())
+                .map(|number| metrics.ingress(&format!("i{number}")))
+                .collect(),
             budget,
             overruns: Vec::new(),
             stuck: Vec::new(),
@@ -127,7 +173,10 @@ impl World {
             tasks: Vec::new(),
         };
         for (number, ingress) in case.ingresses.iter().enumerate() {
-            let gate = Gate { wiring: Arc::clone(&wiring), policy: stance(number, ingress, &plain) };
+            let gate = Gate {
+                wiring: Arc::clone(&wiring),
+                policy: stance(number, ingress, &plain),
+            };
             let task = world.run_ingress(number, ingress, Arc::new(ArcSwap::from_pointee(gate)), case.seed);
             world.tasks.push(task);
         }
@@ -153,11 +202,18 @@ impl World {
         let name: Arc<str> = format!("i{number}").into();
         let metrics = Arc::clone(&self.ingress_metrics[number]);
         let port = Port::new(Arc::clone(&name), metrics, case.drop_rejected);
-        let (port, budget, feed) = (Arc::new(port), Arc::clone(&self.budget), self.feeds[number].clone());
+        let (port, budget, feed) = (
+            Arc::new(port),
+            Arc::clone(&self.budget),
+            self.feeds[number].clone(),
+        );
         let options = IngressOptions {
             lanes: case.lanes,
             settle: case.settle,
-            window: Window { events: case.window_events, bytes: case.window_bytes },
+            window: Window {
+                events: case.window_events,
+                bytes: case.window_bytes,
+            },
             redeliver_after: case.redeliver_after,
             deadline: case.deadline,
         };
@@ -165,7 +221,8 @@ impl World {
         tokio::spawn(async move {
             while stop.phase() < Phase::Stopped {
                 let pulse = Arc::new(Pulse::default());
-                let (shared, gate, budget) = (|| Arc::clone(&port), || Arc::clone(&gate), || Arc::clone(&budget));
+                let (shared, gate, budget) =
+                    (|| Arc::clone(&port), || Arc::clone(&gate), || Arc::clone(&budget));
                 let lanes = StreamLanes::new(shared(), gate(), budget(), Arc::clone(&pulse), seed);
                 let requests = RequestLaneSet::new(shared(), gate(), budget(), pulse);
                 let cx = IngressContext {
@@ -208,7 +265,10 @@ impl World {
     async fn feed_all(&self, case: &Case, start: Instant) {
         for load in &case.load {
             sleep_until(start + load.at).await;
-            let incoming = Incoming { event: load.event.clone(), malformed: load.malformed };
+            let incoming = Incoming {
+                event: load.event.clone(),
+                malformed: load.malformed,
+            };
             self.feeds[load.ingress].push(load.lane, incoming);
         }
     }
@@ -248,7 +308,11 @@ impl World {
             for feed in &self.feeds {
                 feed.settled().await;
             }
-            while self.destinations.iter().any(|destination| destination.pending_events() > 0) {
+            while self
+                .destinations
+                .iter()
+                .any(|destination| destination.pending_events() > 0)
+            {
                 sleep(SWEEP).await;
             }
         };
@@ -266,19 +330,30 @@ impl World {
     fn what_is_stuck(&self, case: &Case) -> Vec<String> {
         let mut stuck = Vec::new();
         for load in &case.load {
-            let offset = load.event.id().rsplit('-').next().and_then(|text| text.parse().ok());
+            let offset = load
+                .event
+                .id()
+                .rsplit('-')
+                .next()
+                .and_then(|text| text.parse().ok());
             let offset = offset.expect("ids end with the offset");
             if self.feeds[load.ingress].outcome(load.lane, offset).is_none() {
                 let history = self.feeds[load.ingress].history().into_iter().filter(|entry| {
                     let at = match entry.what {
-                        Happening::Delivered { offset, .. } | Happening::Settled { offset, .. } | Happening::HungUp { offset } => offset,
+                        Happening::Delivered { offset, .. }
+                        | Happening::Settled { offset, .. }
+                        | Happening::HungUp { offset } => offset,
                         _ => offset,
                     };
                     entry.lane == load.lane && at == offset
                 });
                 let last: Vec<_> = history.map(|entry| (entry.stamp.at, entry.what)).collect();
                 let last = &last[last.len().saturating_sub(4)..];
-                stuck.push(format!("event {} ({} B) is not settled: {last:?}", load.event.id(), load.event.size()));
+                stuck.push(format!(
+                    "event {} ({} B) is not settled: {last:?}",
+                    load.event.id(),
+                    load.event.size()
+                ));
             }
         }
         stuck.truncate(5);
@@ -286,8 +361,11 @@ impl World {
             let standing = destination.standing();
             if standing.pending_events > 0 {
                 let (name, last) = (&destination.name, standing.last_error);
-                let (pending, in_flight, breaker) = (standing.pending_events, standing.in_flight, standing.breaker);
-                stuck.push(format!("{name}: {pending} pending, {in_flight} in flight, breaker {breaker:?}, {last:?}"));
+                let (pending, in_flight, breaker) =
+                    (standing.pending_events, standing.in_flight, standing.breaker);
+                stuck.push(format!(
+                    "{name}: {pending} pending, {in_flight} in flight, breaker {breaker:?}, {last:?}"
+                ));
             }
         }
         stuck
@@ -297,21 +375,36 @@ impl World {
 /// Looks at every bound now and then; one line for each that was ever passed.
 fn watch(case: &Case, world: &World, overruns: Arc<Mutex<BTreeMap<String, String>>>) -> JoinHandle<()> {
     let (budget, destinations) = (Arc::clone(&world.budget), world.destinations.clone());
-    let lanes = || case.ingresses.iter().flat_map(|ingress| (0..ingress.lanes).map(move |_| ingress));
+    let lanes = || {
+        case.ingresses
+            .iter()
+            .flat_map(|ingress| (0..ingress.lanes).map(move |_| ingress))
+    };
     let windows: u64 = lanes().map(|ingress| u64::from(ingress.window_events)).sum();
     let largest = case.load.iter().map(|load| load.event.size()).max().unwrap_or(0);
     // An empty in-order or individual lane may always move one event, whatever the budget says.
     let budget_max = case.budget + largest * lanes().count() as u64;
-    let bounds: Vec<_> = case.destinations.iter().map(|d| (d.queue_events + windows, d.in_flight)).collect();
+    let bounds: Vec<_> = case
+        .destinations
+        .iter()
+        .map(|d| (d.queue_events + windows, d.in_flight))
+        .collect();
     let start = Instant::now();
     tokio::spawn(async move {
         let mut note = |what: String, found: String| {
             let line = format!("{what}: {found}");
-            overruns.lock().expect("nobody panics with it").entry(what).or_insert(line);
+            overruns
+                .lock()
+                .expect("nobody panics with it")
+                .entry(what)
+                .or_insert(line);
         };
         loop {
             if budget.used() > budget_max {
-                note("the budget holds".to_owned(), format!("{} of {budget_max}", budget.used()));
+                note(
+                    "the budget holds".to_owned(),
+                    format!("{} of {budget_max}", budget.used()),
+                );
             }
             for (destination, (events_max, in_flight_max)) in destinations.iter().zip(&bounds) {
                 let standing = destination.standing();
@@ -321,7 +414,10 @@ fn watch(case: &Case, world: &World, overruns: Arc<Mutex<BTreeMap<String, String
                 }
                 if standing.in_flight > *in_flight_max {
                     let found = format!("{} of {in_flight_max}", standing.in_flight);
-                    note(format!("{} is given no more than in_flight", destination.name), found);
+                    note(
+                        format!("{} is given no more than in_flight", destination.name),
+                        found,
+                    );
                 }
             }
             let healed = start.elapsed() > HEALED;
@@ -339,8 +435,15 @@ fn settings(case: &DestinationCase) -> Settings {
             max: case.retry_max,
             unavailable: case.unavailable,
         },
-        queue: Bounds { events: case.queue_events, bytes: case.queue_bytes },
-        batch: Batching { events: None, bytes: None, linger: case.linger },
+        queue: Bounds {
+            events: case.queue_events,
+            bytes: case.queue_bytes,
+        },
+        batch: Batching {
+            events: None,
+            bytes: None,
+            linger: case.linger,
+        },
         breaker: BreakerSettings {
             failures: case.breaker_failures,
             initial: case.breaker_initial,
@@ -369,16 +472,26 @@ fn stance(number: usize, case: &IngressCase, plain: &[NodeId]) -> Stance {
 fn table(case: &Case) -> (Table, Vec<NodeId>) {
     let mut plans = Plans::default();
     let dest = |at: usize| Node::To(DestId(u16::try_from(at).expect("few")));
-    let plain: Vec<NodeId> = (0..case.destinations.len()).map(|at| plans.add(dest(at))).collect();
+    let plain: Vec<NodeId> = (0..case.destinations.len())
+        .map(|at| plans.add(dest(at)))
+        .collect();
     let mut groups = Vec::new();
     for (number, group) in case.groups.iter().enumerate() {
-        let members: Vec<NodeId> = group.members.iter().map(|part| node(&mut plans, &plain, &groups, part)).collect();
+        let members: Vec<NodeId> = group
+            .members
+            .iter()
+            .map(|part| node(&mut plans, &plain, &groups, part))
+            .collect();
         groups.push(plans.add(group_node(number, group.kind, members)));
     }
     let mut routes = Vec::new();
     let mut rules = Vec::new();
     for (number, route) in case.routes.iter().enumerate() {
-        let parts: Vec<NodeId> = route.parts.iter().map(|part| node(&mut plans, &plain, &groups, part)).collect();
+        let parts: Vec<NodeId> = route
+            .parts
+            .iter()
+            .map(|part| node(&mut plans, &plain, &groups, part))
+            .collect();
         routes.push(Route {
             name: format!("r{number}").into(),
             parts: parts.into(),
@@ -388,7 +501,14 @@ fn table(case: &Case) -> (Table, Vec<NodeId>) {
         });
         rules.push(rule(u32::try_from(number).expect("few"), route));
     }
-    (Table { routes, plans, index: Index::new(rules) }, plain)
+    (
+        Table {
+            routes,
+            plans,
+            index: Index::new(rules),
+        },
+        plain,
+    )
 }
 
 fn node(plans: &mut Plans, plain: &[NodeId], groups: &[NodeId], part: &Part) -> NodeId {
@@ -406,8 +526,15 @@ fn group_node(number: usize, kind: GroupKind, members: Vec<NodeId>) -> Node {
         GroupKind::LeastPending => (Pick::LeastPending, false),
         GroupKind::Hash { wait } => (Pick::Hash, wait),
         GroupKind::Fallback { unavailable, timeout } => {
-            let on = FallbackOn { refused: true, unavailable, timeout };
-            return Node::First(Fallback { members: members.into(), on });
+            let on = FallbackOn {
+                refused: true,
+                unavailable,
+                timeout,
+            };
+            return Node::First(Fallback {
+                members: members.into(),
+                on,
+            });
         }
     };
     let weights: Vec<u32> = (1..).take(members.len()).collect();
@@ -430,9 +557,20 @@ fn rule(number: u32, route: &RouteCase) -> Rule {
     let exact = |ty: &usize| FilterExpr::Exact([("type".to_owned(), format!("com.acme.t{ty}"))].into());
     let filter = route.types.as_ref().map(|types| {
         let any = FilterExpr::Any(types.iter().map(exact).collect());
-        if route.not { FilterExpr::Not(Box::new(any)) } else { any }
+        if route.not {
+            FilterExpr::Not(Box::new(any))
+        } else {
+            any
+        }
     });
     let filters: Vec<FilterExpr> = filter.into_iter().collect();
-    let from = route.from.as_ref().map(|from| from.iter().map(|at| u16::try_from(*at).expect("few")).collect());
-    Rule { route: number, from, predicate: Arc::new(Predicate::compile_all(&filters).expect("a valid filter")) }
+    let from = route
+        .from
+        .as_ref()
+        .map(|from| from.iter().map(|at| u16::try_from(*at).expect("few")).collect());
+    Rule {
+        route: number,
+        from,
+        predicate: Arc::new(Predicate::compile_all(&filters).expect("a valid filter")),
+    }
 }

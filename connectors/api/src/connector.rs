@@ -19,13 +19,21 @@ pub trait Connector: Send + Sync {
     ///
     /// # Errors
     /// Every mistake in the section.
-    fn ingress(&self, section: &Node, settings: &IngressSettings) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>>;
+    fn ingress(
+        &self,
+        section: &Node,
+        settings: &IngressSettings,
+    ) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>>;
 
     /// Reads `destinations.NAME.KIND`. `None` where this connector has no egress.
     ///
     /// # Errors
     /// Every mistake in the section.
-    fn egress(&self, section: &Node, settings: &EgressSettings) -> Option<Result<Box<dyn EgressBuilder>, Vec<Finding>>>;
+    fn egress(
+        &self,
+        section: &Node,
+        settings: &EgressSettings,
+    ) -> Option<Result<Box<dyn EgressBuilder>, Vec<Finding>>>;
 
     /// The JSON Schema of the ingress section, from the same types that read it.
     fn ingress_schema(&self, generator: &mut schemars::SchemaGenerator) -> Option<schemars::Schema>;

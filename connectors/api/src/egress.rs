@@ -76,7 +76,12 @@ impl EgressContext {
     /// Wraps the router's side.
     #[must_use]
     pub fn new(name: Arc<str>, stop: Stop, report: Reporter, queue: Box<dyn BatchQueue>) -> EgressContext {
-        EgressContext { name, stop, report, queue }
+        EgressContext {
+            name,
+            stop,
+            report,
+            queue,
+        }
     }
 
     /// The next batch, in order; waits for linger, breaker, retry times and `in_flight`. `None`: nothing will come any
@@ -103,7 +108,11 @@ impl Batch {
     /// Binds events to the place where their settlements go.
     #[must_use]
     pub fn new(events: Vec<Event>, sink: Box<dyn BatchSink>) -> Batch {
-        Batch { left: events.len(), events, sink: Some(sink) }
+        Batch {
+            left: events.len(),
+            events,
+            sink: Some(sink),
+        }
     }
 
     /// The events; their index is what they are settled by.

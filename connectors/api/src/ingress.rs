@@ -117,7 +117,10 @@ pub struct Incoming {
 
 impl From<Event> for Incoming {
     fn from(event: Event) -> Incoming {
-        Incoming { event, malformed: false }
+        Incoming {
+            event,
+            malformed: false,
+        }
     }
 }
 
@@ -232,7 +235,12 @@ impl Verdict {
     /// A verdict that was reached before anything was dispatched.
     #[must_use]
     pub fn released(reason: Reason, retry_after: Duration) -> Verdict {
-        Verdict { outcome: Outcome::Released(reason), matched: 0, stored: false, retry_after: Some(retry_after) }
+        Verdict {
+            outcome: Outcome::Released(reason),
+            matched: 0,
+            stored: false,
+            retry_after: Some(retry_after),
+        }
     }
 }
 

@@ -152,17 +152,29 @@ pub struct SendError {
 impl SendError {
     /// The remote, or an encoder, will never take this event.
     pub fn event(reason: Reason, detail: impl Into<Box<str>>) -> SendError {
-        SendError { fault: Fault::Event, reason, maybe_delivered: false, retry_after: None, detail: detail.into() }
+        SendError {
+            fault: Fault::Event,
+            reason,
+            maybe_delivered: false,
+            retry_after: None,
+            detail: detail.into(),
+        }
     }
 
     /// The remote failed on this event; a later attempt may succeed.
     pub fn attempt(reason: Reason, detail: impl Into<Box<str>>) -> SendError {
-        SendError { fault: Fault::Attempt, ..SendError::event(reason, detail) }
+        SendError {
+            fault: Fault::Attempt,
+            ..SendError::event(reason, detail)
+        }
     }
 
     /// The destination cannot take anything now; certainly not delivered.
     pub fn destination(reason: Reason, detail: impl Into<Box<str>>) -> SendError {
-        SendError { fault: Fault::Destination, ..SendError::event(reason, detail) }
+        SendError {
+            fault: Fault::Destination,
+            ..SendError::event(reason, detail)
+        }
     }
 
     /// The same, but the remote may have taken it.

@@ -12,15 +12,32 @@ use weft_api::event::{AttrKind, Event, EventBuilder};
 /// Never: all of it is valid.
 #[must_use]
 pub fn corpus(data_max: usize) -> Vec<Event> {
-    let junk = |length: usize| -> Bytes { (0..length).map(|at| (at * 151 % 256) as u8).collect::<Vec<_>>().into() };
+    let junk = |length: usize| -> Bytes {
+        (0..length)
+            .map(|at| (at * 151 % 256) as u8)
+            .collect::<Vec<_>>()
+            .into()
+    };
     let mut all = vec![plain("none"), typed("types"), unicode("unicode")];
     for length in [0, 1, 255, 64 * 1024, data_max] {
         let id = format!("binary-{length}");
         all.push(with_data(&id, "application/octet-stream", junk(length)));
     }
-    all.push(with_data("text", "text/plain; charset=utf-8", Bytes::from("tab\tline\r\n\u{1F980} \u{0} end")));
-    all.push(with_data("json", "application/json", Bytes::from_static(b" { \"a\" : [1e2, \"\\u0000\", 12345678901234567890] }\n")));
-    all.push(with_data("junk", "application/json", Bytes::from_static(b"\xff\xfe{not json")));
+    all.push(with_data(
+        "text",
+        "text/plain; charset=utf-8",
+        Bytes::from("tab\tline\r\n\u{1F980} \u{0} end"),
+    ));
+    all.push(with_data(
+        "json",
+        "application/json",
+        Bytes::from_static(b" { \"a\" : [1e2, \"\\u0000\", 12345678901234567890] }\n"),
+    ));
+    all.push(with_data(
+        "junk",
+        "application/json",
+        Bytes::from_static(b"\xff\xfe{not json"),
+    ));
     all
 }
 
@@ -39,7 +56,11 @@ pub fn plain(id: &str) -> Event {
 /// If `id` is no id.
 #[must_use]
 pub fn keyed(id: &str, key: &str) -> Event {
-    base(id).extension("partitionkey", key).key(Bytes::from(key.to_owned())).build().expect("a valid event")
+    base(id)
+        .extension("partitionkey", key)
+        .key(Bytes::from(key.to_owned()))
+        .build()
+        .expect("a valid event")
 }
 
 /// How two events differ after a way in or out; `None` where they are equal. Without `types` an extension is equal if its
@@ -48,7 +69,13 @@ pub fn keyed(id: &str, key: &str) -> Event {
 pub fn difference(sent: &Event, got: &Event, types: bool) -> Option<String> {
     let attributes = |event: &Event| -> BTreeMap<String, (Option<AttrKind>, String)> {
         let own = event.attributes().filter(|(name, _)| !name.starts_with("weft"));
-        own.map(|(name, value)| (name.to_owned(), (types.then_some(value.kind), value.text.to_owned()))).collect()
+        own.map(|(name, value)| {
+            (
+                name.to_owned(),
+                (types.then_some(value.kind), value.text.to_owned()),
+            )
+        })
+        .collect()
     };
     let data = |event: &Event| event.data().filter(|data| types || !data.is_empty()).cloned();
     let (a, b) = (attributes(sent), attributes(got));
@@ -56,23 +83,36 @@ pub fn difference(sent: &Event, got: &Event, types: bool) -> Option<String> {
         return Some(format!("attributes {a:?} became {b:?}"));
     }
     let (a, b) = (data(sent), data(got));
-    let show = |data: &Option<Bytes>| data.as_ref().map(|data| (data.len(), data.slice(..data.len().min(64))));
+    let show = |data: &Option<Bytes>| {
+        data.as_ref()
+            .map(|data| (data.len(), data.slice(..data.len().min(64))))
+    };
     (a != b).then(|| format!("data {:?} became {:?}", show(&a), show(&b)))
 }
 
 fn base(id: &str) -> EventBuilder {
     let mut builder = EventBuilder::new();
-    builder.id(id).source("/weft/conformance").ty("com.acme.conformance");
+    builder
+        .id(id)
+        .source("/weft/conformance")
+        .ty("com.acme.conformance");
     builder
 }
 
 fn with_data(id: &str, content_type: &str, data: Bytes) -> Event {
-    base(id).datacontenttype(content_type).data(data).build().expect("a valid event")
+    base(id)
+        .datacontenttype(content_type)
+        .data(data)
+        .build()
+        .expect("a valid event")
 }
 
 fn typed(id: &str) -> Event {
     let mut builder = base(id);
-    builder.subject("a/b c").time("2026-11-21T08:25:47.123456789+05:30").dataschema("https://acme.com/schema?v=1#x");
+    builder
+        .subject("a/b c")
+        .time("2026-11-21T08:25:47.123456789+05:30")
+        .dataschema("https://acme.com/schema?v=1#x");
     let attributes = [
         ("text", AttrKind::String, "two words, \"quotes\" & 100 %"),
         ("yes", AttrKind::Boolean, "true"),
@@ -92,7 +132,9 @@ fn typed(id: &str) -> Event {
 
 fn unicode(id: &str) -> Event {
     let mut builder = base(id);
-    builder.subject("Euro \u{20AC} \u{1F600} caf\u{E9}").extension("name", "\u{65E5}\u{672C} \u{05D0}\u{05D1} e\u{301}");
+    builder
+        .subject("Euro \u{20AC} \u{1F600} caf\u{E9}")
+        .extension("name", "\u{65E5}\u{672C} \u{05D0}\u{05D1} e\u{301}");
     builder.build().expect("a valid event")
 }
 
@@ -106,9 +148,15 @@ mod tests {
         assert!(difference(&a, &a, true).is_none());
         assert!(difference(&a, &b, false).is_some());
         let mut untyped = a.edit();
-        let untyped = untyped.set("low", AttrKind::String, "-2147483648").build().expect("valid");
+        let untyped = untyped
+            .set("low", AttrKind::String, "-2147483648")
+            .build()
+            .expect("valid");
         assert!(difference(&a, &untyped, true).is_some() && difference(&a, &untyped, false).is_none());
-        let (one, two) = (with_data("x", "a/b", Bytes::from("1")), with_data("x", "a/b", Bytes::from("2")));
+        let (one, two) = (
+            with_data("x", "a/b", Bytes::from("1")),
+            with_data("x", "a/b", Bytes::from("2")),
+        );
         assert!(difference(&one, &two, false).is_some());
     }
 }

@@ -83,9 +83,12 @@ impl Kind {
     }
 }
 
-/// A problem on its way to become an answer.
+/// A problem on its way to become an answer. Boxed, so that what may fail stays small.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     status: StatusCode,
     members: Map<String, Value>,
     allow: Option<HeaderValue>,
@@ -100,46 +103,60 @@ impl Problem {
         members.insert("title".into(), kind.title().into());
         members.insert("status".into(), kind.status().as_u16().into());
         members.insert("detail".into(), detail.into().into());
-        Problem { status: kind.status(), members, allow: None, retry_after: None }
+        Problem(Box::new(Inner {
+            status: kind.status(),
+            members,
+            allow: None,
+            retry_after: None,
+        }))
+    }
+
+    /// What it says to a person.
+    pub(crate) fn detail(&self) -> &str {
+        self.0
+            .members
+            .get("detail")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// Answers with another status than the kind's own (202 for a malformed request that was kept).
     pub(crate) fn status(mut self, status: StatusCode) -> Problem {
-        self.status = status;
-        self.members.insert("status".into(), status.as_u16().into());
+        self.0.status = status;
+        self.0.members.insert("status".into(), status.as_u16().into());
         self
     }
 
     /// One more member.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Problem {
-        self.members.insert(name.into(), value.into());
+        self.0.members.insert(name.into(), value.into());
         self
     }
 
     /// The `Allow` header of a 405.
     pub(crate) fn allow(mut self, methods: HeaderValue) -> Problem {
-        self.allow = Some(methods);
+        self.0.allow = Some(methods);
         self
     }
 
     /// The `Retry-After` header, in whole seconds; also a member.
     pub(crate) fn retry_after(mut self, seconds: u64) -> Problem {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self.with("retry_after", seconds)
     }
 
     /// The answer.
     pub(crate) fn into_response(self) -> Response<Body> {
         // A map of strings to JSON values always has a JSON text.
-        let body = serde_json::to_vec(&self.members).unwrap_or_default();
+        let body = serde_json::to_vec(&self.0.members).unwrap_or_default();
         let mut response = Response::new(Full::new(Bytes::from(body)));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.0.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
-        if let Some(methods) = self.allow {
+        if let Some(methods) = self.0.allow {
             headers.insert(ALLOW, methods);
         }
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -154,7 +171,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_carries_its_members_and_headers() {
-        let answer = Problem::new(Kind::Released, "full").with("reason", "overloaded").retry_after(2).into_response();
+        let answer = Problem::new(Kind::Released, "full")
+            .with("reason", "overloaded")
+            .retry_after(2)
+            .into_response();
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.headers()["retry-after"], "2");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
@@ -169,7 +189,7 @@ mod tests {
     #[test]
     fn a_status_that_differs_from_the_kind_s_stands_in_both_places() {
         let problem = Problem::new(Kind::Malformed, "x").status(StatusCode::ACCEPTED);
-        assert_eq!(problem.members["status"], 202);
+        assert_eq!(problem.0.members["status"], 202);
         assert_eq!(problem.into_response().status(), 202);
     }
 }

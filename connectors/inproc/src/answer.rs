@@ -74,8 +74,14 @@ impl Act {
     pub fn error(self) -> Option<SendError> {
         match self {
             Act::Accept | Act::Forget { .. } | Act::Hang | Act::Panic | Act::Quit => None,
-            Act::Reject => Some(SendError::event(Reason::Refused, "inproc: the script refuses this event")),
-            Act::Fail => Some(SendError::attempt(Reason::Failed, "inproc: the script fails on this event")),
+            Act::Reject => Some(SendError::event(
+                Reason::Refused,
+                "inproc: the script refuses this event",
+            )),
+            Act::Fail => Some(SendError::attempt(
+                Reason::Failed,
+                "inproc: the script fails on this event",
+            )),
             Act::Down { reason, retry_after } => {
                 let detail = format!("inproc: the script says that this sink is {reason}");
                 Some(SendError::destination(reason, detail).retry_after(retry_after))
@@ -90,7 +96,10 @@ impl Act {
 
 impl From<Act> for Answer {
     fn from(act: Act) -> Answer {
-        Answer { act, after: Duration::ZERO }
+        Answer {
+            act,
+            after: Duration::ZERO,
+        }
     }
 }
 

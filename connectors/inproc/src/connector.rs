@@ -121,7 +121,11 @@ impl Connector for Inproc {
     ) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>> {
         let read = config::decode::<IngressSection>(section).and_then(|read| {
             let zero = "there must be at least one lane";
-            if read.lanes == 0 { Err(vec![Finding::error(section, zero, "write lanes: 1")]) } else { Ok(read) }
+            if read.lanes == 0 {
+                Err(vec![Finding::error(section, zero, "write lanes: 1")])
+            } else {
+                Ok(read)
+            }
         });
         Some(read.map(|section| {
             let feed = section.feed.clone().unwrap_or_else(|| settings.name.to_string());
@@ -132,7 +136,11 @@ impl Connector for Inproc {
                 redeliver_after: section.redeliver_after.0,
                 deadline: section.deadline.0,
             };
-            Box::new(InprocIngressBuilder { hub: self.hub.clone(), feed, options }) as Box<dyn IngressBuilder>
+            Box::new(InprocIngressBuilder {
+                hub: self.hub.clone(),
+                feed,
+                options,
+            }) as Box<dyn IngressBuilder>
         }))
     }
 
@@ -144,12 +152,25 @@ impl Connector for Inproc {
         let read = config::decode::<EgressSection>(section).and_then(|read| {
             let zero = "batch and in_flight are at least 1";
             let none = read.batch == 0 || read.in_flight == 0;
-            if none { Err(vec![Finding::error(section, zero, "leave them out for the default")]) } else { Ok(read) }
+            if none {
+                Err(vec![Finding::error(
+                    section,
+                    zero,
+                    "leave them out for the default",
+                )])
+            } else {
+                Ok(read)
+            }
         });
         Some(read.map(|section| {
             let sink = section.sink.clone().unwrap_or_else(|| settings.name.to_string());
             let batch_bytes = settings.event_max.saturating_mul(2);
-            Box::new(InprocEgressBuilder { hub: self.hub.clone(), sink, section, batch_bytes }) as Box<dyn EgressBuilder>
+            Box::new(InprocEgressBuilder {
+                hub: self.hub.clone(),
+                sink,
+                section,
+                batch_bytes,
+            }) as Box<dyn EgressBuilder>
         }))
     }
 
@@ -220,9 +241,10 @@ impl FixedAnswer {
             FixedAnswer::Accept => Act::Accept,
             FixedAnswer::Reject => Act::Reject,
             FixedAnswer::Fail => Act::Fail,
-            FixedAnswer::Unavailable => {
-                Act::Down { reason: weft_api::outcome::Reason::Unavailable, retry_after: None }
-            }
+            FixedAnswer::Unavailable => Act::Down {
+                reason: weft_api::outcome::Reason::Unavailable,
+                retry_after: None,
+            },
             FixedAnswer::Hang => Act::Hang,
         }
     }

@@ -18,7 +18,9 @@ pub(crate) struct Direct {
 
 impl DirectFactory for Direct {
     fn open(&self) -> Arc<dyn DirectSend> {
-        Arc::new(Direct { sink: self.sink.clone() })
+        Arc::new(Direct {
+            sink: self.sink.clone(),
+        })
     }
 }
 
@@ -28,7 +30,11 @@ impl DirectSend for Direct {
         Box::pin(async move {
             let answer = sink.attempt(&event, None);
             sleep(answer.after).await;
-            let act = if answer.act == Act::Hang { hang(&sink).await } else { answer.act };
+            let act = if answer.act == Act::Hang {
+                hang(&sink).await
+            } else {
+                answer.act
+            };
             if act.delivers() {
                 sink.deliver(&event, act == Act::Accept);
             }

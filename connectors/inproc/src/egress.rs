@@ -49,7 +49,11 @@ impl Egress for InprocEgress {
     }
 
     fn direct(&self) -> Option<Arc<dyn DirectFactory>> {
-        self.direct.then(|| Arc::new(Direct { sink: self.sink.clone() }) as Arc<dyn DirectFactory>)
+        self.direct.then(|| {
+            Arc::new(Direct {
+                sink: self.sink.clone(),
+            }) as Arc<dyn DirectFactory>
+        })
     }
 
     async fn run(self: Box<Self>, mut cx: EgressContext) -> Result<(), EgressError> {
@@ -61,7 +65,11 @@ impl Egress for InprocEgress {
         cx.report.health(Health::Ready);
         while open || !flights.is_empty() {
             self.let_go(&mut flights, &mut let_go);
-            let due = flights.iter().flat_map(|flight| &flight.waiting).filter_map(|waiting| waiting.due).min();
+            let due = flights
+                .iter()
+                .flat_map(|flight| &flight.waiting)
+                .filter_map(|waiting| waiting.due)
+                .min();
             tokio::select! {
                 biased;
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.settle_due(&mut flights)?,
@@ -100,14 +108,25 @@ impl InprocEgress {
         let mut waiting = Vec::with_capacity(batch.events().len());
         for (index, event) in (0..).zip(batch.events()) {
             let answer = self.sink.attempt(event, Some(number));
-            let line = if ordered { Some(None) } else { event.key().map(Some) };
+            let line = if ordered {
+                Some(None)
+            } else {
+                event.key().map(Some)
+            };
             let before = line.map_or(Some(now), |line| lines.get(&line).copied().unwrap_or(Some(now)));
-            let due = before.filter(|_| answer.act != Act::Hang).map(|before| before.max(now + answer.after));
+            let due = before
+                .filter(|_| answer.act != Act::Hang)
+                .map(|before| before.max(now + answer.after));
             if let Some(line) = line {
                 lines.insert(line, due);
             }
             let hanging = due.is_none().then(|| self.sink.hang());
-            waiting.push(Waiting { index, act: answer.act, due, hanging });
+            waiting.push(Waiting {
+                index,
+                act: answer.act,
+                due,
+                hanging,
+            });
         }
         flights.push(Flight { batch, waiting });
         self.sink.notify();
@@ -118,22 +137,32 @@ impl InprocEgress {
         let bytes: u64 = events.iter().map(Event::size).sum();
         let held: usize = flights.iter().map(|flight| flight.batch.unsettled()).sum();
         if events.is_empty() || events.len() > self.profile.batch_events as usize {
-            self.sink.violated("a batch has between one event and batch_events", events.len());
+            self.sink
+                .violated("a batch has between one event and batch_events", events.len());
         }
         if bytes > self.profile.batch_bytes && events.len() > 1 {
             self.sink.violated("a batch keeps to batch_bytes", bytes);
         }
         if held + events.len() > self.profile.in_flight as usize {
-            self.sink.violated("no more than in_flight is given out", held + events.len());
+            self.sink
+                .violated("no more than in_flight is given out", held + events.len());
         }
         if !self.profile.keeps_order_or_fails && self.sink.is_keyed() {
             let unsettled = |flight: &'_ Flight| -> Vec<Vec<u8>> {
-                let keys = flight.waiting.iter().map(|waiting| flight.batch.events()[waiting.index as usize].key());
+                let keys = flight
+                    .waiting
+                    .iter()
+                    .map(|waiting| flight.batch.events()[waiting.index as usize].key());
                 keys.flatten().map(<[u8]>::to_vec).collect()
             };
             let keys: HashSet<Vec<u8>> = flights.iter().flat_map(unsettled).collect();
-            if let Some(key) = events.iter().filter_map(Event::key).find(|key| keys.contains(*key)) {
-                self.sink.violated("a key is in flight once", String::from_utf8_lossy(key));
+            if let Some(key) = events
+                .iter()
+                .filter_map(Event::key)
+                .find(|key| keys.contains(*key))
+            {
+                self.sink
+                    .violated("a key is in flight once", String::from_utf8_lossy(key));
             }
         }
     }
@@ -144,7 +173,11 @@ impl InprocEgress {
             return;
         }
         *seen = count;
-        for waiting in flights.iter_mut().flat_map(|flight| &mut flight.waiting).filter(|w| w.due.is_none()) {
+        for waiting in flights
+            .iter_mut()
+            .flat_map(|flight| &mut flight.waiting)
+            .filter(|w| w.due.is_none())
+        {
             (waiting.act, waiting.due, waiting.hanging) = (act, Some(Instant::now()), None);
         }
     }
@@ -154,7 +187,10 @@ impl InprocEgress {
         let now = Instant::now();
         let mut due: Vec<(Instant, usize, u32)> = Vec::new();
         for (at, flight) in flights.iter().enumerate() {
-            let ripe = flight.waiting.iter().filter(|waiting| waiting.due.is_some_and(|due| due <= now));
+            let ripe = flight
+                .waiting
+                .iter()
+                .filter(|waiting| waiting.due.is_some_and(|due| due <= now));
             due.extend(ripe.filter_map(|waiting| Some((waiting.due?, at, waiting.index))));
         }
         due.sort();
@@ -174,7 +210,8 @@ impl InprocEgress {
     fn settle(&self, flights: &mut [Flight], at: usize, index: u32, act: Act) -> Result<(), EgressError> {
         let batch = &mut flights[at].batch;
         if act.delivers() {
-            self.sink.deliver(&batch.events()[index as usize], act == Act::Accept);
+            self.sink
+                .deliver(&batch.events()[index as usize], act == Act::Accept);
         }
         match act {
             Act::Accept => batch.accept(&[index]),
@@ -195,11 +232,14 @@ impl InprocEgress {
     fn fail_behind(&self, flights: &mut [Flight], at: usize, index: u32) {
         let ordered = self.profile.keeps_order_or_fails;
         let reach = if ordered { flights.len() } else { at + 1 };
-        let key = flights[at].batch.events()[index as usize].key().map(<[u8]>::to_vec);
+        let key = flights[at].batch.events()[index as usize]
+            .key()
+            .map(<[u8]>::to_vec);
         for (number, flight) in flights.iter_mut().enumerate().take(reach).skip(at) {
             let Flight { batch, waiting } = flight;
             let behind = waiting.extract_if(.., |waiting| {
-                let same_line = ordered || key.is_some() && batch.events()[waiting.index as usize].key() == key.as_deref();
+                let same_line = ordered
+                    || key.is_some() && batch.events()[waiting.index as usize].key() == key.as_deref();
                 same_line && (number, waiting.index) > (at, index)
             });
             let behind: Vec<u32> = behind.map(|waiting| waiting.index).collect();

@@ -113,14 +113,21 @@ pub(crate) struct Message {
 
 impl Default for LaneLog {
     fn default() -> LaneLog {
-        LaneLog { messages: Vec::new(), assigned: true, committed: 0, ready: BTreeSet::new() }
+        LaneLog {
+            messages: Vec::new(),
+            assigned: true,
+            committed: 0,
+            ready: BTreeSet::new(),
+        }
     }
 }
 
 impl LaneLog {
     /// A new life begins: whatever is not settled for good may be taken at once.
     pub(crate) fn offer_unsettled(&mut self) {
-        let open = (0..).zip(&self.messages).filter(|(_, message)| message.outcome.is_none());
+        let open = (0..)
+            .zip(&self.messages)
+            .filter(|(_, message)| message.outcome.is_none());
         let now = Instant::now();
         self.ready = open.map(|(offset, _)| (now, offset)).collect();
     }
@@ -128,7 +135,11 @@ impl LaneLog {
 
 impl Feed {
     pub(crate) fn new(clock: Arc<Clock>) -> Feed {
-        Feed { state: Arc::default(), clock, changed: Arc::new(watch::Sender::new(0)) }
+        Feed {
+            state: Arc::default(),
+            clock,
+            changed: Arc::new(watch::Sender::new(0)),
+        }
     }
 
     /// Appends a message to a lane and returns its offset there. Lanes come into being as they are named; the ingress
@@ -138,7 +149,11 @@ impl Feed {
             let mut state = locked(&self.state);
             let lane = state.lane(lane);
             let offset = lane.messages.len() as u64;
-            lane.messages.push(Message { incoming: message.into(), deliveries: 0, outcome: None });
+            lane.messages.push(Message {
+                incoming: message.into(),
+                deliveries: 0,
+                outcome: None,
+            });
             lane.ready.insert((Instant::now(), offset));
             offset
         };
@@ -173,20 +188,33 @@ impl Feed {
     #[must_use]
     pub fn outcome(&self, lane: u32, offset: u64) -> Option<Outcome> {
         let state = locked(&self.state);
-        state.lanes.get(lane as usize)?.messages.get(usize::try_from(offset).ok()?)?.outcome
+        state
+            .lanes
+            .get(lane as usize)?
+            .messages
+            .get(usize::try_from(offset).ok()?)?
+            .outcome
     }
 
     /// The first offset of an in-order lane that is not settled.
     #[must_use]
     pub fn committed(&self, lane: u32) -> u64 {
-        locked(&self.state).lanes.get(lane as usize).map_or(0, |lane| lane.committed)
+        locked(&self.state)
+            .lanes
+            .get(lane as usize)
+            .map_or(0, |lane| lane.committed)
     }
 
     /// How many messages were pushed and are not settled for good, over all lanes.
     #[must_use]
     pub fn unsettled(&self) -> usize {
         let state = locked(&self.state);
-        state.lanes.iter().flat_map(|lane| &lane.messages).filter(|message| message.outcome.is_none()).count()
+        state
+            .lanes
+            .iter()
+            .flat_map(|lane| &lane.messages)
+            .filter(|message| message.outcome.is_none())
+            .count()
     }
 
     /// How often a message went into the router although it had gone in before.
@@ -233,7 +261,8 @@ impl Feed {
     }
 
     pub(crate) fn notify(&self) {
-        self.changed.send_modify(|version| *version = version.wrapping_add(1));
+        self.changed
+            .send_modify(|version| *version = version.wrapping_add(1));
     }
 
     pub(crate) fn record(&self, lane: u32, what: Happening) {
@@ -243,7 +272,9 @@ impl Feed {
     }
 
     pub(crate) fn violated(&self, lane: u32, rule: &str, found: impl std::fmt::Debug) {
-        locked(&self.state).violations.push(format!("lane {lane}: {rule}: {found:?}"));
+        locked(&self.state)
+            .violations
+            .push(format!("lane {lane}: {rule}: {found:?}"));
         self.notify();
     }
 }

@@ -32,21 +32,35 @@ impl Hub {
     /// An empty hub; its clock starts now.
     #[must_use]
     pub fn new() -> Hub {
-        Hub { clock: Arc::new(Clock { start: Instant::now(), order: AtomicU64::new(0) }), names: Arc::default() }
+        Hub {
+            clock: Arc::new(Clock {
+                start: Instant::now(),
+                order: AtomicU64::new(0),
+            }),
+            names: Arc::default(),
+        }
     }
 
     /// What an ingress takes its messages from.
     #[must_use]
     pub fn feed(&self, name: &str) -> Feed {
         let mut names = locked(&self.names);
-        names.feeds.entry(name.to_owned()).or_insert_with(|| Feed::new(Arc::clone(&self.clock))).clone()
+        names
+            .feeds
+            .entry(name.to_owned())
+            .or_insert_with(|| Feed::new(Arc::clone(&self.clock)))
+            .clone()
     }
 
     /// What a destination delivers to.
     #[must_use]
     pub fn sink(&self, name: &str) -> Sink {
         let mut names = locked(&self.names);
-        names.sinks.entry(name.to_owned()).or_insert_with(|| Sink::new(Arc::clone(&self.clock))).clone()
+        names
+            .sinks
+            .entry(name.to_owned())
+            .or_insert_with(|| Sink::new(Arc::clone(&self.clock)))
+            .clone()
     }
 }
 
@@ -74,7 +88,10 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn stamp(&self) -> Stamp {
         let at = Instant::now().saturating_duration_since(self.start);
-        Stamp { order: self.order.fetch_add(1, Ordering::Relaxed), at }
+        Stamp {
+            order: self.order.fetch_add(1, Ordering::Relaxed),
+            at,
+        }
     }
 }
 

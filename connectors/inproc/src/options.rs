@@ -48,7 +48,10 @@ impl Default for IngressOptions {
         IngressOptions {
             lanes: 1,
             settle: Settling::InOrder,
-            window: Window { events: 1024, bytes: 16 << 20 },
+            window: Window {
+                events: 1024,
+                bytes: 16 << 20,
+            },
             redeliver_after: Duration::from_millis(100),
             deadline: Duration::from_secs(30),
         }
@@ -59,16 +62,34 @@ impl Feed {
     /// An ingress that takes from this feed; a second one takes over from the first.
     #[must_use]
     pub fn ingress(&self, options: IngressOptions) -> Box<dyn Ingress> {
-        let IngressOptions { lanes, window, redeliver_after, deadline, .. } = options;
+        let IngressOptions {
+            lanes,
+            window,
+            redeliver_after,
+            deadline,
+            ..
+        } = options;
         let feed = self.clone();
         let settle = match options.settle {
             Settling::InOrder => Settle::InOrder,
             Settling::Individual => Settle::Individual,
             Settling::Request => {
-                return Box::new(RequestIngress { feed, lanes, window, deadline, redeliver_after });
+                return Box::new(RequestIngress {
+                    feed,
+                    lanes,
+                    window,
+                    deadline,
+                    redeliver_after,
+                });
             }
         };
-        Box::new(StreamIngress { feed, lanes, window, settle, redeliver_after })
+        Box::new(StreamIngress {
+            feed,
+            lanes,
+            window,
+            settle,
+            redeliver_after,
+        })
     }
 }
 
@@ -76,6 +97,10 @@ impl Sink {
     /// An egress that delivers to this sink. `direct`: single events may be sent from their request's own task.
     #[must_use]
     pub fn egress(&self, profile: EgressProfile, direct: bool) -> Box<dyn Egress> {
-        Box::new(InprocEgress { sink: self.clone(), profile, direct })
+        Box::new(InprocEgress {
+            sink: self.clone(),
+            profile,
+            direct,
+        })
     }
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
-use weft_api::ingress::{Ingress, IngressContext, IngressError, LaneSpec, RequestLane, Settle, Window};
+use weft_api::ingress::{
+    Ingress, IngressContext, IngressError, LaneSpec, RequestLane, Settle, Verdict, Window,
+};
 use weft_api::outcome::Outcome;
 use weft_api::status::Health;
 
@@ -33,7 +35,11 @@ impl Ingress for RequestIngress {
                 locked(&self.feed.state).lane(number).offer_unsettled();
                 self.feed.record(number, Happening::Opened { from: 0 });
                 let name = format!("worker/{number}").into();
-                cx.requests.open(LaneSpec { name, window: self.window, settle: Settle::Individual })
+                cx.requests.open(LaneSpec {
+                    name,
+                    window: self.window,
+                    settle: Settle::Individual,
+                })
             })
             .collect();
         let mut clients = JoinSet::new();
@@ -42,11 +48,17 @@ impl Ingress for RequestIngress {
             let crash = locked(&self.feed.state).crash.take();
             match crash {
                 None => {}
-                Some(Crash::Error) => return Err(IngressError("inproc: the script ended this ingress".to_owned())),
+                Some(Crash::Error) => {
+                    return Err(IngressError("inproc: the script ended this ingress".to_owned()));
+                }
                 Some(Crash::Panic) => panic!("inproc: the script makes this ingress panic"),
             }
             let draining = cx.stop.phase() > weft_api::stop::Phase::Running;
-            let wake = if draining { None } else { self.send(&lanes, &mut clients) };
+            let wake = if draining {
+                None
+            } else {
+                self.send(&lanes, &mut clients)
+            };
             tokio::select! {
                 biased;
                 // One that panicked (a direct send did) has lost its connection, and sends again like any other.
@@ -73,7 +85,9 @@ impl RequestIngress {
                 let mut state = locked(&self.feed.state);
                 let hang_up_after = state.hang_up_after;
                 let log = state.lane(number);
-                let Some(&(at, offset)) = log.ready.first() else { break };
+                let Some(&(at, offset)) = log.ready.first() else {
+                    break;
+                };
                 if at > Instant::now() {
                     wake = [wake, Some(at)].into_iter().flatten().min();
                     break;
@@ -81,18 +95,22 @@ impl RequestIngress {
                 log.ready.pop_first();
                 let incoming = log.messages[offset as usize].incoming.clone();
                 drop(state);
-                self.feed.record(number, Happening::Delivered { offset, epoch: 0 });
+                self.feed
+                    .record(number, Happening::Delivered { offset, epoch: 0 });
                 let answer = lane.submit(incoming, self.deadline);
-                let mut client = Client { feed: self.feed.clone(), number, offset, again: self.redeliver_after, told: None };
+                let mut client = Client {
+                    feed: self.feed.clone(),
+                    number,
+                    offset,
+                    again: self.redeliver_after,
+                    told: None,
+                };
                 clients.spawn(async move {
                     // Longer than any deadline: a client without a limit of its own.
                     let patience = hang_up_after.unwrap_or(Duration::from_secs(86_400));
                     tokio::select! {
                         biased;
-                        verdict = answer => {
-                            client.again = client.again.max(verdict.retry_after.unwrap_or_default());
-                            client.told = Some(verdict.outcome);
-                        }
+                        verdict = answer => client.hear(verdict),
                         () = sleep(patience) => {}
                     }
                 });
@@ -111,13 +129,23 @@ struct Client {
     told: Option<Outcome>,
 }
 
+impl Client {
+    fn hear(&mut self, verdict: Verdict) {
+        self.again = self.again.max(verdict.retry_after.unwrap_or_default());
+        self.told = Some(verdict.outcome);
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         let offset = self.offset;
-        self.feed.record(self.number, match self.told {
-            Some(outcome) => Happening::Settled { offset, outcome },
-            None => Happening::HungUp { offset },
-        });
+        self.feed.record(
+            self.number,
+            match self.told {
+                Some(outcome) => Happening::Settled { offset, outcome },
+                None => Happening::HungUp { offset },
+            },
+        );
         if !matches!(self.told, Some(Outcome::Accepted | Outcome::Rejected(_))) {
             let ready = (Instant::now() + self.again, offset);
             locked(&self.feed.state).lane(self.number).ready.insert(ready);

@@ -69,7 +69,11 @@ impl Sink {
             let_go: (0, Act::Accept),
             batches: 0,
         };
-        Sink { state: Arc::new(Mutex::new(state)), clock, changed: Arc::new(watch::Sender::new(0)) }
+        Sink {
+            state: Arc::new(Mutex::new(state)),
+            clock,
+            changed: Arc::new(watch::Sender::new(0)),
+        }
     }
 
     /// Answers by `policy` from now on; answers that are already decided stand.
@@ -106,7 +110,11 @@ impl Sink {
     /// The ids of what was delivered, in order of arrival.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
-        locked(&self.state).deliveries.iter().map(|delivery| delivery.event.id().to_owned()).collect()
+        locked(&self.state)
+            .deliveries
+            .iter()
+            .map(|delivery| delivery.event.id().to_owned())
+            .collect()
     }
 
     /// What was handed over, in order.
@@ -123,7 +131,8 @@ impl Sink {
 
     /// Returns once `count` events were delivered. Cancel-safe.
     pub async fn delivered(&self, count: usize) {
-        self.until(|sink| locked(&sink.state).deliveries.len() >= count).await;
+        self.until(|sink| locked(&sink.state).deliveries.len() >= count)
+            .await;
     }
 
     /// Returns once `done` holds; it is asked again after each change. Cancel-safe.
@@ -140,7 +149,8 @@ impl Sink {
     }
 
     pub(crate) fn notify(&self) {
-        self.changed.send_modify(|version| *version = version.wrapping_add(1));
+        self.changed
+            .send_modify(|version| *version = version.wrapping_add(1));
     }
 
     /// An event arrives; the policy decides.
@@ -148,7 +158,12 @@ impl Sink {
         let stamp = self.clock.stamp();
         let mut state = locked(&self.state);
         let answer = state.policy.decide(event);
-        state.attempts.push(Attempt { stamp, event: event.clone(), batch, answer });
+        state.attempts.push(Attempt {
+            stamp,
+            event: event.clone(),
+            batch,
+            answer,
+        });
         drop(state);
         self.notify();
         answer
@@ -156,7 +171,11 @@ impl Sink {
 
     /// The sink takes an event.
     pub(crate) fn deliver(&self, event: &Event, confirmed: bool) {
-        let delivery = Delivery { stamp: self.clock.stamp(), event: event.clone(), confirmed };
+        let delivery = Delivery {
+            stamp: self.clock.stamp(),
+            event: event.clone(),
+            confirmed,
+        };
         locked(&self.state).deliveries.push(delivery);
         self.notify();
     }

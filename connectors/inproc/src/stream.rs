@@ -96,8 +96,20 @@ impl StreamIngress {
             };
             if assigned && !open.contains_key(&number) {
                 let name = format!("lane/{number}").into();
-                let id = lanes.open(LaneSpec { name, window: self.window, settle: self.settle });
-                open.insert(number, Open { id, base: committed, next: committed, slots: HashMap::new() });
+                let id = lanes.open(LaneSpec {
+                    name,
+                    window: self.window,
+                    settle: self.settle,
+                });
+                open.insert(
+                    number,
+                    Open {
+                        id,
+                        base: committed,
+                        next: committed,
+                        slots: HashMap::new(),
+                    },
+                );
                 self.feed.record(number, Happening::Opened { from: committed });
             } else if !assigned && let Some(lane) = open.remove(&number) {
                 lanes.close(lane.id);
@@ -110,7 +122,9 @@ impl StreamIngress {
     fn fill(&self, lanes: &mut Lanes, open: &mut HashMap<u32, Open>) -> Option<Instant> {
         let mut wake: Option<Instant> = None;
         for number in 0..self.lanes {
-            let Some(lane) = open.get_mut(&number) else { continue };
+            let Some(lane) = open.get_mut(&number) else {
+                continue;
+            };
             // Again and again: a lane may be given credit for one event at a time.
             loop {
                 let (offsets, mut batch, later) = self.take(number, lane, lanes);
@@ -125,16 +139,33 @@ impl StreamIngress {
         wake
     }
 
-    fn deliver(&self, number: u32, lane: &mut Open, lanes: &mut Lanes, offsets: Vec<u64>, batch: &mut Vec<Incoming>) {
+    fn deliver(
+        &self,
+        number: u32,
+        lane: &mut Open,
+        lanes: &mut Lanes,
+        offsets: Vec<u64>,
+        batch: &mut Vec<Incoming>,
+    ) {
         // Recorded first: the router may settle a message while it is being delivered.
         for offset in &offsets {
-            self.feed.record(number, Happening::Delivered { offset: *offset, epoch: lane.id.epoch });
+            self.feed.record(
+                number,
+                Happening::Delivered {
+                    offset: *offset,
+                    epoch: lane.id.epoch,
+                },
+            );
         }
         let first = lanes.deliver(lane.id, batch);
         match self.settle {
             Settle::InOrder => {
                 if first != lane.next - lane.base {
-                    self.feed.violated(number, "sequences must follow one another", (first, lane.next, lane.base));
+                    self.feed.violated(
+                        number,
+                        "sequences must follow one another",
+                        (first, lane.next, lane.base),
+                    );
                 }
                 lane.next += offsets.len() as u64;
             }
@@ -161,7 +192,9 @@ impl StreamIngress {
                     None => break,
                 },
             };
-            let Some(message) = log.messages.get(offset as usize) else { break };
+            let Some(message) = log.messages.get(offset as usize) else {
+                break;
+            };
             bytes += message.incoming.event.size();
             if bytes > credit.bytes && !(empty && batch.is_empty()) {
                 break;
@@ -178,13 +211,16 @@ impl StreamIngress {
     fn apply(&self, open: &mut HashMap<u32, Open>, id: LaneId, event: LaneEvent) {
         let found = open.iter_mut().find(|(_, lane)| lane.id.index == id.index);
         let Some((&number, lane)) = found else {
-            return self.feed.violated(id.index, "nothing is reported after a close", (id, event));
+            return self
+                .feed
+                .violated(id.index, "nothing is reported after a close", (id, event));
         };
         match event {
             LaneEvent::Credit => {}
             LaneEvent::Rewind { from } => self.rewind(number, lane, id, from),
             LaneEvent::Settled { .. } if id != lane.id => {
-                self.feed.violated(number, "a settlement of another epoch", (id, lane.id, event));
+                self.feed
+                    .violated(number, "a settlement of another epoch", (id, lane.id, event));
             }
             LaneEvent::Settled { first, last, outcome } => match self.settle {
                 Settle::InOrder => self.commit(number, lane, first, last, outcome),
@@ -196,7 +232,11 @@ impl StreamIngress {
     fn rewind(&self, number: u32, lane: &mut Open, id: LaneId, from: u64) {
         let committed = locked(&self.feed.state).lane(number).committed;
         if self.settle == Settle::Individual || id.epoch <= lane.id.epoch || lane.base + from != committed {
-            self.feed.violated(number, "a rewind goes to the watermark under a new epoch", (id, lane.id, from, committed));
+            self.feed.violated(
+                number,
+                "a rewind goes to the watermark under a new epoch",
+                (id, lane.id, from, committed),
+            );
         }
         lane.id = id;
         lane.next = lane.base + from;
@@ -208,10 +248,16 @@ impl StreamIngress {
         let committed = locked(&self.feed.state).lane(number).committed;
         if first != committed || last < first || last >= lane.next {
             let found = (first, last, committed, lane.next);
-            return self.feed.violated(number, "what is settled is a contiguous prefix", found);
+            return self
+                .feed
+                .violated(number, "what is settled is a contiguous prefix", found);
         }
         if !matches!(outcome, Outcome::Accepted | Outcome::Rejected(_)) {
-            return self.feed.violated(number, "an open in-order lane settles nothing as released", (first, outcome));
+            return self.feed.violated(
+                number,
+                "an open in-order lane settles nothing as released",
+                (first, outcome),
+            );
         }
         locked(&self.feed.state).lane(number).committed = last + 1;
         for offset in first..=last {
@@ -222,13 +268,17 @@ impl StreamIngress {
     fn settle_each(&self, number: u32, lane: &mut Open, first: u64, last: u64, outcome: Outcome) {
         for sequence in first..=last {
             let Some(offset) = lane.slots.remove(&sequence) else {
-                self.feed.violated(number, "a slot settles exactly once", (sequence, outcome));
+                self.feed
+                    .violated(number, "a slot settles exactly once", (sequence, outcome));
                 continue;
             };
             self.feed.record(number, Happening::Settled { offset, outcome });
             if matches!(outcome, Outcome::Released(_) | Outcome::Unknown(_)) {
                 let again = Instant::now() + self.redeliver_after;
-                locked(&self.feed.state).lane(number).ready.insert((again, offset));
+                locked(&self.feed.state)
+                    .lane(number)
+                    .ready
+                    .insert((again, offset));
             }
         }
     }

@@ -25,7 +25,11 @@ impl IngressSubject for In {
             Settling::Request => Duration::from_secs(86_400),
             _ => Duration::from_millis(10),
         };
-        self.feed.ingress(IngressOptions { settle: self.settle, redeliver_after, ..IngressOptions::default() })
+        self.feed.ingress(IngressOptions {
+            settle: self.settle,
+            redeliver_after,
+            ..IngressOptions::default()
+        })
     }
 
     fn shape(&self) -> Shape {
@@ -42,7 +46,9 @@ impl IngressSubject for In {
 
     async fn acknowledged(&self) -> usize {
         let all = self.feed.history().len() as u64;
-        (0..all).filter(|offset| self.feed.outcome(0, *offset) == Some(Outcome::Accepted)).count()
+        (0..all)
+            .filter(|offset| self.feed.outcome(0, *offset) == Some(Outcome::Accepted))
+            .count()
     }
 
     async fn cut(&self) -> bool {
@@ -73,12 +79,20 @@ struct Out {
 impl EgressSubject for Out {
     fn egress(&self) -> Box<dyn Egress> {
         let keeps_order_or_fails = self.ordered;
-        let profile = EgressProfile { batch_events: 16, batch_bytes: 4 << 20, in_flight: 64, keeps_order_or_fails };
+        let profile = EgressProfile {
+            batch_events: 16,
+            batch_bytes: 4 << 20,
+            in_flight: 64,
+            keeps_order_or_fails,
+        };
         self.sink.egress(profile, false)
     }
 
     async fn set(&self, remote: Remote) -> bool {
-        let down = |reason| Act::Down { reason, retry_after: Some(Duration::from_secs(1)) };
+        let down = |reason| Act::Down {
+            reason,
+            retry_after: Some(Duration::from_secs(1)),
+        };
         let act = match remote {
             Remote::Accepts => Act::Accept,
             Remote::Refuses => Act::Reject,
@@ -96,7 +110,11 @@ impl EgressSubject for Out {
     }
 
     async fn received(&self) -> Vec<Event> {
-        self.sink.deliveries().into_iter().map(|delivery| delivery.event).collect()
+        self.sink
+            .deliveries()
+            .into_iter()
+            .map(|delivery| delivery.event)
+            .collect()
     }
 
     fn keeps_types(&self) -> bool {
@@ -109,11 +127,17 @@ impl EgressSubject for Out {
 }
 
 async fn ingress(settle: Settling) -> In {
-    In { feed: Hub::new().feed("in"), settle }
+    In {
+        feed: Hub::new().feed("in"),
+        settle,
+    }
 }
 
 async fn egress(ordered: bool) -> Out {
-    Out { sink: Hub::new().sink("out"), ordered }
+    Out {
+        sink: Hub::new().sink("out"),
+        ordered,
+    }
 }
 
 mod in_order {

@@ -25,7 +25,12 @@ fn events(keys: &[&str]) -> Vec<Event> {
 
 fn start(keeps_order_or_fails: bool) -> (Sink, EgressDesk) {
     let sink = Hub::new().sink("out");
-    let profile = EgressProfile { batch_events: 8, batch_bytes: 1 << 20, in_flight: 16, keeps_order_or_fails };
+    let profile = EgressProfile {
+        batch_events: 8,
+        batch_bytes: 1 << 20,
+        in_flight: 16,
+        keeps_order_or_fails,
+    };
     let desk = EgressDesk::start(sink.egress(profile, false));
     (sink, desk)
 }
@@ -41,8 +46,18 @@ fn faults(fates: &[Fate]) -> Vec<Option<(Fault, Reason, bool)>> {
 #[tokio::test(start_paused = true)]
 async fn each_act_settles_as_its_fault_and_no_other_event_suffers() {
     let (sink, desk) = start(false);
-    let down = Act::Down { reason: Reason::Unauthorised, retry_after: Some(Duration::from_secs(7)) };
-    let acts = [Act::Accept, Act::Reject, Act::Fail, down, Act::Timeout { delivered: true }, Act::Accept];
+    let down = Act::Down {
+        reason: Reason::Unauthorised,
+        retry_after: Some(Duration::from_secs(7)),
+    };
+    let acts = [
+        Act::Accept,
+        Act::Reject,
+        Act::Fail,
+        down,
+        Act::Timeout { delivered: true },
+        Act::Accept,
+    ];
     sink.answer_with(Policy::script(acts, Act::Accept));
     let fates = desk.send(&events(&["", "", "", "", "", ""])).await;
     let expected = [
@@ -63,9 +78,15 @@ async fn each_act_settles_as_its_fault_and_no_other_event_suffers() {
 async fn a_remote_that_keeps_order_fails_all_that_is_behind_a_failure() {
     let (sink, desk) = start(true);
     let soon = Duration::from_millis(10);
-    sink.answer_with(Policy::script([Act::Accept.after(soon), Act::Fail.after(soon)], Act::Accept.after(soon)));
+    sink.answer_with(Policy::script(
+        [Act::Accept.after(soon), Act::Fail.after(soon)],
+        Act::Accept.after(soon),
+    ));
     let (first, second) = (desk.give(events(&["", "", ""])), desk.give(events(&[""])));
-    assert_eq!(faults(&first.settled().await)[1], Some((Fault::Attempt, Reason::Failed, false)));
+    assert_eq!(
+        faults(&first.settled().await)[1],
+        Some((Fault::Attempt, Reason::Failed, false))
+    );
     assert!(!first.settled().await[2].is_accepted() && !second.settled().await[0].is_accepted());
     assert_eq!(sink.ids(), ["0"]);
 }
@@ -75,7 +96,10 @@ async fn without_order_only_the_same_key_waits_for_a_failure() {
     let (sink, desk) = start(false);
     sink.answer_with(Policy::script([Act::Fail], Act::Accept));
     let fates = desk.send(&events(&["a", "b", "a", ""])).await;
-    assert_eq!(fates.iter().map(Fate::is_accepted).collect::<Vec<_>>(), [false, true, false, true]);
+    assert_eq!(
+        fates.iter().map(Fate::is_accepted).collect::<Vec<_>>(),
+        [false, true, false, true]
+    );
     assert_eq!(sink.ids(), ["1", "3"]);
 }
 
@@ -83,7 +107,10 @@ async fn without_order_only_the_same_key_waits_for_a_failure() {
 async fn a_forgotten_event_is_abandoned_after_the_others_are_settled() {
     let (sink, desk) = start(false);
     let slow = Act::Accept.after(Duration::from_secs(1));
-    sink.answer_with(Policy::script([Act::Forget { delivered: true }.into(), slow], Act::Accept));
+    sink.answer_with(Policy::script(
+        [Act::Forget { delivered: true }.into(), slow],
+        Act::Accept,
+    ));
     let fates = desk.send(&events(&["", "", ""])).await;
     assert!(matches!(fates[0], Fate::Abandoned));
     assert!(fates[1].is_accepted() && fates[2].is_accepted());
@@ -110,7 +137,13 @@ async fn an_egress_that_ends_or_panics_abandons_all_that_it_holds() {
         let end = act.after(Duration::from_millis(5));
         sink.answer_with(Policy::script([Act::Hang.into(), end], Act::Hang));
         let given = desk.give(events(&["", "", ""]));
-        assert!(given.settled().await.iter().all(|fate| matches!(fate, Fate::Abandoned)));
+        assert!(
+            given
+                .settled()
+                .await
+                .iter()
+                .all(|fate| matches!(fate, Fate::Abandoned))
+        );
         assert_eq!(sink.hanging(), 0);
     }
 }
@@ -118,10 +151,21 @@ async fn an_egress_that_ends_or_panics_abandons_all_that_it_holds() {
 #[test]
 fn the_same_seed_gives_the_same_faults() {
     let run = |seed| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let (sink, desk) = start(false);
-            sink.answer_with(Policy::seeded(seed, Faults { panic: 0, quit: 0, ..Faults::MIXED }));
+            sink.answer_with(Policy::seeded(
+                seed,
+                Faults {
+                    panic: 0,
+                    quit: 0,
+                    ..Faults::MIXED
+                },
+            ));
             faults(&desk.send(&events(&[""; 200])).await)
         })
     };

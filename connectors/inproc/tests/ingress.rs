@@ -17,8 +17,18 @@ fn event(id: &str) -> Event {
 
 fn start(settle: Settling, window: u32) -> (Feed, IngressDesk) {
     let feed = Hub::new().feed("in");
-    let window = Window { events: window, bytes: 1 << 20 };
-    let desk = IngressDesk::start(feed.ingress(IngressOptions { settle, window, ..IngressOptions::default() }), None);
+    let window = Window {
+        events: window,
+        bytes: 1 << 20,
+    };
+    let desk = IngressDesk::start(
+        feed.ingress(IngressOptions {
+            settle,
+            window,
+            ..IngressOptions::default()
+        }),
+        None,
+    );
     (feed, desk)
 }
 
@@ -34,10 +44,20 @@ async fn a_rewind_delivers_again_from_the_watermark_and_nothing_before_it() {
     }
     let first = desk.next().await;
     let second = desk.next().await;
-    assert_eq!((id(&desk).await, id(&desk).await), ("2".to_owned(), "3".to_owned()));
+    assert_eq!(
+        (id(&desk).await, id(&desk).await),
+        ("2".to_owned(), "3".to_owned())
+    );
     desk.settle(first, Outcome::Accepted);
     desk.settle(second, Outcome::Released(Reason::Unavailable));
-    assert_eq!(desk.accept(3).await.iter().map(|incoming| incoming.event.id()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(
+        desk.accept(3)
+            .await
+            .iter()
+            .map(|incoming| incoming.event.id())
+            .collect::<Vec<_>>(),
+        ["1", "2", "3"]
+    );
     feed.settled().await;
     assert_eq!((feed.committed(0), feed.rewinds(), feed.duplicates()), (4, 1, 3));
     assert_eq!(feed.violations(), [""; 0]);
@@ -51,7 +71,10 @@ async fn no_more_is_delivered_than_there_is_credit() {
         feed.push(0, event(&number.to_string()));
     }
     let held = [desk.next().await, desk.next().await, desk.next().await];
-    assert!(timeout(Duration::from_secs(5), desk.next()).await.is_err(), "the window is three");
+    assert!(
+        timeout(Duration::from_secs(5), desk.next()).await.is_err(),
+        "the window is three"
+    );
     for admitted in held {
         desk.settle(admitted, Outcome::Accepted);
     }
@@ -67,7 +90,12 @@ async fn a_lane_that_is_given_back_starts_at_what_is_committed() {
     desk.accept(1).await;
     feed.until(|feed| feed.committed(0) == 1).await;
     feed.revoke(0);
-    feed.until(|feed| feed.history().iter().any(|entry| entry.what == Happening::Revoked)).await;
+    feed.until(|feed| {
+        feed.history()
+            .iter()
+            .any(|entry| entry.what == Happening::Revoked)
+    })
+    .await;
     assert_eq!(desk.open_lanes(), 0);
     while desk.try_next().await.is_some() {}
     feed.assign(0);
@@ -86,7 +114,8 @@ async fn a_released_message_of_a_queue_comes_again_and_delays_no_other() {
     let again = desk.next().await;
     assert_eq!(again.incoming.event.id(), "0");
     desk.settle(again, Outcome::Rejected(Reason::Refused));
-    feed.until(|feed| feed.outcome(0, 0) == Some(Outcome::Rejected(Reason::Refused))).await;
+    feed.until(|feed| feed.outcome(0, 0) == Some(Outcome::Rejected(Reason::Refused)))
+        .await;
     assert_eq!((feed.unsettled(), feed.duplicates()), (1, 1));
 }
 
@@ -96,7 +125,12 @@ async fn a_client_without_an_answer_sends_again_and_one_that_was_answered_does_n
     feed.hang_up_after(Some(Duration::from_millis(50)));
     feed.push(0, event("a"));
     let unanswered = desk.next().await;
-    feed.until(|feed| feed.history().iter().any(|entry| entry.what == Happening::HungUp { offset: 0 })).await;
+    feed.until(|feed| {
+        feed.history()
+            .iter()
+            .any(|entry| entry.what == Happening::HungUp { offset: 0 })
+    })
+    .await;
     feed.hang_up_after(None);
     desk.settle(unanswered, Outcome::Accepted);
     desk.accept(1).await;

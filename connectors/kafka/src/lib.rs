@@ -12,11 +12,15 @@
 
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod bench;
 mod client;
 mod config;
 mod egress;
 mod ingress;
 mod mapping;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 

@@ -17,9 +17,19 @@ fn section(topic: &str) -> serde_json::Value {
 
 fn rich() -> EventBuilder {
     let mut builder = EventBuilder::new();
-    builder.id("A-1").source("/a/b?c=1#d").ty("com.acme.order").subject("übergabe 100% ☕").time("2026-01-31T08:00:00.120+02:00");
-    builder.dataschema("https://acme.com/schema").datacontenttype("application/json");
-    builder.set("attempt", AttrKind::Integer, "7").extension("empty", "").extension("note", "a,b=c\"d\"");
+    builder
+        .id("A-1")
+        .source("/a/b?c=1#d")
+        .ty("com.acme.order")
+        .subject("übergabe 100% ☕")
+        .time("2026-01-31T08:00:00.120+02:00");
+    builder
+        .dataschema("https://acme.com/schema")
+        .datacontenttype("application/json");
+    builder
+        .set("attempt", AttrKind::Integer, "7")
+        .extension("empty", "")
+        .extension("note", "a,b=c\"d\"");
     builder
 }
 
@@ -46,27 +56,48 @@ async fn there_and_back(mode: &str, events: Vec<Event>) -> Vec<Event> {
 async fn binary_mode_brings_every_attribute_and_byte_there_and_back() {
     let none = rich().build().unwrap();
     let empty = rich().data(bytes::Bytes::new()).build().unwrap();
-    let bytes = rich().data(bytes::Bytes::from_static(&[0, 255, 10])).key(bytes::Bytes::from_static(&[1, 0, 2])).build().unwrap();
-    let large = rich().data(bytes::Bytes::from(vec![7; 64 << 10])).key(bytes::Bytes::new()).build().unwrap();
+    let bytes = rich()
+        .data(bytes::Bytes::from_static(&[0, 255, 10]))
+        .key(bytes::Bytes::from_static(&[1, 0, 2]))
+        .build()
+        .unwrap();
+    let large = rich()
+        .data(bytes::Bytes::from(vec![7; 64 << 10]))
+        .key(bytes::Bytes::new())
+        .build()
+        .unwrap();
     let sent = vec![none, empty, bytes, large];
     let came = there_and_back("binary", sent.clone()).await;
     for (sent, came) in sent.iter().zip(&came) {
         // Headers are text: an extension's type does not travel in binary mode.
         let plain = |event: &Event| {
-            let mut attributes: Vec<_> = event.attributes().map(|(n, v)| (n.to_string(), v.text.to_string())).collect();
+            let mut attributes: Vec<_> = event
+                .attributes()
+                .map(|(n, v)| (n.to_string(), v.text.to_string()))
+                .collect();
             attributes.sort();
             attributes
         };
         assert_eq!(plain(sent), plain(came));
-        assert_eq!((sent.data(), sent.transport_key()), (came.data(), came.transport_key()));
+        assert_eq!(
+            (sent.data(), sent.transport_key()),
+            (came.data(), came.transport_key())
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn structured_mode_brings_types_too() {
     let none = rich().build().unwrap();
-    let json = rich().data(bytes::Bytes::from_static(b"{\"n\": 12345678901234567890.0}")).build().unwrap();
-    let bytes = rich().datacontenttype("application/octet-stream").data(bytes::Bytes::from_static(&[0, 255])).build().unwrap();
+    let json = rich()
+        .data(bytes::Bytes::from_static(b"{\"n\": 12345678901234567890.0}"))
+        .build()
+        .unwrap();
+    let bytes = rich()
+        .datacontenttype("application/octet-stream")
+        .data(bytes::Bytes::from_static(&[0, 255]))
+        .build()
+        .unwrap();
     let sent = vec![none, json, bytes];
     assert_eq!(there_and_back("structured", sent.clone()).await, sent);
 }
@@ -76,10 +107,16 @@ async fn no_data_is_a_null_value_and_empty_data_an_empty_one() {
     let topic = Kafka::shared().topic("null", 1);
     let mut sending = Sending::start(&section(&topic));
     sending.send(rich().build().unwrap()).await.unwrap();
-    sending.send(rich().data(bytes::Bytes::new()).build().unwrap()).await.unwrap();
+    sending
+        .send(rich().data(bytes::Bytes::new()).build().unwrap())
+        .await
+        .unwrap();
     sending.finish().await;
     let records = Kafka::shared().drain(&topic);
-    assert_eq!(records.iter().map(|r| r.value.clone()).collect::<Vec<_>>(), [None, Some(vec![])]);
+    assert_eq!(
+        records.iter().map(|r| r.value.clone()).collect::<Vec<_>>(),
+        [None, Some(vec![])]
+    );
     assert_eq!(records[0].key, None);
     assert_eq!(records[0].text_header("ce_id"), Some("A-1"));
     assert_eq!(records[0].text_header("content-type"), Some("application/json"));
@@ -91,7 +128,10 @@ async fn a_missing_topic_is_named_at_once_and_is_the_destinations_fault() {
     let began = Instant::now();
     let error = sending.send(event("1", "k", "v")).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    assert_eq!((error.fault, error.reason), (Fault::Destination, Reason::Misconfigured));
+    assert_eq!(
+        (error.fault, error.reason),
+        (Fault::Destination, Reason::Misconfigured)
+    );
     assert!(error.detail.contains("no-such-topic-out"), "{error}");
     assert!(sending.heard.any("no-such-topic-out"));
     sending.finish().await;
@@ -136,12 +176,22 @@ async fn a_templated_topic_blames_the_event_and_lets_the_others_pass() {
         subject.map(|subject| builder.subject(subject));
         builder.build().unwrap()
     };
-    sending.give(vec![to(Some("tpl-missing")), to(Some("a/b")), to(Some("forbidden")), to(None), to(Some(&good))]);
+    sending.give(vec![
+        to(Some("tpl-missing")),
+        to(Some("a/b")),
+        to(Some("forbidden")),
+        to(None),
+        to(Some(&good)),
+    ]);
     for index in 0..5 {
         let settled = sending.settled().await;
         assert_eq!(settled.index, index);
         match settled.error {
-            Some(error) => assert_eq!((error.fault, error.reason), (Fault::Event, Reason::Address), "{error}"),
+            Some(error) => assert_eq!(
+                (error.fault, error.reason),
+                (Fault::Event, Reason::Address),
+                "{error}"
+            ),
             None => assert_eq!(index, 4),
         }
     }
@@ -181,7 +231,10 @@ async fn a_record_larger_than_the_topic_takes_is_the_events_fault_and_the_others
     }
     assert_eq!((delivered.len(), refused), (40, vec!["big".to_string()]));
     // Larger than the configured limit: refused before it is sent, by the limit's name.
-    let error = sending.send(event("huge", "k", &body(2 << 20))).await.unwrap_err();
+    let error = sending
+        .send(event("huge", "k", &body(2 << 20)))
+        .await
+        .unwrap_err();
     assert_eq!((error.fault, error.reason), (Fault::Event, Reason::TooLarge));
     sending.finish().await;
 }
@@ -196,7 +249,10 @@ async fn keys_and_headers_come_from_templates() {
     sending.send(rich().build().unwrap()).await.unwrap();
     sending.finish().await;
     let record = Kafka::shared().drain(&topic).remove(0);
-    assert_eq!(record.key.as_deref(), Some("com.acme.order-übergabe 100% ☕".as_bytes()));
+    assert_eq!(
+        record.key.as_deref(),
+        Some("com.acme.order-übergabe 100% ☕".as_bytes())
+    );
     assert_eq!(record.text_header("tenant"), Some("/a/b?c=1#d"));
 }
 
@@ -207,7 +263,10 @@ async fn a_broker_that_is_down_is_unavailable_for_certain_and_said_once() {
     let mut sending = Sending::start(&out);
     for _ in 0..2 {
         let error = sending.send(event("1", "k", "v")).await.unwrap_err();
-        assert_eq!((error.fault, error.reason, error.maybe_delivered), (Fault::Destination, Reason::Unavailable, false));
+        assert_eq!(
+            (error.fault, error.reason, error.maybe_delivered),
+            (Fault::Destination, Reason::Unavailable, false)
+        );
         assert!(error.detail.contains("refused the connection"), "{error}");
     }
     let heard = sending.heard.clone();

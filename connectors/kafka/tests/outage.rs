@@ -25,11 +25,19 @@ struct Pump {
 impl Pump {
     fn new(section: &serde_json::Value) -> Pump {
         let sending = Sending::start(section);
-        Pump { sending, open: BTreeMap::new(), again: BTreeMap::new(), accepted: BTreeSet::new(), maybe: 0 }
+        Pump {
+            sending,
+            open: BTreeMap::new(),
+            again: BTreeMap::new(),
+            accepted: BTreeSet::new(),
+            maybe: 0,
+        }
     }
 
     fn give(&mut self, events: Vec<(usize, Event)>) {
-        let batch = self.sending.give(events.iter().map(|(_, event)| event.clone()).collect());
+        let batch = self
+            .sending
+            .give(events.iter().map(|(_, event)| event.clone()).collect());
         self.open.insert(batch, events);
     }
 
@@ -47,7 +55,10 @@ impl Pump {
 }
 
 fn numbered(n: usize) -> (usize, Event) {
-    (n, event(&n.to_string(), &format!("k{}", n % KEYS), &n.to_string()))
+    (
+        n,
+        event(&n.to_string(), &format!("k{}", n % KEYS), &n.to_string()),
+    )
 }
 
 /// Sends `count` events in batches of 50 with up to 20 batches on their way, retries what fails in order, and calls
@@ -66,7 +77,9 @@ async fn pump(section: &serde_json::Value, count: usize, mut fault: impl FnMut(u
         }
         pump.settle_one().await;
         pump.open.retain(|_, events| {
-            events.iter().any(|(n, _)| !pump.accepted.contains(n) && !pump.again.contains_key(n))
+            events
+                .iter()
+                .any(|(n, _)| !pump.accepted.contains(n) && !pump.again.contains_key(n))
         });
         if pump.open.is_empty() && !pump.again.is_empty() {
             let again: Vec<_> = std::mem::take(&mut pump.again).into_iter().collect();
@@ -88,10 +101,19 @@ fn check(kafka: &Kafka, topic: &str, count: usize) -> usize {
     let mut last: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for record in &records {
-        let n: usize = String::from_utf8(record.value.clone().unwrap()).unwrap().parse().unwrap();
+        let n: usize = String::from_utf8(record.value.clone().unwrap())
+            .unwrap()
+            .parse()
+            .unwrap();
         if seen.insert(n) {
-            let before = last.insert(record.key.clone().unwrap(), n as i64).unwrap_or(n as i64 % KEYS as i64 - KEYS as i64);
-            assert_eq!(n as i64 - before, KEYS as i64, "{n} overtook another event of its key");
+            let before = last
+                .insert(record.key.clone().unwrap(), n as i64)
+                .unwrap_or(n as i64 % KEYS as i64 - KEYS as i64);
+            assert_eq!(
+                n as i64 - before,
+                KEYS as i64,
+                "{n} overtook another event of its key"
+            );
         }
     }
     assert_eq!(seen.len(), count, "events are lost");

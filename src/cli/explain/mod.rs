@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use weft_api::connector::RawMessage;
 use weft_api::event::Event;
 
-use super::event::{EventArgs, input};
+use super::event::{EventArgs, content_type, input};
 use super::load::load;
 use super::{CliError, text};
 use crate::config::keys::OnMalformed;
@@ -27,10 +27,10 @@ pub(super) struct Args {
     #[command(flatten)]
     event: EventArgs,
     /// A header, property or user property of the raw message; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", requires = "ingress")]
+    #[arg(long, value_name = "NAME=VALUE", requires = "ingress", conflicts_with_all = ["event", "ty"])]
     header: Vec<String>,
     /// The topic, path or address of the raw message; the ingress' own where it is left out.
-    #[arg(long, value_name = "TEXT", requires = "ingress")]
+    #[arg(long, value_name = "TEXT", requires = "ingress", conflicts_with_all = ["event", "ty"])]
     address: Option<String>,
     /// Print JSON.
     #[arg(long)]
@@ -83,9 +83,15 @@ fn received(ingress: &Ingress, args: &Args) -> Result<Event, CliError> {
         raw.headers
             .push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    if let Some(content_type) = &args.event.content_type {
-        raw.headers
-            .push(("content-type".to_owned(), content_type.clone()));
+    let typed = raw
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    // Every HTTP client says what it sends; in other protocols a message often says nothing.
+    let says = args.event.content_type.is_some() || ingress.kind == "http" && !raw.body.is_empty();
+    if says && !typed {
+        let content_type = content_type(args.event.content_type.as_deref(), &raw.body).to_owned();
+        raw.headers.push(("content-type".to_owned(), content_type));
     }
     ingress.builder.explain(&raw).map_err(|why| {
         let then = match (ingress.on_malformed, &ingress.dead_letter) {

@@ -4,30 +4,41 @@ use std::collections::HashMap;
 
 use weft_api::config::Finding;
 
-use super::super::model::{Destination, Place, Plan};
+use super::super::model::{Place, Plan};
 use super::super::read::{Draft, at};
 
 /// Deepest nesting of groups: a group in a group.
 const NESTED_MAX: usize = 2;
 
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
-    let mut walk = Walk { groups: groups(draft), depths: HashMap::new(), path: Vec::new(), findings };
+    let groups = groups(draft);
+    let mut walk = Walk {
+        groups,
+        depths: HashMap::new(),
+        path: Vec::new(),
+        circles: 0,
+        findings,
+    };
     for named in &draft.destinations {
-        if let Some(Destination::Group(group)) = &named.item {
-            let depth = walk.group(&group.name);
+        let circles = walk.circles;
+        let depth = walk.group(&named.name);
+        if walk.circles == circles {
             walk.deep(depth, &named.place);
         }
     }
     for named in &draft.routes {
-        let Some(route) = &named.item else { continue };
+        let Some(to) = &named.plan else { continue };
         // A multicast at the top of a route is a list of legs, not a level.
-        let depth = match &route.to {
+        let depth = match to {
             Plan::Multicast(plans) => plans.iter().map(|plan| walk.plan(plan)).max().unwrap_or(0),
             plan => walk.plan(plan),
         };
         // A named group that is too deep has been reported where it stands.
-        if !matches!(&route.to, Plan::To(_)) {
-            let own = route.to.targets().iter().all(|target| walk.depth(&target.name) <= NESTED_MAX);
+        if !matches!(to, Plan::To(_)) {
+            let own = to
+                .targets()
+                .iter()
+                .all(|target| walk.depth(&target.name) <= NESTED_MAX);
             if own {
                 walk.deep(depth, &named.place);
             }
@@ -36,12 +47,12 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
 }
 
 /// Named groups and their plans.
-pub(super) fn groups(draft: &Draft) -> HashMap<&str, &Plan> {
-    let groups = draft.destinations.iter().filter_map(|named| match &named.item {
-        Some(Destination::Group(group)) => Some((&*named.name, &group.plan)),
-        _ => None,
-    });
-    groups.collect()
+pub(in crate::config) fn groups(draft: &Draft) -> HashMap<&str, &Plan> {
+    draft
+        .destinations
+        .iter()
+        .filter_map(|named| Some((&*named.name, named.plan.as_ref()?)))
+        .collect()
 }
 
 struct Walk<'d, 'f> {
@@ -50,6 +61,8 @@ struct Walk<'d, 'f> {
     depths: HashMap<&'d str, usize>,
     /// The groups that are being walked.
     path: Vec<&'d str>,
+    /// How many circles were found.
+    circles: usize,
     findings: &'f mut Vec<Finding>,
 }
 
@@ -60,17 +73,26 @@ impl<'d> Walk<'d, '_> {
                 let mut circle: Vec<&str> = self.path[start..].to_vec();
                 circle.push(&target.name);
                 let what = format!("these groups lead in a circle: {}", circle.join(" -> "));
-                self.findings.push(at(&target.place, what, "take one of them out of the circle"));
+                self.findings
+                    .push(at(&target.place, what, "take one of them out of the circle"));
+                self.circles += 1;
                 return 0;
             }
             return self.group(&target.name);
         }
-        1 + plan.children().into_iter().map(|child| self.plan(child)).max().unwrap_or(0)
+        1 + plan
+            .children()
+            .into_iter()
+            .map(|child| self.plan(child))
+            .max()
+            .unwrap_or(0)
     }
 
     /// How many levels of groups a destination has. Each group is walked once, so that the work is linear.
     fn group(&mut self, name: &str) -> usize {
-        let Some((&name, &plan)) = self.groups.get_key_value(name) else { return 0 };
+        let Some((&name, &plan)) = self.groups.get_key_value(name) else {
+            return 0;
+        };
         if let Some(depth) = self.depths.get(name) {
             return *depth;
         }
@@ -88,7 +110,11 @@ impl<'d> Walk<'d, '_> {
     fn deep(&mut self, depth: usize, place: &Place) {
         if depth > NESTED_MAX {
             let what = format!("groups stand {depth} levels deep in each other here");
-            self.findings.push(at(place, what, "a group may have groups as members, and those only destinations"));
+            self.findings.push(at(
+                place,
+                what,
+                "a group may have groups as members, and those only destinations",
+            ));
         }
     }
 }

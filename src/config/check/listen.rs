@@ -12,7 +12,10 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     for (address, place) in addresses(draft) {
         match taken.iter().find(|(other, _)| collide(*other, address)) {
             Some((_, first)) => {
-                let what = format!("{address} is taken already, by `{}` at {}", first.path, first.span);
+                let what = format!(
+                    "{address} is taken already, by `{}` at {}",
+                    first.path, first.span
+                );
                 findings.push(at(&place, what, "give one of them another port"));
             }
             None => taken.push((address, place)),
@@ -23,22 +26,42 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
 fn addresses(draft: &Draft) -> Vec<(SocketAddr, Place)> {
     let mut found = Vec::new();
     for (key, listen) in [("observe", draft.observe.listen), ("admin", draft.admin.listen)] {
-        let node = draft.root.get(key).map(|section| section.get("listen").unwrap_or(section));
+        let node = draft
+            .root
+            .get(key)
+            .map(|section| section.get("listen").unwrap_or(section));
         if let Some(address) = listen.address() {
-            found.push((address, Place::of(node.unwrap_or(&draft.root)).named(&format!("{key}.listen"))));
+            found.push((
+                address,
+                Place::of(node.unwrap_or(&draft.root)).named(&format!("{key}.listen")),
+            ));
         }
     }
     for named in &draft.ingress {
-        let Value::Map(entries) = &named.node.value else { continue };
-        found.extend(entries.iter().filter_map(|(_, section)| section.get("listen")).filter_map(listen));
+        let Value::Map(entries) = &named.node.value else {
+            continue;
+        };
+        found.extend(
+            entries
+                .iter()
+                .filter_map(|(_, section)| section.get("listen"))
+                .flat_map(listens),
+        );
     }
     found
 }
 
-fn listen(node: &Node) -> Option<(SocketAddr, Place)> {
+/// An address, or several.
+fn listens(node: &Node) -> Vec<(SocketAddr, Place)> {
     match &node.value {
-        Value::Text(text) => text.parse().ok().map(|address| (address, Place::of(node))),
-        _ => None,
+        Value::Text(text) => text
+            .parse()
+            .ok()
+            .map(|address| (address, Place::of(node)))
+            .into_iter()
+            .collect(),
+        Value::List(nodes) => nodes.iter().flat_map(listens).collect(),
+        _ => Vec::new(),
     }
 }
 

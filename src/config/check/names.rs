@@ -1,10 +1,11 @@
 //! Every name refers to something.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use weft_api::config::{Finding, Node, Value, nearest};
 
-use super::super::model::{Destination, Place};
+use super::super::model::{Place, Plan};
 use super::super::read::{Draft, Named, RESERVED, at};
 
 /// Most names that a remedy lists.
@@ -13,26 +14,24 @@ const LISTED_MAX: usize = 12;
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     let ingresses: Vec<&str> = draft.ingress.iter().map(|named| &*named.name).collect();
     let destinations: Vec<&str> = draft.destinations.iter().map(|named| &*named.name).collect();
+    let ingress_names: HashSet<&str> = ingresses.iter().copied().collect();
+    let destination_names: HashSet<&str> = destinations.iter().copied().collect();
     let destination = |name: &str, place: &Place, findings: &mut Vec<Finding>| {
-        if !destinations.contains(&name) {
+        if !destination_names.contains(name) {
             findings.push(unknown(name, place, "destination", &destinations, &ingresses));
         }
     };
     for named in &draft.destinations {
-        if let Some(Destination::Group(group)) = &named.item {
-            for target in group.plan.targets() {
-                destination(&target.name, &target.place, findings);
-            }
+        for target in named.plan.iter().flat_map(Plan::targets) {
+            destination(&target.name, &target.place, findings);
         }
     }
     for named in &draft.routes {
-        if let Some(route) = &named.item {
-            for target in route.to.targets() {
-                destination(&target.name, &target.place, findings);
-            }
+        for target in named.plan.iter().flat_map(Plan::targets) {
+            destination(&target.name, &target.place, findings);
         }
         for (name, place) in texts(&named.node, "from") {
-            if !ingresses.contains(&name.as_str()) {
+            if !ingress_names.contains(name.as_str()) {
                 findings.push(unknown(&name, &place, "ingress", &ingresses, &destinations));
             }
         }
@@ -48,7 +47,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
         }
     }
     for (name, _, place) in &draft.removed {
-        if destinations.contains(&&**name) {
+        if destination_names.contains(&**name) {
             let what = format!("`{name}` is not removed: it stands under `destinations:`");
             findings.push(at(place, what, "remove it there, or here"));
         }
@@ -61,7 +60,10 @@ fn dead_letters<T>(entries: &[Named<T>]) -> impl Iterator<Item = (String, Place)
 
 /// Checked on their own, too: there may be no entry that they went into.
 fn default_dead_letters(root: &Node) -> impl Iterator<Item = (String, Place)> {
-    let sections = root.get("defaults").into_iter().flat_map(|node| [node.get("ingress"), node.get("route")]);
+    let sections = root
+        .get("defaults")
+        .into_iter()
+        .flat_map(|node| [node.get("ingress"), node.get("route")]);
     sections.flatten().flat_map(|node| texts(node, "dead_letter"))
 }
 
@@ -72,14 +74,21 @@ pub(super) fn texts(node: &Node, key: &str) -> Vec<(String, Place)> {
         _ => None,
     };
     match node.get(key) {
-        Some(Node { value: Value::List(nodes), .. }) => nodes.iter().filter_map(text).collect(),
+        Some(Node {
+            value: Value::List(nodes),
+            ..
+        }) => nodes.iter().filter_map(text).collect(),
         Some(node) => text(node).into_iter().collect(),
         None => Vec::new(),
     }
 }
 
 fn unknown(name: &str, place: &Place, kind: &str, known: &[&str], others: &[&str]) -> Finding {
-    let section = if kind == "ingress" { "ingress" } else { "destinations" };
+    let section = if kind == "ingress" {
+        "ingress"
+    } else {
+        "destinations"
+    };
     if matches!(name, "mesh" | "local") {
         let what = format!("`{name}` needs the mesh, which is not in this version");
         return at(place, what, format!("name an entry of `{section}:`"));
@@ -87,7 +96,11 @@ fn unknown(name: &str, place: &Place, kind: &str, known: &[&str], others: &[&str
     let remedy = if RESERVED.contains(&name) {
         "it is a word of `unmatched:`; name an entry of `destinations:`".to_owned()
     } else if others.contains(&name) {
-        let other = if kind == "ingress" { "a destination" } else { "an ingress" };
+        let other = if kind == "ingress" {
+            "a destination"
+        } else {
+            "an ingress"
+        };
         format!("`{name}` is {other}; name an entry of `{section}:`")
     } else if let Some(near) = nearest(name, known.iter().copied()) {
         format!("did you mean `{near}`?")
@@ -96,8 +109,16 @@ fn unknown(name: &str, place: &Place, kind: &str, known: &[&str], others: &[&str
     } else {
         let more = if known.len() > LISTED_MAX { ", ..." } else { "" };
         let listed: Vec<&str> = known.iter().take(LISTED_MAX).copied().collect();
-        format!("define it under `{section}:`, where there are {}{more}", listed.join(", "))
+        format!(
+            "define it under `{section}:`, where there are {}{more}",
+            listed.join(", ")
+        )
     };
-    let shown: Arc<str> = name.chars().take(80).flat_map(char::escape_debug).collect::<String>().into();
+    let shown: Arc<str> = name
+        .chars()
+        .take(80)
+        .flat_map(char::escape_debug)
+        .collect::<String>()
+        .into();
     at(place, format!("there is no {kind} `{shown}`"), remedy)
 }

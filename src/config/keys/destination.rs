@@ -158,12 +158,19 @@ impl Default for Retry {
 
 impl Default for Queue {
     fn default() -> Queue {
-        Queue { events: non_zero(10_000), bytes: ByteSize(32 << 20) }
+        Queue {
+            events: non_zero(10_000),
+            bytes: ByteSize(32 << 20),
+        }
     }
 }
 
 impl Default for Breaker {
     fn default() -> Breaker {
-        Breaker { failures: non_zero(5), initial: HumanDuration::from_millis(500), max: HumanDuration::from_secs(30) }
+        Breaker {
+            failures: non_zero(5),
+            initial: HumanDuration::from_millis(500),
+            max: HumanDuration::from_secs(30),
+        }
     }
 }

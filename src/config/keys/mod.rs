@@ -16,5 +16,7 @@ pub use route::{Addition, RouteKeys};
 pub use router::{Admin, Limits, NodeKeys, Observe};
 pub use words::{Listen, OrderBy, Unavailable, Unmatched};
 
-pub(super) use destination::{AnycastKeys, FallbackKeys, FallbackReason, MemberDown, MulticastKeys, PolicyWord};
+pub(super) use destination::{
+    AnycastKeys, FallbackKeys, FallbackReason, MemberDown, MulticastKeys, PolicyWord,
+};
 pub(super) use fields::fields_of;

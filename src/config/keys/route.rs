@@ -64,12 +64,14 @@ impl<'de> Deserialize<'de> for Addition {
             }
 
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<Addition, E> {
-                let narrow = i32::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self));
+                let narrow =
+                    i32::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Signed(value), &self));
                 narrow.map(Addition::Integer)
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Addition, E> {
-                let narrow = i32::try_from(value).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self));
+                let narrow = i32::try_from(value)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self));
                 narrow.map(Addition::Integer)
             }
 

@@ -65,25 +65,35 @@ impl Limits {
 
 impl Default for NodeKeys {
     fn default() -> NodeKeys {
-        NodeKeys { name: "weft".to_owned(), cluster: "default".to_owned() }
+        NodeKeys {
+            name: "weft".to_owned(),
+            cluster: "default".to_owned(),
+        }
     }
 }
 
 impl Default for Observe {
     fn default() -> Observe {
-        Observe { listen: loopback(9464) }
+        Observe {
+            listen: loopback(9464),
+        }
     }
 }
 
 impl Default for Admin {
     fn default() -> Admin {
-        Admin { listen: loopback(9465) }
+        Admin {
+            listen: loopback(9465),
+        }
     }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { memory: ByteSize(256 << 20), event: ByteSize(1 << 20) }
+        Limits {
+            memory: ByteSize(256 << 20),
+            event: ByteSize(1 << 20),
+        }
     }
 }
 

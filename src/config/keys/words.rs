@@ -116,7 +116,11 @@ trait Word: Sized {
 impl Word for Unavailable {
     const EXPECTED: &'static str = "`hold` or a duration such as 5m";
     fn read(text: &str) -> Option<Unavailable> {
-        if text == "hold" { Some(Unavailable::Hold) } else { text.parse().map(Unavailable::For).ok() }
+        if text == "hold" {
+            Some(Unavailable::Hold)
+        } else {
+            text.parse().map(Unavailable::For).ok()
+        }
     }
 }
 
@@ -146,7 +150,11 @@ impl Word for Unmatched {
 impl Word for Listen {
     const EXPECTED: &'static str = "an address with a port such as 127.0.0.1:9464, or `off`";
     fn read(text: &str) -> Option<Listen> {
-        if text == "off" { Some(Listen::Off) } else { text.parse().map(Listen::At).ok() }
+        if text == "off" {
+            Some(Listen::Off)
+        } else {
+            text.parse().map(Listen::At).ok()
+        }
     }
 }
 

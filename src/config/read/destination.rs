@@ -15,7 +15,11 @@ use super::router::place;
 use super::{Named, Reader, is_private};
 
 impl Reader<'_> {
-    pub(super) fn destinations(&mut self, root: &Node, connections: &[Connection]) -> Vec<Named<Destination>> {
+    pub(super) fn destinations(
+        &mut self,
+        root: &Node,
+        connections: &[Connection],
+    ) -> Vec<Named<Destination>> {
         let given = root.get("defaults").and_then(|node| node.get("destination"));
         let mut all = Vec::new();
         for (key, node) in self.entries(root.get("destinations"), "destinations") {
@@ -23,13 +27,25 @@ impl Reader<'_> {
                 continue;
             }
             let name = self.name(key, &node.path);
-            let group = map(node).iter().any(|(key, _)| GROUPS.contains(&key.name.as_str()));
+            let group = map(node)
+                .iter()
+                .any(|(key, _)| GROUPS.contains(&key.name.as_str()));
             let (entry, item) = if group {
                 self.group(&name, node)
             } else {
                 self.endpoint(key, &name, node, given, connections)
             };
-            all.push(Named { name, place: place(key, node), node: entry, item });
+            let plan = match &item {
+                Some(Destination::Group(group)) => Some(group.plan.clone()),
+                _ => None,
+            };
+            all.push(Named {
+                name,
+                place: place(key, node),
+                node: entry,
+                item,
+                plan,
+            });
         }
         all
     }
@@ -41,17 +57,29 @@ impl Reader<'_> {
             let said = key.name.as_str();
             if of_endpoints.contains(&said) && !of_groups.contains(&said) {
                 let what = format!("a group has no `{said}` of its own");
-                self.findings.push(Finding::error(&value, what, "set it at the group's members"));
+                self.findings
+                    .push(Finding::error(&value, what, "set it at the group's members"));
             } else if self.connector(said).is_some() {
                 let what = "a destination is a group or has a connector, and this is both";
-                self.findings.push(Finding::error(&value, what, "make two destinations of it"));
+                self.findings
+                    .push(Finding::error(&value, what, "make two destinations of it"));
             }
         }
-        let mut skipped: Vec<&str> = of_endpoints.iter().copied().filter(|key| !of_groups.contains(key)).collect();
+        let mut skipped: Vec<&str> = of_endpoints
+            .iter()
+            .copied()
+            .filter(|key| !of_groups.contains(key))
+            .collect();
         skipped.extend(self.kinds());
         let node = without(node, &skipped);
         let plan = self.group_plan(&node);
-        let item = plan.map(|plan| Destination::Group(Group { name: name.clone(), plan, effective: node.clone() }));
+        let item = plan.map(|plan| {
+            Destination::Group(Group {
+                name: name.clone(),
+                plan,
+                effective: node.clone(),
+            })
+        });
         (node, item)
     }
 
@@ -67,11 +95,20 @@ impl Reader<'_> {
         let kinds = self.kinds();
         let mut others = kinds.clone();
         others.extend(GROUPS);
-        let own = self.known(node, &Allowed { fields: fields_of::<DestinationKeys>(), others: &others });
+        let own = self.known(
+            node,
+            &Allowed {
+                fields: fields_of::<DestinationKeys>(),
+                others: &others,
+            },
+        );
         let entry = without_kinds_from(&own, given, &kinds);
+        let found = self.section(key, &own, "a destination", before);
         let keys = self.decode::<DestinationKeys>(&without(&entry, &kinds));
-        let Some((kind, section)) = self.section(key, &own, "a destination") else { return (entry, None) };
-        let section = self.connect(kind, &section, connections);
+        let Some((kind, section)) = found else {
+            return (entry, None);
+        };
+        let (section, connected) = self.connect(kind, &section, connections);
         let entry = replaced(entry, kind, &section);
         let read = keys.clone().unwrap_or_default();
         self.endpoint_keys(&entry, &read);
@@ -87,16 +124,19 @@ impl Reader<'_> {
         let builder = match connector.egress(&section, &settings) {
             Some(Ok(builder)) => Some(builder),
             Some(Err(findings)) => {
-                self.findings.extend(findings);
+                self.refused(connector, &section, connected, findings);
                 None
             }
             None => {
                 let what = format!("`{kind}` is no destination: it only takes events in");
-                self.findings.push(Finding::error(&section, what, "use it under `ingress:`"));
+                self.findings
+                    .push(Finding::error(&section, what, "use it under `ingress:`"));
                 None
             }
         };
-        let (Some(keys), Some(builder)) = (keys, builder) else { return (entry, None) };
+        let (Some(keys), Some(builder)) = (keys, builder) else {
+            return (entry, None);
+        };
         if self.errors() > before {
             return (entry, None);
         }
@@ -118,28 +158,45 @@ impl Reader<'_> {
     /// What the types cannot say.
     fn endpoint_keys(&mut self, entry: &Node, keys: &DestinationKeys) {
         let at = |section: &str, key: &str| {
-            entry.get(section).map_or(entry, |node| node.get(key).unwrap_or(node)).clone()
+            entry
+                .get(section)
+                .map_or(entry, |node| node.get(key).unwrap_or(node))
+                .clone()
         };
-        for (section, initial, max) in
-            [("retry", keys.retry.initial, keys.retry.max), ("breaker", keys.breaker.initial, keys.breaker.max)]
-        {
+        for (section, initial, max) in [
+            ("retry", keys.retry.initial, keys.retry.max),
+            ("breaker", keys.breaker.initial, keys.breaker.max),
+        ] {
             if initial.get().is_zero() {
                 let what = "a first wait of nothing would send again without a pause";
-                self.findings.push(Finding::error(&at(section, "initial"), what, "for example `initial: 100ms`"));
+                self.findings.push(Finding::error(
+                    &at(section, "initial"),
+                    what,
+                    "for example `initial: 100ms`",
+                ));
             } else if initial > max {
                 let what = format!("the first wait ({initial}) is longer than the longest ({max})");
                 let remedy = "make `initial` shorter or `max` longer";
-                self.findings.push(Finding::error(&at(section, "max"), what, remedy));
+                self.findings
+                    .push(Finding::error(&at(section, "max"), what, remedy));
             }
         }
         if keys.queue.bytes.get() < self.event_max {
-            let what = format!("the queue ({}) could not hold the largest event", keys.queue.bytes);
+            let what = format!(
+                "the queue ({}) could not hold the largest event",
+                keys.queue.bytes
+            );
             let remedy = "give it at least as much as `limits.event`";
-            self.findings.push(Finding::error(&at("queue", "bytes"), what, remedy));
+            self.findings
+                .push(Finding::error(&at("queue", "bytes"), what, remedy));
         }
         if matches!(keys.batch.bytes, Some(bytes) if bytes.get() == 0) {
             let what = "a batch of 0 bytes holds nothing";
-            self.findings.push(Finding::error(&at("batch", "bytes"), what, "leave the key out, or give it a size"));
+            self.findings.push(Finding::error(
+                &at("batch", "bytes"),
+                what,
+                "leave the key out, or give it a size",
+            ));
         }
     }
 }

@@ -6,7 +6,10 @@ use super::{Reader, at_key, is_private};
 
 /// Keys that belong to later versions, and what to do until then.
 const LATER: [(&str, &str); 9] = [
-    ("store", "without a store, events are acknowledged once they are delivered; remove the key"),
+    (
+        "store",
+        "without a store, events are acknowledged once they are delivered; remove the key",
+    ),
     ("rate", "bound what waits with `queue:` instead"),
     ("dedupe", "remove the key; every repetition is delivered"),
     ("export", "remove the key"),
@@ -18,7 +21,7 @@ const LATER: [(&str, &str); 9] = [
 ];
 
 /// What people write who come from elsewhere.
-const MEANT: [(&str, &str); 18] = [
+const MEANT: [(&str, &str); 17] = [
     ("egress", "destinations"),
     ("egresses", "destinations"),
     ("sinks", "destinations"),
@@ -36,7 +39,6 @@ const MEANT: [(&str, &str); 18] = [
     ("when", "filters"),
     ("where", "filters"),
     ("dlq", "dead_letter"),
-    ("timeout", "retry"),
 ];
 
 /// What may stand in a mapping.
@@ -50,7 +52,9 @@ pub(super) struct Allowed<'a> {
 impl Reader<'_> {
     /// The mapping without keys that may not stand there, each of which is reported, and without `x-` keys.
     pub(super) fn known(&mut self, node: &Node, allowed: &Allowed<'_>) -> Node {
-        let Value::Map(entries) = &node.value else { return node.clone() };
+        let Value::Map(entries) = &node.value else {
+            return node.clone();
+        };
         let mut kept = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let name = key.name.as_str();
@@ -60,18 +64,27 @@ impl Reader<'_> {
                 self.findings.push(unknown(key, node, allowed));
             }
         }
-        Node { value: Value::Map(kept), ..node.clone() }
+        Node {
+            value: Value::Map(kept),
+            ..node.clone()
+        }
     }
 }
 
 fn unknown(key: &Key, parent: &Node, allowed: &Allowed<'_>) -> Finding {
-    let path = if parent.path.is_empty() { key.name.clone() } else { format!("{}.{}", parent.path, key.name) };
+    let path = if parent.path.is_empty() {
+        key.name.clone()
+    } else {
+        format!("{}.{}", parent.path, key.name)
+    };
     let name = key.name.as_str();
     let all = || allowed.fields.iter().chain(allowed.others).copied();
     if let Some((_, remedy)) = LATER.iter().find(|(later, _)| *later == name) {
         return at_key(key, &path, format!("`{name}` is not in this version"), *remedy);
     }
-    let meant = MEANT.iter().find(|(said, meant)| *said == name && all().any(|known| known == *meant));
+    let meant = MEANT
+        .iter()
+        .find(|(said, meant)| *said == name && all().any(|known| known == *meant));
     let remedy = match meant.map(|(_, meant)| *meant).or_else(|| nearest(name, all())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
@@ -79,7 +92,12 @@ fn unknown(key: &Key, parent: &Node, allowed: &Allowed<'_>) -> Finding {
             format!("keys that may stand here: {}", keys.join(", "))
         }
     };
-    at_key(key, &path, format!("unknown key `{}`", super::bounded(name)), remedy)
+    at_key(
+        key,
+        &path,
+        format!("unknown key `{}`", super::bounded(name)),
+        remedy,
+    )
 }
 
 /// The entry with the keys of `defaults` that it lacks: whole keys, never merged deeply.
@@ -93,7 +111,10 @@ pub(super) fn defaults(entry: &Node, defaults: Option<&Node>) -> Node {
             entries.push((key.clone(), node.clone()));
         }
     }
-    Node { value: Value::Map(entries), ..entry.clone() }
+    Node {
+        value: Value::Map(entries),
+        ..entry.clone()
+    }
 }
 
 /// The entries of a mapping; none of anything else.
@@ -105,7 +126,13 @@ pub(super) fn map(node: &Node) -> Vec<(Key, Node)> {
 }
 
 /// The mapping without these keys.
-pub(super) fn without(node: &Node, keys: &[&str]) -> Node {
-    let entries = map(node).into_iter().filter(|(key, _)| !keys.contains(&key.name.as_str())).collect();
-    Node { value: Value::Map(entries), ..node.clone() }
+pub(in crate::config) fn without(node: &Node, keys: &[&str]) -> Node {
+    let entries = map(node)
+        .into_iter()
+        .filter(|(key, _)| !keys.contains(&key.name.as_str()))
+        .collect();
+    Node {
+        value: Value::Map(entries),
+        ..node.clone()
+    }
 }

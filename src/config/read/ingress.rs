@@ -23,16 +23,29 @@ impl Reader<'_> {
             }
             let name = self.name(key, &node.path);
             let kinds = self.kinds();
-            let own = self.known(node, &Allowed { fields: fields_of::<IngressKeys>(), others: &kinds });
+            let before = self.errors();
+            let own = self.known(
+                node,
+                &Allowed {
+                    fields: fields_of::<IngressKeys>(),
+                    others: &kinds,
+                },
+            );
             let entry = without_kinds_from(&own, given, &kinds);
-            let (entry, item) = match self.section(key, &own, "an ingress") {
+            let (entry, item) = match self.section(key, &own, "an ingress", before) {
                 Some((kind, section)) => self.ingress(&name, kind, &section, entry, root, connections),
                 None => {
                     self.decode::<IngressKeys>(&without(&entry, &kinds));
                     (entry, None)
                 }
             };
-            all.push(Named { name, place: place(key, node), node: entry, item });
+            all.push(Named {
+                name,
+                place: place(key, node),
+                node: entry,
+                item,
+                plan: None,
+            });
         }
         all
     }
@@ -47,50 +60,60 @@ impl Reader<'_> {
         connections: &[Connection],
     ) -> (Node, Option<Ingress>) {
         let before = self.errors();
-        let section = self.connect(kind, section, connections);
+        let (section, connected) = self.connect(kind, section, connections);
         let entry = replaced(entry, kind, &section);
         let keys = self.decode::<IngressKeys>(&without(&entry, &self.kinds()));
         let read = keys.clone().unwrap_or_default();
-        let window =
-            read.window.map(|window| Window { events: window.events.get(), bytes: window.bytes.get() });
+        let window = read.window.map(|window| Window {
+            events: window.events.get(),
+            bytes: window.bytes.get(),
+        });
         let settings = IngressSettings {
             name: name.clone(),
             node: self.node.clone(),
             cluster: self.cluster.clone(),
             accept: read.accept,
-            event: entry.get("event").filter(|node| !matches!(node.value, Value::Null)).cloned(),
+            event: entry
+                .get("event")
+                .filter(|node| !matches!(node.value, Value::Null))
+                .cloned(),
             window,
             event_max: self.event_max,
             client_memory: self.client_memory,
         };
-        // With keys that cannot be read, the settings would be wrong, and the connector would object to what is right.
         let connector = self.connector(kind).expect("the kind was found in the registry");
         let builder = match connector.ingress(&section, &settings) {
             Some(Ok(builder)) => Some(builder),
             Some(Err(findings)) => {
-                self.findings.extend(findings);
+                self.refused(connector, &section, connected, findings);
                 None
             }
             None => {
                 let what = format!("`{kind}` is no ingress: it only takes events out");
-                self.findings.push(Finding::error(&section, what, "use it under `destinations:`"));
+                self.findings
+                    .push(Finding::error(&section, what, "use it under `destinations:`"));
                 None
             }
         };
-        let (Some(keys), Some(builder)) = (keys, builder) else { return (entry, None) };
+        let (Some(keys), Some(builder)) = (keys, builder) else {
+            return (entry, None);
+        };
         let dead_letter: Option<Arc<str>> = keys.dead_letter.as_deref().map(Arc::from);
         let on_malformed = match (keys.on_malformed, &dead_letter) {
             (Some(OnMalformed::DeadLetter), None) => {
                 let at = entry.get("on_malformed").unwrap_or(&entry);
                 let what = "`on_malformed: dead_letter` needs a destination";
-                self.findings.push(Finding::error(at, what, "add `dead_letter: NAME` to the ingress"));
+                self.findings
+                    .push(Finding::error(at, what, "add `dead_letter: NAME` to the ingress"));
                 OnMalformed::Reject
             }
             (Some(said), _) => said,
             (None, Some(_)) => OnMalformed::DeadLetter,
             (None, None) => OnMalformed::Reject,
         };
-        let global = root.get("unmatched").and_then(|node| weft_api::config::decode::<keys::Unmatched>(node).ok());
+        let global = root
+            .get("unmatched")
+            .and_then(|node| weft_api::config::decode::<keys::Unmatched>(node).ok());
         let unmatched = unmatched(keys.unmatched.as_ref().or(global.as_ref()));
         if self.errors() > before {
             return (entry, None);
@@ -112,11 +135,21 @@ impl Reader<'_> {
 
     /// How many errors there are so far.
     pub(super) fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == weft_api::config::Severity::Error).count()
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == weft_api::config::Severity::Error)
+            .count()
     }
 
-    /// The one connector's section of an entry.
-    pub(super) fn section(&mut self, name: &Key, entry: &Node, what: &str) -> Option<(&'static str, Node)> {
+    /// The one connector's section of an entry. Where there were fewer errors `before`, a key that is not known has
+    /// been reported, and no connector is missed.
+    pub(super) fn section(
+        &mut self,
+        name: &Key,
+        entry: &Node,
+        what: &str,
+        before: usize,
+    ) -> Option<(&'static str, Node)> {
         if !matches!(entry.value, Value::Map(_)) {
             let said = format!("`{}` must be a mapping with a connector's section", name.name);
             let remedy = format!("for example `{}: {{ {}: {{ ... }} }}`", name.name, self.example());
@@ -125,16 +158,22 @@ impl Reader<'_> {
         }
         let mut found: Option<(&'static str, Node)> = None;
         for (key, section) in super::entry::map(entry) {
-            let Some(connector) = self.connector(&key.name) else { continue };
+            let Some(connector) = self.connector(&key.name) else {
+                continue;
+            };
             match &found {
                 None => found = Some((connector.kind(), section)),
                 Some((first, _)) => {
-                    let said = format!("{what} has one connector, and this has `{first}` and `{}`", key.name);
-                    self.findings.push(at_key(&key, &section.path, said, "make two entries of it"));
+                    let said = format!(
+                        "{what} has one connector, and this has `{first}` and `{}`",
+                        key.name
+                    );
+                    self.findings
+                        .push(at_key(&key, &section.path, said, "make two entries of it"));
                 }
             }
         }
-        if found.is_none() {
+        if found.is_none() && self.errors() == before {
             let said = format!("`{}` has no connector", entry.path);
             let remedy = format!("add a section: one of `{}`", self.kinds().join("`, `"));
             self.findings.push(at_key(name, &entry.path, said, remedy));

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use weft_api::config::{ByteSize, Finding, Key, Node, Value};
 use weft_api::connector::Connector;
 
-use super::keys::{Admin, Limits, NodeKeys, Observe};
-use super::model::{Destination, Ingress, Place, Removed, Route};
 use super::keys;
+use super::keys::{Admin, Limits, NodeKeys, Observe};
+use super::model::{Destination, Ingress, Place, Plan, Removed, Route};
 
 pub(super) use connection::Connection;
+pub(super) use entry::without;
 pub(super) use ingress::unmatched;
 
 /// The built-in connectors.
@@ -48,6 +49,8 @@ pub(super) struct Named<T> {
     /// The entry as it is in effect.
     pub(super) node: Node,
     pub(super) item: Option<T>,
+    /// Where it leads, if it is a route or a group, whatever else is wrong with it.
+    pub(super) plan: Option<Plan>,
 }
 
 /// What reading needs at hand.
@@ -63,7 +66,10 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn connector(&self, kind: &str) -> Option<&'a dyn Connector> {
-        self.registry.iter().copied().find(|connector| connector.kind() == kind)
+        self.registry
+            .iter()
+            .copied()
+            .find(|connector| connector.kind() == kind)
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -88,14 +94,19 @@ impl<'a> Reader<'a> {
             Some((Value::Map(entries), node)) => {
                 if entries.len() > ENTRIES_MAX {
                     let said = format!("`{}` has more than {ENTRIES_MAX} entries", node.path);
-                    self.findings.push(Finding::error(node, said, "run several routers"));
+                    self.findings
+                        .push(Finding::error(node, said, "run several routers"));
                     return &[];
                 }
                 entries
             }
             Some((_, node)) => {
                 let said = format!("`{}` must be a mapping of names to {what}", node.path);
-                self.findings.push(Finding::error(node, said, format!("for example `{}: {{ name: ... }}`", node.path)));
+                self.findings.push(Finding::error(
+                    node,
+                    said,
+                    format!("for example `{}: {{ name: ... }}`", node.path),
+                ));
                 &[]
             }
         }
@@ -104,8 +115,13 @@ impl<'a> Reader<'a> {
     /// Checks a name of the writer's own.
     fn name(&mut self, key: &Key, path: &str) -> Arc<str> {
         let good = key.name.len() <= NAME_MAX
-            && key.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && key.name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+            && key
+                .name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && key
+                .name
+                .starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
         if !good {
             self.findings.push(at_key(
                 key,
@@ -115,7 +131,12 @@ impl<'a> Reader<'a> {
             ));
         } else if RESERVED.contains(&key.name.as_str()) {
             let remedy = format!("choose another name; `{}` are reserved", RESERVED.join("`, `"));
-            self.findings.push(at_key(key, path, format!("`{}` is a reserved name", key.name), remedy));
+            self.findings.push(at_key(
+                key,
+                path,
+                format!("`{}` is a reserved name", key.name),
+                remedy,
+            ));
         }
         key.name.as_str().into()
     }
@@ -185,10 +206,24 @@ pub(super) fn read(root: Node, registry: Registry<'_>) -> (Draft, Vec<Finding>) 
     let ingress = reader.ingresses(&root, &connections);
     let destinations = reader.destinations(&root, &connections);
     let routes = reader.routes(&root);
-    let unmatched = root.get("unmatched").and_then(|node| reader.decode(node)).unwrap_or_default();
+    let unmatched = root
+        .get("unmatched")
+        .and_then(|node| reader.decode(node))
+        .unwrap_or_default();
     let removed = reader.removed(&root);
-    let draft =
-        Draft { node, observe, admin, limits, connections, ingress, destinations, routes, unmatched, removed, root };
+    let draft = Draft {
+        node,
+        observe,
+        admin,
+        limits,
+        connections,
+        ingress,
+        destinations,
+        routes,
+        unmatched,
+        removed,
+        root,
+    };
     (draft, reader.findings)
 }
 

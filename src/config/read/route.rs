@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use weft_api::config::{Finding, Key, Node, Value};
+use weft_api::config::{Finding, Key, Node, Value, decode};
 use weft_api::event::{AttrKind, EventBuilder};
 use weft_api::template::{Scope, Template};
 
 use super::super::keys::{self, RouteKeys, fields_of};
-use super::super::model::{Addition, Route};
-use super::entry::{Allowed, defaults, without};
+use super::super::model::{Addition, Plan, Route};
+use super::entry::{Allowed, defaults, map, without};
 use super::router::place;
 use super::{Named, Reader, at_key, is_private};
 use crate::routing::filter::{FilterError, FilterExpr, Predicate};
@@ -24,46 +24,75 @@ impl Reader<'_> {
             let name = self.name(key, &node.path);
             if !matches!(node.value, Value::Map(_)) {
                 let what = format!("the route `{name}` must be a mapping");
-                self.findings.push(at_key(key, &node.path, what, format!("for example `{name}: {{ to: NAME }}`")));
+                self.findings.push(at_key(
+                    key,
+                    &node.path,
+                    what,
+                    format!("for example `{name}: {{ to: NAME }}`"),
+                ));
                 continue;
             }
-            let own = self.known(node, &Allowed { fields: fields_of::<RouteKeys>(), others: &["to"] });
+            let own = self.known(
+                node,
+                &Allowed {
+                    fields: fields_of::<RouteKeys>(),
+                    others: &["to"],
+                },
+            );
             let entry = defaults(&own, given);
-            let item = self.route(key, &name, &entry);
-            all.push(Named { name, place: place(key, node), node: entry, item });
+            let (plan, item) = self.route(key, &name, &entry);
+            all.push(Named {
+                name,
+                place: place(key, node),
+                node: entry,
+                item,
+                plan,
+            });
         }
         all
     }
 
-    fn route(&mut self, key: &Key, name: &Arc<str>, entry: &Node) -> Option<Route> {
+    /// Each part is read on its own, so that a mistake in one hides none in another.
+    fn route(&mut self, key: &Key, name: &Arc<str>, entry: &Node) -> (Option<Plan>, Option<Route>) {
         let before = self.errors();
         let keys = self.decode::<RouteKeys>(&without(entry, &["to"]));
         let to = match entry.get("to") {
             Some(node) => self.plan(node),
             None => {
                 let what = format!("the route `{name}` leads nowhere");
-                self.findings.push(at_key(key, &entry.path, what, "add `to: NAME`, or a list of names"));
+                self.findings.push(at_key(
+                    key,
+                    &entry.path,
+                    what,
+                    "add `to: NAME`, or a list of names",
+                ));
                 None
             }
         };
-        let keys = keys?;
+        let predicate = self.filters(entry);
+        let add = self.additions(entry);
+        let (Some(keys), Some(predicate)) = (keys, predicate) else {
+            return (to, None);
+        };
         if let (Some([]), Some(at)) = (keys.from.as_deref(), entry.get("from")) {
             let what = "a route from no ingress sees no event";
-            self.findings.push(Finding::error(at, what, "name ingresses, or leave `from` out for all of them"));
+            self.findings.push(Finding::error(
+                at,
+                what,
+                "name ingresses, or leave `from` out for all of them",
+            ));
         }
-        let predicate = self.filters(entry, &keys.filters);
-        let add = self.additions(entry, &keys);
         if let (Some(age), Some(at)) = (keys.max_age, entry.get("max_age"))
             && age.get().is_zero()
         {
             let what = "with a `max_age` of nothing every event expires before it is sent";
-            self.findings.push(Finding::error(at, what, "for example `max_age: 24h`"));
+            self.findings
+                .push(Finding::error(at, what, "for example `max_age: 24h`"));
         }
-        let (to, predicate) = (to?, predicate?);
         if self.errors() > before {
-            return None;
+            return (to, None);
         }
-        Some(Route {
+        let route = to.clone().map(|to| Route {
             name: name.clone(),
             from: keys.from.map(|names| names.into_iter().map(Arc::from).collect()),
             predicate,
@@ -73,16 +102,22 @@ impl Reader<'_> {
             max_age: keys.max_age.map(weft_api::config::HumanDuration::get),
             labels: keys.labels.into_iter().collect(),
             effective: entry.clone(),
-        })
+        });
+        (to, route)
     }
 
-    fn filters(&mut self, entry: &Node, filters: &[FilterExpr]) -> Option<Predicate> {
+    fn filters(&mut self, entry: &Node) -> Option<Predicate> {
         let nodes = match entry.get("filters").map(|node| &node.value) {
             Some(Value::List(nodes)) => nodes.as_slice(),
             _ => &[],
         };
         let before = self.findings.len();
-        for (filter, node) in filters.iter().zip(nodes) {
+        // What cannot be read as a filter was reported with the route's keys.
+        let read: Vec<(FilterExpr, &Node)> = nodes
+            .iter()
+            .filter_map(|node| Some((decode(node).ok()?, node)))
+            .collect();
+        for (filter, node) in &read {
             match Predicate::compile(filter) {
                 Ok(predicate) => {
                     for note in predicate.notes() {
@@ -92,25 +127,37 @@ impl Reader<'_> {
                 Err(error) => self.findings.push(of_filter(node, &error)),
             }
         }
-        if self.findings[before..].iter().any(|finding| finding.severity == weft_api::config::Severity::Error) {
+        if self.findings[before..]
+            .iter()
+            .any(|finding| finding.severity == weft_api::config::Severity::Error)
+        {
             return None;
         }
-        let predicate = Predicate::compile_all(filters).ok()?;
+        if read.len() < nodes.len() {
+            return None;
+        }
+        let filters: Vec<FilterExpr> = read.into_iter().map(|(filter, _)| filter).collect();
+        let predicate = Predicate::compile_all(&filters).ok()?;
         if let (Some(reason), Some(at)) = (predicate.never_matches(), entry.get("filters")) {
             let what = format!("no event can ever pass these filters: {reason}");
-            self.findings.push(Finding::error(at, what, "put the filters right, or write `enabled: false`"));
+            self.findings.push(Finding::error(
+                at,
+                what,
+                "put the filters right, or write `enabled: false`",
+            ));
         }
         Some(predicate)
     }
 
-    fn additions(&mut self, entry: &Node, keys: &RouteKeys) -> Vec<Addition> {
-        let Some(section) = entry.get("add") else { return Vec::new() };
+    fn additions(&mut self, entry: &Node) -> Vec<Addition> {
         let mut additions = Vec::new();
-        for (name, value) in &keys.add {
-            let at = section.get(name).unwrap_or(section);
-            match addition(name, value) {
+        for (name, at) in entry.get("add").map(map).unwrap_or_default() {
+            let Ok(value) = decode::<keys::Addition>(&at) else {
+                continue;
+            };
+            match addition(&name.name, &value) {
                 Ok(addition) => additions.push(addition),
-                Err((what, remedy)) => self.findings.push(Finding::error(at, what, remedy)),
+                Err((what, remedy)) => self.findings.push(Finding::error(&at, what, remedy)),
             }
         }
         additions
@@ -123,23 +170,28 @@ fn of_filter(node: &Node, error: &FilterError) -> Finding {
         Some(column) => format!("column {column} of the expression: {}", error.message),
         None => error.message.clone(),
     };
-    Finding::error(at, what, error.advice.clone().unwrap_or_default())
+    let advice = error
+        .advice
+        .clone()
+        .unwrap_or_else(|| "docs/configuration.md shows what an expression may be".to_owned());
+    Finding::error(at, what, advice)
 }
 
 /// The node that `any[1].exact` stands for, or the nearest above it.
 fn within<'n>(node: &'n Node, at: &str) -> &'n Node {
-    at.split('.').try_fold(node, |node, step| {
-        let (key, indices) = step.split_once('[').unwrap_or((step, ""));
-        let node = node.get(key).ok_or(node)?;
-        indices.split(']').filter_map(|digits| digits.trim_start_matches('[').parse::<usize>().ok()).try_fold(
-            node,
-            |node, index| match &node.value {
-                Value::List(nodes) => nodes.get(index).ok_or(node),
-                _ => Err(node),
-            },
-        )
-    })
-    .unwrap_or_else(|nearest| nearest)
+    at.split('.')
+        .try_fold(node, |node, step| {
+            let (key, indices) = step.split_once('[').unwrap_or((step, ""));
+            let node = node.get(key).ok_or(node)?;
+            indices
+                .split(']')
+                .filter_map(|digits| digits.trim_start_matches('[').parse::<usize>().ok())
+                .try_fold(node, |node, index| match &node.value {
+                    Value::List(nodes) => nodes.get(index).ok_or(node),
+                    _ => Err(node),
+                })
+        })
+        .unwrap_or_else(|nearest| nearest)
 }
 
 /// `what` and `remedy`.
@@ -154,8 +206,12 @@ fn addition(name: &str, value: &keys::Addition) -> Result<Addition, Fault> {
         keys::Addition::Boolean(value) => (AttrKind::Boolean, literal(&value.to_string())?),
         keys::Addition::Integer(value) => (AttrKind::Integer, literal(&value.to_string())?),
         keys::Addition::Template(text) => {
-            let template = Template::parse(text, &Scope::EGRESS)
-                .map_err(|error| (format!("column {} of the template: {}", error.column, error.what), error.remedy))?;
+            let template = Template::parse(text, &Scope::EGRESS).map_err(|error| {
+                (
+                    format!("column {} of the template: {}", error.column, error.what),
+                    error.remedy,
+                )
+            })?;
             (template.kind(), template)
         }
     };
@@ -170,8 +226,15 @@ fn addition(name: &str, value: &keys::Addition) -> Result<Addition, Fault> {
         (None, _) => event.set(name, kind, "1"),
     };
     match event.build() {
-        Ok(_) => Ok(Addition { name: name.into(), kind, value: template }),
-        Err(invalid) => Err((format!("no event could have this attribute: {invalid}"), "see docs/templates.md".to_owned())),
+        Ok(_) => Ok(Addition {
+            name: name.into(),
+            kind,
+            value: template,
+        }),
+        Err(invalid) => Err((
+            format!("no event could have this attribute: {invalid}"),
+            "see docs/templates.md".to_owned(),
+        )),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Join(Mutex<State>);
 struct State {
     left: usize,
     worst: Outcome,
+    /// What the split leg's own end is called once all branches are accepted.
+    kind: End,
     parent: Option<Leg>,
 }
 
@@ -24,23 +26,31 @@ impl Join {
     /// Splits `parent` into `branches`.
     #[must_use]
     pub fn new(parent: Leg, branches: usize) -> Arc<Join> {
-        Arc::new(Join(Mutex::new(State { left: branches, worst: Outcome::Accepted, parent: Some(parent) })))
+        Arc::new(Join(Mutex::new(State {
+            left: branches,
+            worst: Outcome::Accepted,
+            kind: End::Delivered,
+            parent: Some(parent),
+        })))
     }
 
     /// One branch ended.
-    pub(in crate::delivery) fn end(&self, outcome: Outcome, ender: &mut Ender) {
-        let (worst, parent) = {
+    pub(in crate::delivery) fn end(&self, end: End, ender: &mut Ender) {
+        let (worst, kind, parent) = {
             let mut state = self.lock();
             state.left = state.left.saturating_sub(1);
-            state.worst = state.worst.join(outcome);
+            state.worst = state.worst.join(end.outcome());
+            if rank(end) > rank(state.kind) {
+                state.kind = end;
+            }
             if state.left > 0 {
                 return;
             }
-            (state.worst, state.parent.take())
+            (state.worst, state.kind, state.parent.take())
         };
         match (parent, worst) {
             (None, _) => {}
-            (Some(parent), Outcome::Accepted) => ender.end(parent.duty, End::Delivered),
+            (Some(parent), Outcome::Accepted) => ender.end(parent.duty, kind),
             (Some(parent), worst) => failure::after_join(parent, worst, ender),
         }
     }
@@ -53,7 +63,10 @@ impl Join {
     /// Whether the plan around the multicast would go elsewhere after this failure.
     pub(in crate::delivery) fn would_move(&self, failure: crate::routing::plan::Failure) -> bool {
         let state = self.lock();
-        state.parent.as_ref().is_some_and(|parent| failure::would_move(parent, failure))
+        state
+            .parent
+            .as_ref()
+            .is_some_and(|parent| failure::would_move(parent, failure))
     }
 
     pub(super) fn is_stale(&self) -> bool {
@@ -61,10 +74,25 @@ impl Join {
     }
 
     pub(super) fn dispatch(&self) -> bool {
-        self.with_parent(|parent| parent.origin().is_some_and(super::Origin::dispatch)).unwrap_or(false)
+        self.with_parent(|parent| parent.origin().is_some_and(super::Origin::dispatch))
+            .unwrap_or(false)
+    }
+
+    pub(super) fn recall(&self) {
+        self.with_parent(|parent| parent.origin().map(super::Origin::recall));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which of the branches' ends the books show for the whole: the one that is furthest from a delivery.
+fn rank(end: End) -> u8 {
+    match end {
+        End::Delivered | End::Returned(_) => 0,
+        End::Expired => 1,
+        End::DeadLettered => 2,
+        End::Dropped(_) => 3,
     }
 }

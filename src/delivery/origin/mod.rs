@@ -4,6 +4,9 @@ mod join;
 mod slot;
 mod ticket;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub use join::Join;
@@ -69,6 +72,15 @@ impl Origin {
             Origin::Slot { lane, epoch, .. } => lane.epoch() == *epoch,
             Origin::Ticket(ticket) => ticket.dispatch(),
             Origin::Join(join) => join.dispatch(),
+        }
+    }
+
+    /// Takes [`Origin::dispatch`] back: the egress certainly did not deliver the leg.
+    pub(super) fn recall(&self) {
+        match self {
+            Origin::Slot { .. } => {}
+            Origin::Ticket(ticket) => ticket.recall(),
+            Origin::Join(join) => join.recall(),
         }
     }
 }

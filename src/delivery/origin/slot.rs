@@ -90,7 +90,14 @@ impl LanePort {
     /// A lane in its first life.
     #[must_use]
     pub fn new(port: Arc<Port>, name: Arc<str>, index: u32, epoch: u32, in_order: bool) -> LanePort {
-        LanePort { port, name, index, in_order, epoch: AtomicU32::new(epoch), held: AtomicI64::new(0) }
+        LanePort {
+            port,
+            name,
+            index,
+            in_order,
+            epoch: AtomicU32::new(epoch),
+            held: AtomicI64::new(0),
+        }
     }
 
     /// The life it is in.
@@ -159,7 +166,11 @@ impl Mailbox {
     pub fn poll_take(&self, into: &mut Vec<Settled>, cx: &mut Context<'_>) -> Poll<()> {
         let mut inbox = self.lock();
         if inbox.settled.is_empty() && !inbox.nudged {
-            if inbox.waker.as_ref().is_none_or(|known| !known.will_wake(cx.waker())) {
+            if inbox
+                .waker
+                .as_ref()
+                .is_none_or(|known| !known.will_wake(cx.waker()))
+            {
                 inbox.waker = Some(cx.waker().clone());
             }
             return Poll::Pending;

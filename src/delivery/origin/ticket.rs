@@ -28,7 +28,8 @@ pub struct Ticket {
 struct State {
     left: u32,
     worst: Outcome,
-    dispatched: bool,
+    /// Legs that an egress has, may have delivered, or has delivered.
+    dispatched: u32,
     closed: bool,
     waker: Option<Waker>,
 }
@@ -37,8 +38,19 @@ impl Ticket {
     /// A ticket for an event with `legs` obligations, whose charge is already taken.
     #[must_use]
     pub fn new(port: Arc<Port>, charge: Arc<dyn Charge>, bytes: u64, legs: u32) -> Ticket {
-        let state = State { left: legs, worst: Outcome::Accepted, dispatched: false, closed: false, waker: None };
-        Ticket { port, charge, bytes, state: Mutex::new(state) }
+        let state = State {
+            left: legs,
+            worst: Outcome::Accepted,
+            dispatched: 0,
+            closed: false,
+            waker: None,
+        };
+        Ticket {
+            port,
+            charge,
+            bytes,
+            state: Mutex::new(state),
+        }
     }
 
     /// The ingress it belongs to.
@@ -73,11 +85,11 @@ impl Ticket {
         .await
     }
 
-    /// The deadline passed: legs that are not dispatched yet never will be. Returns whether any was.
+    /// The deadline passed: legs that are not dispatched yet never will be. Returns whether any may have been delivered.
     pub fn close(&self) -> bool {
         let mut state = self.lock();
         state.closed = true;
-        state.dispatched
+        state.dispatched > 0
     }
 
     /// Whether it was closed.
@@ -89,8 +101,14 @@ impl Ticket {
     /// Marks a leg as handed to an egress; `false` once the ticket is closed.
     pub fn dispatch(&self) -> bool {
         let mut state = self.lock();
-        state.dispatched |= !state.closed;
+        state.dispatched += u32::from(!state.closed);
         !state.closed
+    }
+
+    /// A leg that was handed to an egress was certainly not delivered.
+    pub fn recall(&self) {
+        let mut state = self.lock();
+        state.dispatched = state.dispatched.saturating_sub(1);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

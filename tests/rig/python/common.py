@@ -14,6 +14,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 FORMAT = JSONFormat()
+KINDS = ["json", "text", "binary", "none", "empty", "large"]
 BINARY = bytes([0, 159, 146, 150, 255, 10, 13])
 
 
@@ -45,6 +46,8 @@ def event(index, mode, data, key=None):
         "text": ("text/plain; charset=utf-8", f"line {index}\nünï ✓"),
         "binary": ("application/octet-stream", BINARY),
         "none": (None, None),
+        "empty": ("text/plain", ""),
+        "large": ("application/octet-stream", bytes(range(256)) * 256),
     }[data]
     if content_type is not None:
         attributes["datacontenttype"] = content_type
@@ -52,8 +55,9 @@ def event(index, mode, data, key=None):
 
 
 def kinds(data):
-    """The kinds of data in turn, or one of them only."""
-    return ["json", "text", "binary", "none"] if data == "all" else [data]
+    """The kinds of data in turn, the usual ones or those at the edges (0 bytes, 64 KiB), or one of them only."""
+    groups = {"all": ["json", "text", "binary", "none"], "edges": ["empty", "large"]}
+    return groups.get(data, [data])
 
 
 def describe(event, raw, **more):

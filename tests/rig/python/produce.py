@@ -6,7 +6,7 @@ import argparse
 from cloudevents.core.bindings import kafka
 from confluent_kafka import Producer
 
-from common import FORMAT, describe, event, kinds
+from common import FORMAT, KINDS, describe, event, kinds
 
 
 def main():
@@ -56,7 +56,7 @@ def arguments():
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--start", type=int, default=0, help="the first event's number")
     parser.add_argument("--mode", choices=["binary", "structured"], default="binary")
-    parser.add_argument("--data", choices=["json", "text", "binary", "none", "all"], default="all")
+    parser.add_argument("--data", choices=[*KINDS, "all", "edges"], default="all")
     parser.add_argument("--keys", type=int, default=3, help="how many keys take turns; 0: no key")
     return parser.parse_args()
 

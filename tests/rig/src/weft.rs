@@ -179,6 +179,17 @@ impl Weft {
         self.process.pid()
     }
 
+    /// The most memory that it has held at a time so far (`VmHWM`), in MiB.
+    #[track_caller]
+    #[must_use]
+    pub fn peak_mib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("reading {path}: {e}"));
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.unwrap_or_else(|| panic!("no VmHWM in {path}:\n{status}")) / 1024
+    }
+
     /// Its directory: the working directory, with `weft.yaml` in it. It lasts over restarts.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -205,6 +216,11 @@ impl Weft {
     /// SIGTERM; the drain begins, see [`Weft::wait`].
     pub fn sigterm(&mut self) {
         self.process.signal("TERM");
+    }
+
+    /// SIGINT, as from a keyboard; the drain begins, or with the second one ends.
+    pub fn sigint(&mut self) {
+        self.process.signal("INT");
     }
 
     /// SIGHUP; the file is read again.

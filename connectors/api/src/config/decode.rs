@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use super::Finding;
 use super::fault::{Fault, Kind, Step};
 use super::node::{Key, Node, Value};
 use super::read::Read;
-use super::Finding;
 
 /// Most readings of one section; what is wrong beyond that is found once the first mistakes are put right.
 const READINGS_MAX: usize = 400;
@@ -26,7 +26,12 @@ pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Vec<Finding>> {
         Ok(value) => return Ok(value),
         Err(fault) => fault,
     };
-    let mut pruner = Pruner { tree: node.clone(), findings: Vec::new(), touched: Vec::new(), stand_ins: Vec::new() };
+    let mut pruner = Pruner {
+        tree: node.clone(),
+        findings: Vec::new(),
+        touched: Vec::new(),
+        stand_ins: Vec::new(),
+    };
     let mut next = Some(fault);
     for _ in 0..READINGS_MAX {
         let Some(fault) = next.take() else { break };
@@ -37,7 +42,10 @@ pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Vec<Finding>> {
     }
     let mut findings = pruner.findings;
     findings.sort_by_key(|finding| (finding.span.line, finding.span.column));
-    debug_assert!(!findings.is_empty(), "the first fault is never a consequence of pruning");
+    debug_assert!(
+        !findings.is_empty(),
+        "the first fault is never a consequence of pruning"
+    );
     Err(findings)
 }
 
@@ -94,10 +102,19 @@ impl Pruner {
 
     /// Takes away the node at the end of `trail`.
     fn drop_at(&mut self, trail: &[Step]) -> bool {
-        let Some((last, parent)) = trail.split_last() else { return false };
+        let Some((last, parent)) = trail.split_last() else {
+            return false;
+        };
         self.touch(trail);
         match last {
-            Step::Key(key) => self.remove(parent, key),
+            Step::Key(key) => {
+                // What stands there may have come from elsewhere, under another path.
+                if let Some(parent) = find(&mut self.tree, parent) {
+                    let path = joined(&parent.path, key);
+                    self.touched.push(path);
+                }
+                self.remove(parent, key)
+            }
             Step::Index(index) => match find(&mut self.tree, parent).map(|node| &mut node.value) {
                 Some(Value::List(nodes)) if *index < nodes.len() => {
                     nodes.remove(*index);
@@ -129,22 +146,39 @@ impl Pruner {
     /// Puts the next kind of value where a required key is missing; without one that fits, its mapping goes.
     fn next_stand_in(&mut self, place: usize) -> bool {
         let (at, tried) = self.stand_ins[place].clone();
-        let Some((Step::Key(key), parent)) = at.split_last() else { return false };
+        let Some((Step::Key(key), parent)) = at.split_last() else {
+            return false;
+        };
         let Some(value) = stand_in(tried) else {
             self.stand_ins.remove(place);
             return self.drop_at(parent);
         };
         self.stand_ins[place].1 += 1;
-        let Some(map) = find(&mut self.tree, parent) else { return false };
+        let Some(map) = find(&mut self.tree, parent) else {
+            return false;
+        };
         let path = joined(&map.path, key);
-        let node = Node { value, span: map.span.clone(), path: Arc::from(path.as_str()), secret: false };
+        let node = Node {
+            value,
+            span: map.span.clone(),
+            path: Arc::from(path.as_str()),
+            secret: false,
+        };
         if matches!(map.value, Value::Null) {
             map.value = Value::Map(Vec::new());
         }
-        let Value::Map(entries) = &mut map.value else { return false };
+        let Value::Map(entries) = &mut map.value else {
+            return false;
+        };
         match entries.iter_mut().find(|(k, _)| k.name == *key) {
             Some((_, old)) => *old = node,
-            None => entries.push((Key { name: key.clone(), span: map.span.clone() }, node)),
+            None => entries.push((
+                Key {
+                    name: key.clone(),
+                    span: map.span.clone(),
+                },
+                node,
+            )),
         }
         self.touched.push(path);
         true
@@ -165,21 +199,30 @@ fn stand_in(tried: usize) -> Option<Value> {
 }
 
 fn find<'a>(root: &'a mut Node, trail: &[Step]) -> Option<&'a mut Node> {
-    trail.iter().try_fold(root, |node, step| match (&mut node.value, step) {
-        (Value::Map(entries), Step::Key(key)) => {
-            entries.iter_mut().find(|(k, _)| k.name == *key).map(|(_, node)| node)
-        }
-        (Value::List(nodes), Step::Index(index)) => nodes.get_mut(*index),
-        _ => None,
-    })
+    trail
+        .iter()
+        .try_fold(root, |node, step| match (&mut node.value, step) {
+            (Value::Map(entries), Step::Key(key)) => entries
+                .iter_mut()
+                .find(|(k, _)| k.name == *key)
+                .map(|(_, node)| node),
+            (Value::List(nodes), Step::Index(index)) => nodes.get_mut(*index),
+            _ => None,
+        })
 }
 
 fn joined(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 /// Whether `path` is `above` or stands somewhere in it.
 fn below(path: &str, above: &str) -> bool {
     above.is_empty()
-        || path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        || path
+            .strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

@@ -42,7 +42,10 @@ impl Finding {
 
     /// A warning at `node`.
     pub fn warning(node: &Node, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { severity: Severity::Warning, ..Finding::error(node, what, remedy) }
+        Finding {
+            severity: Severity::Warning,
+            ..Finding::error(node, what, remedy)
+        }
     }
 }
 
@@ -52,7 +55,12 @@ impl fmt::Display for Finding {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}: {word}: {}: {}", self.span, self.path, self.what)?;
+        write!(f, "{}: {word}: ", self.span)?;
+        // What concerns a file as a whole has no path.
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.what)?;
         if !self.remedy.is_empty() {
             write!(f, "\n    {}", self.remedy)?;
         }

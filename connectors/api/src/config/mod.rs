@@ -10,6 +10,7 @@ mod node;
 mod read;
 mod suggest;
 mod units;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,9 @@ impl Node {
             (Value::Text(a), Value::Text(b)) => a == b,
             (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Value::Map(a), Value::Map(b)) => {
-                a.len() == b.len() && a.iter().all(|(k, v)| other.get(&k.name).is_some_and(|w| v.same(w)))
+                a.len() == b.len()
+                    && a.iter()
+                        .all(|(k, v)| other.get(&k.name).is_some_and(|w| v.same(w)))
                     && b.len() == a.len()
             }
             _ => false,

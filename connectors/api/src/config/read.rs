@@ -4,7 +4,10 @@
 //! `${...}` is text that becomes the number or the boolean that its reader asks for (`port: ${PORT}`).
 
 use serde::de::value::StrDeserializer;
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
 use serde::forward_to_deserialize_any;
 
 use super::fault::{Fault, Step};
@@ -89,8 +92,14 @@ impl<'de> Deserializer<'de> for Read<'de> {
         .map_err(|fault: Fault| fault.at(self.0))
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_newtype_struct(self).map_err(|fault: Fault| fault.at(self.0))
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor
+            .visit_newtype_struct(self)
+            .map_err(|fault: Fault| fault.at(self.0))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -100,10 +109,19 @@ impl<'de> Deserializer<'de> for Read<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match &self.0.value {
-            Value::Text(text) => visitor.visit_enum(Variant { name: text, content: None }),
+            Value::Text(text) => visitor.visit_enum(Variant {
+                name: text,
+                content: None,
+            }),
             Value::Map(entries) => match entries.as_slice() {
-                [(key, node)] => visitor.visit_enum(Variant { name: &key.name, content: Some(node) }),
-                _ => Err(de::Error::invalid_type(de::Unexpected::Map, &"a word or a mapping with one key")),
+                [(key, node)] => visitor.visit_enum(Variant {
+                    name: &key.name,
+                    content: Some(node),
+                }),
+                _ => Err(de::Error::invalid_type(
+                    de::Unexpected::Map,
+                    &"a word or a mapping with one key",
+                )),
             },
             _ => Err(de::Error::invalid_type(de::Unexpected::Unit, &"a word")),
         }
@@ -132,10 +150,14 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Fault;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
-        let Some(node) = self.nodes.get(self.next) else { return Ok(None) };
+        let Some(node) = self.nodes.get(self.next) else {
+            return Ok(None);
+        };
         let index = self.next;
         self.next += 1;
-        seed.deserialize(Read(node)).map(Some).map_err(|fault| fault.at(node).under(Step::Index(index)))
+        seed.deserialize(Read(node))
+            .map(Some)
+            .map_err(|fault| fault.at(node).under(Step::Index(index)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -152,7 +174,11 @@ struct Entries<'de> {
 
 impl<'de> Entries<'de> {
     fn new(entries: &'de [(Key, Node)], checked: bool) -> Entries<'de> {
-        Entries { entries: entries.iter(), checked, current: None }
+        Entries {
+            entries: entries.iter(),
+            checked,
+            current: None,
+        }
     }
 }
 
@@ -172,8 +198,12 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let (key, node) = self.current.take().expect("serde asks for a value only after its key");
-        seed.deserialize(Read(node)).map_err(|fault| fault.at(node).under(Step::Key(key.name.clone())))
+        let (key, node) = self
+            .current
+            .take()
+            .expect("serde asks for a value only after its key");
+        seed.deserialize(Read(node))
+            .map_err(|fault| fault.at(node).under(Step::Key(key.name.clone())))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -201,7 +231,8 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     type Variant = Variant<'de>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Variant<'de>), Fault> {
-        seed.deserialize(StrDeserializer::new(self.name)).map(|value| (value, self))
+        seed.deserialize(StrDeserializer::new(self.name))
+            .map(|value| (value, self))
     }
 }
 
@@ -218,21 +249,38 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
         match self.content {
             Some(node) => seed.deserialize(Read(node)).map_err(|fault| self.content(fault)),
-            None => Err(de::Error::custom(format!("`{0}` needs a value; write `{{ {0}: ... }}`", self.name))),
+            None => Err(de::Error::custom(format!(
+                "`{0}` needs a value; write `{{ {0}: ... }}`",
+                self.name
+            ))),
         }
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
         match self.content {
-            Some(node) => Read(node).deserialize_seq(visitor).map_err(|fault| self.content(fault)),
-            None => Err(de::Error::custom(format!("`{0}` needs a list; write `{{ {0}: [...] }}`", self.name))),
+            Some(node) => Read(node)
+                .deserialize_seq(visitor)
+                .map_err(|fault| self.content(fault)),
+            None => Err(de::Error::custom(format!(
+                "`{0}` needs a list; write `{{ {0}: [...] }}`",
+                self.name
+            ))),
         }
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         match self.content {
-            Some(node) => Read(node).deserialize_struct("", fields, visitor).map_err(|fault| self.content(fault)),
-            None => Err(de::Error::custom(format!("`{0}` needs a mapping; write `{{ {0}: {{ ... }} }}`", self.name))),
+            Some(node) => Read(node)
+                .deserialize_struct("", fields, visitor)
+                .map_err(|fault| self.content(fault)),
+            None => Err(de::Error::custom(format!(
+                "`{0}` needs a mapping; write `{{ {0}: {{ ... }} }}`",
+                self.name
+            ))),
         }
     }
 }

@@ -20,7 +20,11 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             }
             let allowed = (wanted.len().max(offered.len()) / 3).clamp(1, 4);
             // A word of one or two letters is near to everything.
-            let allowed = if wanted.len().min(offered.len()) <= 2 { 0 } else { allowed };
+            let allowed = if wanted.len().min(offered.len()) <= 2 {
+                0
+            } else {
+                allowed
+            };
             let distance = distance(&wanted, &offered);
             (distance <= allowed).then_some((distance, candidate))
         })
@@ -30,7 +34,10 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// Lower case without separators.
 fn plain(name: &str) -> Vec<char> {
-    name.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
+    name.chars()
+        .filter(|c| !matches!(c, '-' | '_'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Optimal string alignment distance: three rows of the usual table.

@@ -49,35 +49,68 @@ struct Draw {
 
 impl Draw {
     fn node(&mut self, path: &str, json: &serde_json::Value) -> Node {
-        let span = Span { file: self.file.clone(), line: self.line, column: 1 };
+        let span = Span {
+            file: self.file.clone(),
+            line: self.line,
+            column: 1,
+        };
         let value = match json {
             serde_json::Value::Null => Value::Null,
             serde_json::Value::Bool(b) => Value::Bool(*b),
-            serde_json::Value::Number(n) => n.as_i64().map_or_else(|| Value::Float(n.as_f64().unwrap()), Value::Int),
+            serde_json::Value::Number(n) => n
+                .as_i64()
+                .map_or_else(|| Value::Float(n.as_f64().unwrap()), Value::Int),
             serde_json::Value::String(s) => Value::Text(s.trim_start_matches('$').to_owned()),
             serde_json::Value::Array(items) => Value::List(
-                items.iter().enumerate().map(|(i, item)| self.node(&format!("{path}[{i}]"), item)).collect(),
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| self.node(&format!("{path}[{i}]"), item))
+                    .collect(),
             ),
             serde_json::Value::Object(entries) => Value::Map(
                 entries
                     .iter()
                     .map(|(name, item)| {
                         self.line += 1;
-                        let span = Span { file: self.file.clone(), line: self.line, column: 1 };
-                        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                        (Key { name: name.clone(), span }, self.node(&path, item))
+                        let span = Span {
+                            file: self.file.clone(),
+                            line: self.line,
+                            column: 1,
+                        };
+                        let path = if path.is_empty() {
+                            name.clone()
+                        } else {
+                            format!("{path}.{name}")
+                        };
+                        (
+                            Key {
+                                name: name.clone(),
+                                span,
+                            },
+                            self.node(&path, item),
+                        )
                     })
                     .collect(),
             ),
         };
         let secret = matches!(json, serde_json::Value::String(s) if s.starts_with('$'));
-        Node { value, span, path: path.into(), secret }
+        Node {
+            value,
+            span,
+            path: path.into(),
+            secret,
+        }
     }
 }
 
 /// A tree from JSON; a text that begins with `$` is a secret.
 fn tree(json: serde_json::Value) -> Node {
-    Draw { file: "t.yaml".into(), line: 0 }.node("", &json)
+    Draw {
+        file: "t.yaml".into(),
+        line: 0,
+    }
+    .node("", &json)
 }
 
 fn mistakes(json: serde_json::Value) -> Vec<String> {
@@ -113,7 +146,7 @@ fn every_mistake_is_found_in_one_go_and_in_the_order_of_the_file() {
         [
             "0 : the file needs the key `url` | add `url: ...` to it",
             "1 uri: unknown key `uri` | did you mean `url`?",
-            "2 timeout: expected a duration such as 100ms, 10s, 5m or 1h30m, found the number 10 | ",
+            "2 timeout: expected a duration such as 10s, 100ms, 5m or 1h30m, found the number 10 | for example `timeout: 10s`",
             "3 port: expected a whole number from 0 to 65535, found the text \"80\" | check its range, and write it without quotes",
             "4 hosts[1]: expected text, found the number 5 | put it in quotes",
             "4 hosts[2]: expected text, found a mapping | for example `hosts: [some text]`",
@@ -128,7 +161,10 @@ fn every_mistake_is_found_in_one_go_and_in_the_order_of_the_file() {
 
 #[test]
 fn an_empty_section_is_a_mapping_without_keys() {
-    assert_eq!(mistakes(serde_json::Value::Null), ["0 : the file needs the key `url` | add `url: ...` to it"]);
+    assert_eq!(
+        mistakes(serde_json::Value::Null),
+        ["0 : the file needs the key `url` | add `url: ...` to it"]
+    );
 }
 
 #[test]
@@ -152,11 +188,16 @@ fn a_secret_is_never_shown() {
     impl<'de> Deserialize<'de> for Loud {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Loud, D::Error> {
             let text = String::deserialize(deserializer)?;
-            Err(serde::de::Error::custom(format!("bad password {text}; use another than {text}")))
+            Err(serde::de::Error::custom(format!(
+                "bad password {text}; use another than {text}"
+            )))
         }
     }
     let findings = decode::<Loud>(&tree(serde_json::json!("$hunter2"))).unwrap_err();
-    assert_eq!((findings[0].what.as_str(), findings[0].remedy.as_str()), ("bad password ***", "use another than ***"));
+    assert_eq!(
+        (findings[0].what.as_str(), findings[0].remedy.as_str()),
+        ("bad password ***", "use another than ***")
+    );
 }
 
 #[test]
@@ -177,8 +218,9 @@ fn a_bad_root_ends_the_search() {
 
 #[test]
 fn very_many_mistakes_end() {
-    let many: serde_json::Map<String, serde_json::Value> =
-        (0..1000).map(|i| (format!("k{i}"), serde_json::Value::Null)).collect();
+    let many: serde_json::Map<String, serde_json::Value> = (0..1000)
+        .map(|i| (format!("k{i}"), serde_json::Value::Null))
+        .collect();
     let said = mistakes(serde_json::Value::Object(many));
     assert!(said.len() >= 300, "{}", said.len());
 }

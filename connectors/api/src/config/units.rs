@@ -53,13 +53,13 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum UnitError {
     /// Not number-unit pairs.
-    #[error("expected a duration such as 100ms, 10s, 5m or 1h30m")]
+    #[error("expected a duration such as 10s, 100ms, 5m or 1h30m")]
     NotADuration,
     /// Longer than [`DURATION_MAX`].
     #[error("expected a duration of at most 3650d")]
     DurationTooLong,
     /// Not a number with a unit.
-    #[error("expected a size in bytes such as 65536, 64KiB or 256MiB")]
+    #[error("expected a size in bytes such as 64KiB, 256MiB or 65536")]
     NotASize,
     /// Does not fit 64 bits.
     #[error("expected a size below 16777216TiB")]
@@ -172,7 +172,10 @@ impl FromStr for ByteSize {
             unit => unit_of(&SIZE_UNITS, unit).ok_or(UnitError::NotASize)?,
         };
         let number: u64 = number.parse().map_err(|_| UnitError::SizeTooLarge)?;
-        number.checked_mul(factor).map(ByteSize).ok_or(UnitError::SizeTooLarge)
+        number
+            .checked_mul(factor)
+            .map(ByteSize)
+            .ok_or(UnitError::SizeTooLarge)
     }
 }
 
@@ -181,13 +184,18 @@ fn pair(text: &str) -> Option<(&str, &str, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, rest) = text.split_at(digits);
     let rest = rest.trim_start();
-    let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let letters = rest
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(letters);
     (!number.is_empty()).then(|| (number, unit, rest.trim_start()))
 }
 
 fn unit_of(units: &[(&str, u64)], name: &str) -> Option<u64> {
-    units.iter().find(|(unit, _)| *unit == name).map(|(_, length)| *length)
+    units
+        .iter()
+        .find(|(unit, _)| *unit == name)
+        .map(|(_, length)| *length)
 }
 
 impl fmt::Display for HumanDuration {
@@ -213,7 +221,10 @@ impl fmt::Display for HumanDuration {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZE_UNITS.iter().find(|(_, factor)| *factor > 1 && self.0 > 0 && self.0.is_multiple_of(*factor)) {
+        match SIZE_UNITS
+            .iter()
+            .find(|(_, factor)| *factor > 1 && self.0 > 0 && self.0.is_multiple_of(*factor))
+        {
             Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
             None => write!(f, "{}", self.0),
         }
@@ -239,7 +250,7 @@ impl<'de> Deserialize<'de> for HumanDuration {
             type Value = HumanDuration;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as 100ms, 10s, 5m or 1h30m")
+                f.write_str("a duration such as 10s, 100ms, 5m or 1h30m")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
@@ -260,7 +271,7 @@ impl<'de> Deserialize<'de> for ByteSize {
             type Value = ByteSize;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a size in bytes such as 65536, 64KiB or 256MiB")
+                f.write_str("a size in bytes such as 64KiB, 256MiB or 65536")
             }
 
             fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<ByteSize, E> {
@@ -308,68 +319,4 @@ impl JsonSchema for ByteSize {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
-
-    fn duration(text: &str) -> Result<Duration, UnitError> {
-        text.parse::<HumanDuration>().map(HumanDuration::get)
-    }
-
-    fn size(text: &str) -> Result<u64, UnitError> {
-        text.parse::<ByteSize>().map(ByteSize::get)
-    }
-
-    #[test]
-    fn durations_are_read_as_people_write_them() {
-        assert_eq!(duration("100ms"), Ok(Duration::from_millis(100)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
-        assert_eq!(duration("0s"), Ok(Duration::ZERO));
-    }
-
-    #[test]
-    fn a_duration_without_a_unit_or_out_of_order_is_refused() {
-        for text in ["10", "", "s", "1.5s", "-1s", "5m1h", "1s1s", "10 seconds", "never"] {
-            assert_eq!(duration(text), Err(UnitError::NotADuration), "{text}");
-        }
-        assert_eq!(duration("3651d"), Err(UnitError::DurationTooLong));
-        assert_eq!(duration("99999999999999999999s"), Err(UnitError::DurationTooLong));
-    }
-
-    #[test]
-    fn sizes_know_binary_and_decimal_units() {
-        assert_eq!(size("256MiB"), Ok(256 << 20));
-        assert_eq!(size("1MB"), Ok(1_000_000));
-        assert_eq!(size("64 KiB"), Ok(65_536));
-        assert_eq!(size("17"), Ok(17));
-        assert_eq!(size("1mib"), Err(UnitError::NotASize));
-        assert_eq!(size("1KiB2"), Err(UnitError::NotASize));
-        assert_eq!(size("16777216TiB"), Err(UnitError::SizeTooLarge));
-    }
-
-    #[test]
-    fn sizes_print_in_the_unit_that_fits() {
-        assert_eq!(ByteSize(256 << 20).to_string(), "256MiB");
-        assert_eq!(ByteSize(1_000_000).to_string(), "1MB");
-        assert_eq!(ByteSize(1025).to_string(), "1025");
-        assert_eq!(ByteSize(0).to_string(), "0");
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_printed_reads_back(nanos in 0u64..=300_000_000_000_000_000, bytes: u64) {
-            let time = HumanDuration(Duration::from_nanos(nanos));
-            prop_assert_eq!(time.to_string().parse::<HumanDuration>(), Ok(time));
-            let size = ByteSize(bytes);
-            prop_assert_eq!(size.to_string().parse::<ByteSize>(), Ok(size));
-        }
-
-        #[test]
-        fn no_text_panics(text in ".{0,80}") {
-            let _ = duration(&text);
-            let _ = size(&text);
-        }
-    }
-}
+mod tests;

@@ -39,7 +39,8 @@ pub struct Coordinates<'a> {
 /// Integer.
 ///
 /// The caller leaves out headers that carry credentials: what is kept here travels on and is shown to
-/// operators. A content type that is no media type is kept as the first of the headers, under `content-type`.
+/// operators. A content type that is no media type, or that of a whole event (`application/cloudevents...`), is kept as
+/// the first of the headers, under `content-type`.
 pub fn malformed<'a>(
     coordinates: &Coordinates<'_>,
     original: Bytes,
@@ -53,7 +54,8 @@ pub fn malformed<'a>(
         id if id.is_empty() => _ = builder.id(&digest(&original)),
         id => _ = builder.id(&id),
     }
-    let typed = content_type.filter(|text| rules::core(Core::DataContentType, text, false).is_ok());
+    let typed = content_type
+        .filter(|text| rules::core(Core::DataContentType, text, false).is_ok() && !is_structured(text));
     if let Some(text) = typed {
         builder.datacontenttype(text);
     }
@@ -70,6 +72,15 @@ pub fn malformed<'a>(
     }
     builder.data(original);
     builder.build().expect("every text was made to fit its attribute")
+}
+
+/// Whether a content type says that the whole event is in the body. On this event, in binary mode, it would say so of
+/// the bytes that are no event, and whoever reads the dead letter would find it malformed again.
+fn is_structured(content_type: &str) -> bool {
+    const PREFIX: &str = "application/cloudevents";
+    content_type
+        .get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// The headers as a JSON array, and how many did not fit.
@@ -184,6 +195,29 @@ mod tests {
         assert_eq!(kept, r#"[["a","x\u000a\u00e9"],["a",{"base64":"/w=="}]]"#);
         assert!(serde_json::from_str::<serde_json::Value>(kept).is_ok());
         assert_eq!(event.get("weftheadersomitted"), None);
+    }
+
+    #[test]
+    fn what_is_no_event_does_not_call_itself_a_whole_one() {
+        let at = Coordinates {
+            source: "/s",
+            id: "1",
+        };
+        for media in [
+            "application/cloudevents+json",
+            "Application/CloudEvents-Batch+json; charset=utf-8",
+        ] {
+            let event = malformed(
+                &at,
+                Bytes::from_static(b"{"),
+                Some(media),
+                std::iter::empty(),
+                "no JSON",
+            );
+            assert_eq!(event.datacontenttype(), None);
+            let headers = event.get("weftheaders").unwrap().text.to_owned();
+            assert_eq!(headers, format!("[[\"content-type\",\"{media}\"]]"));
+        }
     }
 
     #[test]

@@ -50,15 +50,28 @@ impl EgressDesk {
         let (queue, batches) = mpsc::unbounded_channel();
         let (handle, stop) = StopHandle::new();
         let profile = egress.profile();
-        let cx = EgressContext::new("conformance".into(), stop, Arc::new(Silent), Box::new(Queue(batches)));
-        EgressDesk { profile, queue, stop: handle, run: tokio::spawn(egress.run(cx)) }
+        let cx = EgressContext::new(
+            "conformance".into(),
+            stop,
+            Arc::new(Silent),
+            Box::new(Queue(batches)),
+        );
+        EgressDesk {
+            profile,
+            queue,
+            stop: handle,
+            run: tokio::spawn(egress.run(cx)),
+        }
     }
 
     /// Hands over one batch. It must keep to the profile.
     #[must_use]
     pub fn give(&self, events: Vec<Event>) -> Given {
         let (changed, _) = watch::channel(());
-        let fates = Arc::new(Fates { each: Mutex::new(vec![None; events.len()]), changed });
+        let fates = Arc::new(Fates {
+            each: Mutex::new(vec![None; events.len()]),
+            changed,
+        });
         let batch = Batch::new(events, Box::new(Sink(Arc::clone(&fates))));
         // An egress that has ended gives the batch back: dropped here, it is abandoned.
         drop(self.queue.send(batch));
@@ -167,7 +180,10 @@ impl Sink {
 
 impl BatchSink for Sink {
     fn accept(&mut self, indices: &[u32]) -> usize {
-        indices.iter().map(|index| self.set(*index as usize, &Fate::Accepted)).sum()
+        indices
+            .iter()
+            .map(|index| self.set(*index as usize, &Fate::Accepted))
+            .sum()
     }
 
     fn accept_rest(&mut self) {

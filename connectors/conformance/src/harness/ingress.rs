@@ -51,7 +51,12 @@ impl IngressDesk {
     #[must_use]
     pub fn start(ingress: Box<dyn Ingress>, window: Option<Window>) -> IngressDesk {
         let (sender, admitted) = mpsc::unbounded_channel();
-        let world = World { lanes: lanes::Shared::default(), window, admitted: sender, full: AtomicBool::new(false) };
+        let world = World {
+            lanes: lanes::Shared::default(),
+            window,
+            admitted: sender,
+            full: AtomicBool::new(false),
+        };
         let world = Arc::new(world);
         let (handle, stop) = StopHandle::new();
         let cx = IngressContext {
@@ -62,7 +67,12 @@ impl IngressDesk {
             report: Arc::new(Silent),
         };
         let run = tokio::spawn(ingress.run(cx));
-        IngressDesk { world, admitted: AsyncMutex::new(admitted), stop: handle, run }
+        IngressDesk {
+            world,
+            admitted: AsyncMutex::new(admitted),
+            stop: handle,
+            run,
+        }
     }
 
     /// The next message.
@@ -70,7 +80,12 @@ impl IngressDesk {
     /// # Panics
     /// If the ingress ended and so none will come.
     pub async fn next(&self) -> Admitted {
-        self.admitted.lock().await.recv().await.expect("the world keeps the sender")
+        self.admitted
+            .lock()
+            .await
+            .recv()
+            .await
+            .expect("the world keeps the sender")
     }
 
     /// The next message if there is one already.
@@ -84,7 +99,12 @@ impl IngressDesk {
             Place::Slot { lane, sequence } => locked(&self.world.lanes).settle(lane, sequence, outcome),
             Place::Request { answer } => {
                 // A client that has hung up takes no answer.
-                _ = answer.send(Verdict { outcome, matched: 1, stored: false, retry_after: None });
+                _ = answer.send(Verdict {
+                    outcome,
+                    matched: 1,
+                    stored: false,
+                    retry_after: None,
+                });
             }
         }
     }
@@ -114,7 +134,11 @@ impl IngressDesk {
     /// How many lanes are open.
     #[must_use]
     pub fn open_lanes(&self) -> usize {
-        locked(&self.world.lanes).lanes.iter().filter(|lane| lane.is_open()).count()
+        locked(&self.world.lanes)
+            .lanes
+            .iter()
+            .filter(|lane| lane.is_open())
+            .count()
     }
 
     /// Drains, then stops, and waits until the ingress has returned.
@@ -129,8 +153,15 @@ impl IngressDesk {
         tokio::task::yield_now().await;
         self.stop.advance(Phase::Stopped);
         let ended = self.run.await.expect("run panicked");
-        let open = locked(&self.world.lanes).lanes.iter().filter(|lane| lane.is_open()).count();
-        assert!(ended.is_err() || open == 0, "an ingress closes its lanes before it returns; {open} are open");
+        let open = locked(&self.world.lanes)
+            .lanes
+            .iter()
+            .filter(|lane| lane.is_open())
+            .count();
+        assert!(
+            ended.is_err() || open == 0,
+            "an ingress closes its lanes before it returns; {open} are open"
+        );
         ended
     }
 }

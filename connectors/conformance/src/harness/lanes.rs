@@ -42,15 +42,26 @@ pub(super) struct Backend(pub(super) Arc<World>);
 impl Lanes {
     /// Settles a slot; in order, tells the connector only of the contiguous prefix, and rewinds for what was released.
     pub(super) fn settle(&mut self, id: LaneId, sequence: u64, outcome: Outcome) {
-        let Some(lane) = self.lanes.get_mut(id.index as usize).filter(|lane| lane.open && lane.epoch == id.epoch) else {
+        let Some(lane) = self
+            .lanes
+            .get_mut(id.index as usize)
+            .filter(|lane| lane.open && lane.epoch == id.epoch)
+        else {
             return;
         };
         let at = usize::try_from(sequence - lane.first).expect("a test's window fits");
-        assert!(lane.slots[at].outcome.replace(outcome).is_none(), "the test settled slot {sequence} twice");
+        assert!(
+            lane.slots[at].outcome.replace(outcome).is_none(),
+            "the test settled slot {sequence} twice"
+        );
         match lane.spec.settle {
             Settle::Individual => {
                 lane.slots[at].told = true;
-                let said = LaneEvent::Settled { first: sequence, last: sequence, outcome };
+                let said = LaneEvent::Settled {
+                    first: sequence,
+                    last: sequence,
+                    outcome,
+                };
                 self.said.push_back((id, said));
                 while lane.slots.front().is_some_and(|slot| slot.told) {
                     lane.slots.pop_front();
@@ -72,11 +83,21 @@ impl Lanes {
                 self.epochs += 1;
                 lane.epoch = self.epochs;
                 lane.slots.clear();
-                let id = LaneId { epoch: lane.epoch, ..id };
+                let id = LaneId {
+                    epoch: lane.epoch,
+                    ..id
+                };
                 self.said.push_back((id, LaneEvent::Rewind { from: lane.first }));
                 return;
             }
-            self.said.push_back((id, LaneEvent::Settled { first: lane.first, last: lane.first, outcome }));
+            self.said.push_back((
+                id,
+                LaneEvent::Settled {
+                    first: lane.first,
+                    last: lane.first,
+                    outcome,
+                },
+            ));
             lane.slots.pop_front();
             lane.first += 1;
         }
@@ -93,19 +114,32 @@ impl LanesBackend for Backend {
         lanes.epochs += 1;
         let epoch = lanes.epochs;
         let index = u32::try_from(lanes.lanes.len()).expect("a test opens few lanes");
-        lanes.lanes.push(Lane { spec, epoch, open: true, first: 0, slots: VecDeque::new() });
+        lanes.lanes.push(Lane {
+            spec,
+            epoch,
+            open: true,
+            first: 0,
+            slots: VecDeque::new(),
+        });
         LaneId { index, epoch }
     }
 
     fn credit(&self, id: LaneId) -> Credit {
         let lanes = locked(&self.0.lanes);
-        let lane = lanes.lanes.get(id.index as usize).filter(|lane| lane.open && lane.epoch == id.epoch);
+        let lane = lanes
+            .lanes
+            .get(id.index as usize)
+            .filter(|lane| lane.open && lane.epoch == id.epoch);
         lane.map_or(Credit { events: 0, bytes: 0 }, Lane::credit)
     }
 
     fn deliver(&mut self, id: LaneId, batch: &mut Vec<Incoming>) -> u64 {
         let mut lanes = locked(&self.0.lanes);
-        let Some(lane) = lanes.lanes.get_mut(id.index as usize).filter(|lane| lane.open && lane.epoch == id.epoch) else {
+        let Some(lane) = lanes
+            .lanes
+            .get_mut(id.index as usize)
+            .filter(|lane| lane.open && lane.epoch == id.epoch)
+        else {
             batch.clear();
             return 0;
         };
@@ -113,9 +147,17 @@ impl LanesBackend for Backend {
         let first = lane.first + lane.slots.len() as u64;
         let name = Arc::clone(&lane.spec.name);
         for (sequence, incoming) in (first..).zip(batch.drain(..)) {
-            lane.slots.push_back(Slot { bytes: incoming.event.size(), outcome: None, told: false });
+            lane.slots.push_back(Slot {
+                bytes: incoming.event.size(),
+                outcome: None,
+                told: false,
+            });
             let place = Place::Slot { lane: id, sequence };
-            self.0.admit(Admitted { lane: Arc::clone(&name), incoming, place });
+            self.0.admit(Admitted {
+                lane: Arc::clone(&name),
+                incoming,
+                place,
+            });
         }
         lanes.overdelivered += over;
         first
@@ -131,12 +173,21 @@ impl LanesBackend for Backend {
     }
 
     fn unsettled(&self) -> u64 {
-        locked(&self.0.lanes).lanes.iter().filter(|lane| lane.open).map(|lane| lane.unsettled()).sum()
+        locked(&self.0.lanes)
+            .lanes
+            .iter()
+            .filter(|lane| lane.open)
+            .map(|lane| lane.unsettled())
+            .sum()
     }
 
     fn close(&mut self, id: LaneId) {
         let mut lanes = locked(&self.0.lanes);
-        if let Some(lane) = lanes.lanes.get_mut(id.index as usize).filter(|lane| lane.epoch == id.epoch) {
+        if let Some(lane) = lanes
+            .lanes
+            .get_mut(id.index as usize)
+            .filter(|lane| lane.epoch == id.epoch)
+        {
             lane.open = false;
             lanes.said.retain(|(lane, _)| lane.index != id.index);
         }
@@ -150,10 +201,22 @@ impl Lane {
 
     fn credit(&self) -> Credit {
         let window = self.spec.window;
-        let bytes: u64 = self.slots.iter().filter(|slot| !slot.told).map(|slot| slot.bytes).sum();
+        let bytes: u64 = self
+            .slots
+            .iter()
+            .filter(|slot| !slot.told)
+            .map(|slot| slot.bytes)
+            .sum();
         let events = u64::from(window.events).saturating_sub(self.unsettled());
-        let bytes = if self.unsettled() == 0 { window.bytes } else { window.bytes.saturating_sub(bytes) };
-        Credit { events: u32::try_from(events).unwrap_or(u32::MAX), bytes }
+        let bytes = if self.unsettled() == 0 {
+            window.bytes
+        } else {
+            window.bytes.saturating_sub(bytes)
+        };
+        Credit {
+            events: u32::try_from(events).unwrap_or(u32::MAX),
+            bytes,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {

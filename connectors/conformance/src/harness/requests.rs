@@ -20,7 +20,10 @@ struct Lane {
 
 impl RequestLanesBackend for Backend {
     fn open(&self, spec: LaneSpec) -> Arc<dyn RequestLaneBackend> {
-        Arc::new(Lane { world: Arc::clone(&self.0), name: spec.name })
+        Arc::new(Lane {
+            world: Arc::clone(&self.0),
+            name: spec.name,
+        })
     }
 }
 
@@ -32,14 +35,23 @@ impl RequestLaneBackend for Lane {
         }
         let (answer, verdict) = oneshot::channel();
         let place = Place::Request { answer };
-        self.world.admit(Admitted { lane: Arc::clone(&self.name), incoming, place });
+        self.world.admit(Admitted {
+            lane: Arc::clone(&self.name),
+            incoming,
+            place,
+        });
         Box::pin(async move {
             match tokio::time::timeout(deadline, verdict).await {
                 Ok(Ok(verdict)) => verdict,
                 // Nobody answered, or the test threw the question away.
                 _ => {
                     let outcome = Outcome::Unknown(Reason::Deadline);
-                    Verdict { outcome, matched: 1, stored: false, retry_after: None }
+                    Verdict {
+                        outcome,
+                        matched: 1,
+                        stored: false,
+                        retry_after: None,
+                    }
                 }
             }
         })

@@ -22,7 +22,12 @@ pub async fn what_arrives_is_what_was_given(subject: &impl EgressSubject) {
     let received = subject.received().await;
     assert_eq!(received.len(), corpus.len(), "C4: each once");
     for (sent, got) in corpus.iter().zip(&received) {
-        assert_eq!(difference(sent, got, subject.keeps_types()), None, "C2: {}", sent.id());
+        assert_eq!(
+            difference(sent, got, subject.keeps_types()),
+            None,
+            "C2: {}",
+            sent.id()
+        );
     }
     close(desk).await;
 }
@@ -30,25 +35,49 @@ pub async fn what_arrives_is_what_was_given(subject: &impl EgressSubject) {
 /// C20: events of one key arrive in the order in which they were given.
 pub async fn one_key_arrives_in_its_order(subject: &impl EgressSubject) {
     let desk = EgressDesk::start(subject.egress());
-    let events: Vec<Event> = (0..50).map(|number: u32| keyed(&number.to_string(), "one")).collect();
+    let events: Vec<Event> = (0..50)
+        .map(|number: u32| keyed(&number.to_string(), "one"))
+        .collect();
     // As the router does: a key is in flight once, unless the remote keeps order.
-    let size = if desk.profile.keeps_order_or_fails { desk.profile.batch_events.min(desk.profile.in_flight) } else { 1 };
+    let size = if desk.profile.keeps_order_or_fails {
+        desk.profile.batch_events.min(desk.profile.in_flight)
+    } else {
+        1
+    };
     for batch in events.chunks(size as usize) {
         let fates = soon("the batch is settled", desk.give(batch.to_vec()).settled()).await;
         assert!(fates.iter().all(Fate::is_accepted), "{fates:?}");
     }
-    let ids: Vec<String> = subject.received().await.iter().map(|event| event.id().to_owned()).collect();
-    assert_eq!(ids, events.iter().map(|event| event.id().to_owned()).collect::<Vec<_>>(), "C20");
+    let ids: Vec<String> = subject
+        .received()
+        .await
+        .iter()
+        .map(|event| event.id().to_owned())
+        .collect();
+    assert_eq!(
+        ids,
+        events
+            .iter()
+            .map(|event| event.id().to_owned())
+            .collect::<Vec<_>>(),
+        "C20"
+    );
     close(desk).await;
 }
 
 /// C3, C4: as many as the profile allows at once; each is settled, and arrives once.
 pub async fn a_full_window_is_settled_once_each(subject: &impl EgressSubject) {
     let desk = EgressDesk::start(subject.egress());
-    let (window, batch) = (desk.profile.in_flight as usize, desk.profile.batch_events as usize);
+    let (window, batch) = (
+        desk.profile.in_flight as usize,
+        desk.profile.batch_events as usize,
+    );
     let window = window.min(2_000);
     let events: Vec<Event> = (0..window).map(|number| plain(&number.to_string())).collect();
-    let given: Vec<_> = events.chunks(batch).map(|batch| desk.give(batch.to_vec())).collect();
+    let given: Vec<_> = events
+        .chunks(batch)
+        .map(|batch| desk.give(batch.to_vec()))
+        .collect();
     for given in given {
         let fates = soon("the window is settled", given.settled()).await;
         assert!(fates.iter().all(Fate::is_accepted), "{fates:?}");
@@ -113,7 +142,9 @@ pub async fn a_remote_that_is_gone_has_taken_nothing_and_is_found_again(subject:
 /// C29: draining goes on until everything is settled; then `run` returns.
 pub async fn a_drained_egress_settles_all_and_returns(subject: &impl EgressSubject) {
     let desk = EgressDesk::start(subject.egress());
-    let batch: Vec<Event> = (0..desk.profile.batch_events.min(5)).map(|number| plain(&number.to_string())).collect();
+    let batch: Vec<Event> = (0..desk.profile.batch_events.min(5))
+        .map(|number| plain(&number.to_string()))
+        .collect();
     let given = desk.give(batch);
     close(desk).await;
     let fates = soon("all is settled", given.settled()).await;
@@ -128,9 +159,14 @@ pub async fn a_stopped_egress_confirms_nothing_that_the_remote_did_not(subject: 
     let desk = EgressDesk::start(subject.egress());
     let given = desk.give(vec![plain("cut")]);
     sleep(QUIET / 3).await;
-    soon("C29: the egress returns", desk.stop()).await.expect("C29: a clean stop");
+    soon("C29: the egress returns", desk.stop())
+        .await
+        .expect("C29: a clean stop");
     let fates = soon("it is settled or abandoned", given.settled()).await;
-    assert!(!fates[0].is_accepted(), "C1: confirmed, though the remote never answered");
+    assert!(
+        !fates[0].is_accepted(),
+        "C1: confirmed, though the remote never answered"
+    );
 }
 
 async fn fault(subject: &impl EgressSubject, remote: Remote, fault: Fault) {
@@ -142,13 +178,22 @@ async fn fault(subject: &impl EgressSubject, remote: Remote, fault: Fault) {
     let error = fates[0].error();
     assert_eq!(error.fault, fault, "{error:?}");
     assert!(!error.maybe_delivered, "the remote has answered: {error:?}");
-    assert!(!error.detail.is_empty() && !error.detail.contains('\n'), "one line for an operator: {error:?}");
+    assert!(
+        !error.detail.is_empty() && !error.detail.contains('\n'),
+        "one line for an operator: {error:?}"
+    );
     assert!(subject.set(Remote::Accepts).await, "every remote can accept");
     let fates = soon("the next one is settled", desk.send(&[plain("good")])).await;
-    assert!(fates[0].is_accepted(), "an event after {remote:?}: {:?}", fates[0]);
+    assert!(
+        fates[0].is_accepted(),
+        "an event after {remote:?}: {:?}",
+        fates[0]
+    );
     close(desk).await;
 }
 
 async fn close(desk: EgressDesk) {
-    soon("C29: the egress returns", desk.close()).await.expect("C29: a clean close");
+    soon("C29: the egress returns", desk.close())
+        .await
+        .expect("C29: a clean close");
 }

@@ -16,7 +16,11 @@ pub async fn what_comes_in_is_what_was_sent(subject: &impl IngressSubject) {
     for event in &corpus {
         subject.inject(event).await;
         let admitted = soon("a message comes in", desk.next()).await;
-        assert!(!admitted.incoming.malformed, "C2: {} came in as malformed", event.id());
+        assert!(
+            !admitted.incoming.malformed,
+            "C2: {} came in as malformed",
+            event.id()
+        );
         let wrong = difference(event, &admitted.incoming.event, subject.keeps_types());
         assert_eq!(wrong, None, "C2: {}", event.id());
         desk.settle(admitted, Outcome::Accepted);
@@ -34,14 +38,23 @@ pub async fn nothing_is_acknowledged_before_it_is_settled(subject: &impl Ingress
         held.push(soon("a message comes in", desk.next()).await);
     }
     sleep(QUIET).await;
-    assert_eq!(subject.acknowledged().await, 0, "C1: acknowledged before it was settled");
+    assert_eq!(
+        subject.acknowledged().await,
+        0,
+        "C1: acknowledged before it was settled"
+    );
     // The last one first: in order, that must not acknowledge those before it.
     let last = held.pop().expect("there are three");
     desk.settle(last, Outcome::Accepted);
     sleep(QUIET).await;
     let early = usize::from(subject.shape() != Shape::InOrder);
-    assert_eq!(subject.acknowledged().await, early, "C5: what is committed is the lowest unresolved");
-    held.into_iter().for_each(|admitted| desk.settle(admitted, Outcome::Accepted));
+    assert_eq!(
+        subject.acknowledged().await,
+        early,
+        "C5: what is committed is the lowest unresolved"
+    );
+    held.into_iter()
+        .for_each(|admitted| desk.settle(admitted, Outcome::Accepted));
     acknowledged(subject, 3).await;
     close(desk).await;
 }
@@ -59,7 +72,11 @@ pub async fn what_was_released_is_not_acknowledged_and_comes_again(subject: &imp
     }
     let again = soon("C3: what was released comes again", desk.next()).await;
     assert_eq!(again.incoming.event.id(), "again");
-    assert_eq!(subject.acknowledged().await, 0, "C1: acknowledged although it was released");
+    assert_eq!(
+        subject.acknowledged().await,
+        0,
+        "C1: acknowledged although it was released"
+    );
     desk.settle(again, Outcome::Accepted);
     acknowledged(subject, 1).await;
     close(desk).await;
@@ -67,14 +84,20 @@ pub async fn what_was_released_is_not_acknowledged_and_comes_again(subject: &imp
 
 /// C21: credit is kept to; settling gives it back.
 pub async fn no_more_is_taken_than_the_window_allows(subject: &impl IngressSubject) {
-    let window = Window { events: 4, bytes: 1 << 24 };
+    let window = Window {
+        events: 4,
+        bytes: 1 << 24,
+    };
     let desk = IngressDesk::start(subject.ingress(), Some(window));
     if subject.shape() == Shape::Request {
         // A request that does not fit is the router's to refuse; the connector passes that on.
         desk.refuse_requests(true);
         subject.inject(&plain("full")).await;
         sleep(QUIET).await;
-        assert!(desk.try_next().await.is_none() && subject.acknowledged().await == 0, "C21: taken though full");
+        assert!(
+            desk.try_next().await.is_none() && subject.acknowledged().await == 0,
+            "C21: taken though full"
+        );
         return;
     }
     for number in 0..12 {
@@ -84,8 +107,12 @@ pub async fn no_more_is_taken_than_the_window_allows(subject: &impl IngressSubje
     for _ in 0..4 {
         held.push(soon("the window fills", desk.next()).await);
     }
-    assert!(timeout(QUIET, desk.next()).await.is_err(), "C21: a fifth came though the window is four");
-    held.into_iter().for_each(|admitted| desk.settle(admitted, Outcome::Accepted));
+    assert!(
+        timeout(QUIET, desk.next()).await.is_err(),
+        "C21: a fifth came though the window is four"
+    );
+    held.into_iter()
+        .for_each(|admitted| desk.settle(admitted, Outcome::Accepted));
     soon("the rest comes in", desk.accept(8)).await;
     assert_eq!(desk.overdelivered(), 0, "C21: delivered past the credit");
     acknowledged(subject, 12).await;
@@ -107,7 +134,10 @@ pub async fn one_key_comes_in_its_order(subject: &impl IngressSubject) {
     let ids: Vec<&str> = came.iter().map(|incoming| incoming.event.id()).collect();
     let expected: Vec<String> = (0..20).map(|number: u32| number.to_string()).collect();
     assert_eq!(ids, expected, "C20");
-    assert!(came.iter().all(|incoming| incoming.event.key() == Some(b"one")), "C20: the key came along");
+    assert!(
+        came.iter().all(|incoming| incoming.event.key() == Some(b"one")),
+        "C20: the key came along"
+    );
     acknowledged(subject, 20).await;
     close(desk).await;
 }
@@ -118,12 +148,17 @@ pub async fn a_cut_connection_loses_nothing(subject: &impl IngressSubject) {
     for number in 0..6 {
         subject.inject(&keyed(&number.to_string(), "k")).await;
     }
-    let unsettled = [soon("one comes in", desk.next()).await, soon("another comes in", desk.next()).await];
+    let unsettled = [
+        soon("one comes in", desk.next()).await,
+        soon("another comes in", desk.next()).await,
+    ];
     if subject.shape() == Shape::Request || !subject.cut().await {
         return;
     }
     // Settled after the cut: whether that still counts is the protocol's affair.
-    unsettled.into_iter().for_each(|admitted| desk.settle(admitted, Outcome::Accepted));
+    unsettled
+        .into_iter()
+        .for_each(|admitted| desk.settle(admitted, Outcome::Accepted));
     soon("C3: everything is acknowledged in the end", async {
         while subject.acknowledged().await < 6 {
             if let Ok(admitted) = timeout(QUIET, desk.next()).await {
@@ -145,7 +180,11 @@ pub async fn what_was_unsettled_at_a_stop_comes_to_the_next_life(subject: &impl 
     let unsettled = soon("a message comes in", desk.next()).await;
     close(desk).await;
     drop(unsettled);
-    assert_eq!(subject.acknowledged().await, 0, "C1: a stop acknowledged what was unsettled");
+    assert_eq!(
+        subject.acknowledged().await,
+        0,
+        "C1: a stop acknowledged what was unsettled"
+    );
     let desk = IngressDesk::start(subject.ingress(), None);
     assert_eq!(soon("it comes again", desk.accept(1)).await[0].event.id(), "kept");
     acknowledged(subject, 1).await;
@@ -153,9 +192,14 @@ pub async fn what_was_unsettled_at_a_stop_comes_to_the_next_life(subject: &impl 
 }
 
 async fn acknowledged(subject: &impl IngressSubject, count: usize) {
-    until("what was accepted is acknowledged", || async { subject.acknowledged().await == count }).await;
+    until("what was accepted is acknowledged", || async {
+        subject.acknowledged().await == count
+    })
+    .await;
 }
 
 async fn close(desk: IngressDesk) {
-    soon("C29: the ingress returns", desk.close()).await.expect("C29: a clean close");
+    soon("C29: the ingress returns", desk.close())
+        .await
+        .expect("C29: a clean close");
 }

@@ -79,7 +79,11 @@ impl EgressSection {
         for key in ["tls", "auth"] {
             if let Some(node) = section.get(key) {
                 let remedy = "take the key away; put a proxy that speaks TLS beside the router, or an authorization header under `headers`";
-                return Err(vec![Finding::error(node, format!("http destinations do not speak `{key}` yet"), remedy)]);
+                return Err(vec![Finding::error(
+                    node,
+                    format!("http destinations do not speak `{key}` yet"),
+                    remedy,
+                )]);
             }
         }
         let read: EgressSection = decode(section)?;
@@ -89,19 +93,41 @@ impl EgressSection {
     fn check(&self, section: &Node) -> Result<(), Vec<Finding>> {
         let mut found = Findings::new(section);
         let what = format!("{:?} is no method that carries events", self.method);
-        found.require(matches!(self.method.as_str(), "POST" | "PUT" | "PATCH"), "method", what, "use POST, PUT or PATCH");
-        for (key, time) in
-            [("timeout", self.timeout), ("connect_timeout", self.connect_timeout), ("idle_timeout", self.idle_timeout)]
-        {
-            found.require(!time.get().is_zero(), key, "a time of zero would fail every delivery", "use 1s or more");
+        found.require(
+            matches!(self.method.as_str(), "POST" | "PUT" | "PATCH"),
+            "method",
+            what,
+            "use POST, PUT or PATCH",
+        );
+        for (key, time) in [
+            ("timeout", self.timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("idle_timeout", self.idle_timeout),
+        ] {
+            found.require(
+                !time.get().is_zero(),
+                key,
+                "a time of zero would fail every delivery",
+                "use 1s or more",
+            );
         }
         let what = format!("concurrency {} is out of bounds", self.concurrency);
         let legal = (1..=CONCURRENCY_MAX).contains(&self.concurrency);
         found.require(legal, "concurrency", what, format!("use 1 to {CONCURRENCY_MAX}"));
         let fixed = self.mode != SendMode::Batch || !self.url.contains('{');
-        found.require(fixed, "url", "a batch goes to one address, so that a template cannot choose it", "use mode: binary or structured");
+        found.require(
+            fixed,
+            "url",
+            "a batch goes to one address, so that a template cannot choose it",
+            "use mode: binary or structured",
+        );
         let fixed = self.mode != SendMode::Batch || !self.headers.values().any(|value| value.contains('{'));
-        found.require(fixed, "headers", "a batch has one set of headers, so that a template cannot fill them", "use mode: binary or structured");
+        found.require(
+            fixed,
+            "headers",
+            "a batch has one set of headers, so that a template cannot fill them",
+            "use mode: binary or structured",
+        );
         found.finish()
     }
 
@@ -112,7 +138,10 @@ impl EgressSection {
 }
 
 /// Compiles the templates of a section that was read.
-pub(crate) fn target_and_headers(read: &EgressSection, section: &Node) -> Result<(Target, Headers), Vec<Finding>> {
+pub(crate) fn target_and_headers(
+    read: &EgressSection,
+    section: &Node,
+) -> Result<(Target, Headers), Vec<Finding>> {
     let mut found = Vec::new();
     let target = Target::parse(&read.url)
         .map_err(|(what, remedy)| found.push(Finding::error(place(section, "url"), what, remedy)));

@@ -79,7 +79,10 @@ pub(crate) struct BatchSection {
 
 impl Default for BatchSection {
     fn default() -> BatchSection {
-        BatchSection { events: batch_events(), bytes: None }
+        BatchSection {
+            events: batch_events(),
+            bytes: None,
+        }
     }
 }
 
@@ -115,33 +118,69 @@ impl IngressSection {
     fn check(&self, section: &Node) -> Result<(), Vec<Finding>> {
         let mut found = Findings::new(section);
         for listen in self.listen.as_slice() {
-            let port = listen.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+            let port = listen
+                .rsplit_once(':')
+                .filter(|(host, _)| !host.is_empty())
+                .and_then(|(_, port)| port.parse::<u16>().ok());
             let what = format!("{listen:?} is no address to listen on");
-            found.require(port.is_some(), "listen", what, "write ADDRESS:PORT, such as 127.0.0.1:8080 or 0.0.0.0:8080");
+            found.require(
+                port.is_some(),
+                "listen",
+                what,
+                "write ADDRESS:PORT, such as 127.0.0.1:8080 or 0.0.0.0:8080",
+            );
         }
         for path in self.path.as_slice() {
             let legal = path.starts_with('/') && path.bytes().all(is_path_byte);
             let what = format!("{path:?} is no path");
-            found.require(legal, "path", what, "write it as clients send it: it begins with / and has no query, such as /events");
+            found.require(
+                legal,
+                "path",
+                what,
+                "write it as clients send it: it begins with / and has no query, such as /events",
+            );
         }
-        found.require(!self.methods.is_empty(), "methods", "no method is left", "leave the key out for POST and PUT");
+        found.require(
+            !self.methods.is_empty(),
+            "methods",
+            "no method is left",
+            "leave the key out for POST and PUT",
+        );
         for method in &self.methods {
             let legal = matches!(method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE" | "GET");
             let what = format!("{method:?} is no method that can carry events");
-            found.require(legal, "methods", what, "use some of POST, PUT, PATCH, DELETE, GET");
+            found.require(
+                legal,
+                "methods",
+                what,
+                "use some of POST, PUT, PATCH, DELETE, GET",
+            );
         }
         let workers = self.workers.unwrap_or(1);
         let what = format!("{workers} workers");
-        found.require((1..=WORKERS_MAX).contains(&workers), "workers", what, format!("use 1 to {WORKERS_MAX}"));
+        found.require(
+            (1..=WORKERS_MAX).contains(&workers),
+            "workers",
+            what,
+            format!("use 1 to {WORKERS_MAX}"),
+        );
         for (key, time) in [
             ("deadline", self.deadline),
             ("header_timeout", self.header_timeout),
             ("body_timeout", self.body_timeout),
             ("idle_timeout", self.idle_timeout),
         ] {
-            found.require(!time.get().is_zero(), key, "a time of zero would refuse everything", "use 1s or more");
+            found.require(
+                !time.get().is_zero(),
+                key,
+                "a time of zero would refuse everything",
+                "use 1s or more",
+            );
         }
-        for (key, count) in [("max_connections", self.max_connections), ("http2_max_streams", self.http2_max_streams)] {
+        for (key, count) in [
+            ("max_connections", self.max_connections),
+            ("http2_max_streams", self.http2_max_streams),
+        ] {
             found.require(count > 0, key, "zero would refuse everything", "use 1 or more");
         }
         let header = self.max_header_bytes.get();
@@ -152,22 +191,39 @@ impl IngressSection {
             "use 8KiB to 1MiB",
         );
         let empty = self.batch.events == 0 || self.batch.bytes.is_some_and(|bytes| bytes.get() == 0);
-        found.require(!empty, "batch", "a batch of nothing would refuse everything", "use 1 event and 1KiB or more");
+        found.require(
+            !empty,
+            "batch",
+            "a batch of nothing would refuse everything",
+            "use 1 event and 1KiB or more",
+        );
         for origin in &self.webhook_origins {
             let legal = HeaderValue::from_str(origin).is_ok() && !origin.is_empty();
-            found.require(legal, "webhook_origins", format!("{origin:?} is no origin"), "write a host name such as events.example.com, or *");
+            found.require(
+                legal,
+                "webhook_origins",
+                format!("{origin:?} is no origin"),
+                "write a host name such as events.example.com, or *",
+            );
         }
         found.finish()
     }
 
     pub(crate) fn workers(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(WORKERS_DEFAULT_MAX);
+        let cores = || {
+            std::thread::available_parallelism()
+                .map_or(1, NonZeroUsize::get)
+                .min(WORKERS_DEFAULT_MAX)
+        };
         self.workers.map_or_else(cores, usize::from)
     }
 
     pub(crate) fn methods(&self) -> Vec<Method> {
         // Checked by `check`; what is no method cannot get here.
-        self.methods.iter().filter_map(|method| Method::from_str(method).ok()).collect()
+        self.methods
+            .iter()
+            .filter_map(|method| Method::from_str(method).ok())
+            .collect()
     }
 
     pub(crate) fn allow(&self) -> HeaderValue {
@@ -175,7 +231,9 @@ impl IngressSection {
     }
 
     pub(crate) fn batch_bytes(&self, event_max: u64) -> u64 {
-        self.batch.bytes.map_or(event_max.max(BATCH_BYTES_MIN), ByteSize::get)
+        self.batch
+            .bytes
+            .map_or(event_max.max(BATCH_BYTES_MIN), ByteSize::get)
     }
 }
 
@@ -195,11 +253,19 @@ pub(crate) fn plain(section: &Node, settings: &IngressSettings) -> Result<Plain,
                 for (key, value) in entries {
                     match text(value) {
                         Some(text) => texts.push((key.name.as_str(), text)),
-                        None => found.push(Finding::error(value, "an attribute is made from text", "write a template such as \"{path[0]}\"")),
+                        None => found.push(Finding::error(
+                            value,
+                            "an attribute is made from text",
+                            "write a template such as \"{path[0]}\"",
+                        )),
                     }
                 }
             }
-            _ => found.push(Finding::error(node, "expected a mapping of attributes to templates", "write type: com.example.hello")),
+            _ => found.push(Finding::error(
+                node,
+                "expected a mapping of attributes to templates",
+                "write type: com.example.hello",
+            )),
         }
     }
     let pairs = texts.iter().map(|(name, text)| (*name, text.as_str()));

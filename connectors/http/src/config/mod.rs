@@ -25,17 +25,25 @@ struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     fn new(section: &'a Node) -> Findings<'a> {
-        Findings { section, found: Vec::new() }
+        Findings {
+            section,
+            found: Vec::new(),
+        }
     }
 
     /// An error at `key` unless `holds`.
     fn require(&mut self, holds: bool, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
         if !holds {
-            self.found.push(Finding::error(place(self.section, key), what, remedy));
+            self.found
+                .push(Finding::error(place(self.section, key), what, remedy));
         }
     }
 
     fn finish(self) -> Result<(), Vec<Finding>> {
-        if self.found.is_empty() { Ok(()) } else { Err(self.found) }
+        if self.found.is_empty() {
+            Ok(())
+        } else {
+            Err(self.found)
+        }
     }
 }

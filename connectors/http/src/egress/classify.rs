@@ -34,9 +34,17 @@ impl Answer {
     /// Reads an answer; `text` is its body's start. A success needs no words.
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, text: &[u8]) -> Answer {
         if status.is_success() {
-            return Answer { status, retry_after: None, excerpt: String::new() };
+            return Answer {
+                status,
+                retry_after: None,
+                excerpt: String::new(),
+            };
         }
-        Answer { status, retry_after: retry_after(headers, SystemTime::now()), excerpt: excerpt(text) }
+        Answer {
+            status,
+            retry_after: retry_after(headers, SystemTime::now()),
+            excerpt: excerpt(text),
+        }
     }
 
     /// Whether the receiver said that this very event is at fault, for good.
@@ -48,15 +56,23 @@ impl Answer {
     pub(crate) fn judge(&self, what: &str) -> Result<(), SendError> {
         let remedy = match self.status.as_u16() {
             200..=299 => return Ok(()),
-            400 | 413 | 415 | 422 => "the receiver will not take this event: look at what it says, and correct the producer or the route",
+            400 | 413 | 415 | 422 => {
+                "the receiver will not take this event: look at what it says, and correct the producer or the route"
+            }
             401 | 403 => "the receiver refuses our credentials: correct `headers` of this destination",
             408 | 425 | 429 | 502..=504 => "the receiver is full or away: it is tried again",
             300..=399 => "redirects are not followed: put the final address into `url`",
             404 | 410 => "the receiver does not have this path: correct `url`, or the receiver",
-            402..=499 => "the receiver does not take such requests: correct this destination's settings, or the receiver",
+            402..=499 => {
+                "the receiver does not take such requests: correct this destination's settings, or the receiver"
+            }
             _ => "the receiver failed on this event: look at its log",
         };
-        let said = if self.excerpt.is_empty() { String::new() } else { format!(" ({})", self.excerpt) };
+        let said = if self.excerpt.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.excerpt)
+        };
         let detail = format!("{what} answered {}{said}; {remedy}", self.status);
         let error = match self.status.as_u16() {
             413 => SendError::event(Reason::TooLarge, detail),
@@ -81,7 +97,10 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
         text.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs)
     } else {
         // A date that has passed means now.
-        httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()
+        httpdate::parse_http_date(text)
+            .ok()?
+            .duration_since(now)
+            .unwrap_or_default()
     };
     Some(wait.min(RETRY_AFTER_MAX))
 }
@@ -111,7 +130,12 @@ mod tests {
 
     fn judged(status: u16) -> Result<(), SendError> {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, retry_after: None, excerpt: "why".into() }.judge("POST http://crm/")
+        Answer {
+            status,
+            retry_after: None,
+            excerpt: "why".into(),
+        }
+        .judge("POST http://crm/")
     }
 
     #[test]
@@ -145,8 +169,15 @@ mod tests {
             (999, Fault::Attempt, Reason::Failed, false),
         ] {
             let error = judged(status).unwrap_err();
-            assert_eq!((error.fault, error.reason, error.maybe_delivered), (fault, reason, maybe), "{status}");
-            assert!(error.detail.contains("POST http://crm/ answered") && error.detail.contains("(why); "), "{error}");
+            assert_eq!(
+                (error.fault, error.reason, error.maybe_delivered),
+                (fault, reason, maybe),
+                "{status}"
+            );
+            assert!(
+                error.detail.contains("POST http://crm/ answered") && error.detail.contains("(why); "),
+                "{error}"
+            );
         }
     }
 
@@ -167,8 +198,14 @@ mod tests {
         };
         assert_eq!(read("120"), Some(Duration::from_secs(120)));
         assert_eq!(read("0"), Some(Duration::ZERO));
-        assert_eq!(read("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
-        assert_eq!(read("Sunday, 06-Nov-94 08:50:07 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(
+            read("Sun, 06 Nov 1994 08:50:07 GMT"),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(
+            read("Sunday, 06-Nov-94 08:50:07 GMT"),
+            Some(Duration::from_secs(30))
+        );
         assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(read("99999999999999999999999"), Some(RETRY_AFTER_MAX));
         assert_eq!(read("Sat, 06 Nov 2094 08:49:37 GMT"), Some(RETRY_AFTER_MAX));

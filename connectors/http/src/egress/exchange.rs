@@ -51,8 +51,14 @@ impl Connection {
     /// Wraps a fresh socket.
     pub(super) async fn open(tcp: TcpStream) -> hyper::Result<Connection> {
         let io = TokioIo::new(tcp);
-        let (requests, driver) = http1::Builder::new().max_buf_size(BUFFER_MAX).handshake(io).await?;
-        Ok(Connection { requests, driver: Some(driver) })
+        let (requests, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER_MAX)
+            .handshake(io)
+            .await?;
+        Ok(Connection {
+            requests,
+            driver: Some(driver),
+        })
     }
 
     /// Whether another request can be sent: the receiver has not closed it, and the last answer is over.
@@ -77,14 +83,27 @@ impl Connection {
     }
 
     /// Sends the request and reads the answer. A success that is read is a success, whatever becomes of its body.
-    pub(super) async fn exchange(&mut self, request: Request<Body>, deadline: Instant) -> Result<Answered, Failure> {
-        let head = timeout_at(deadline, self.head(request)).await.map_err(|_| Failure::Late)?;
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Body>,
+        deadline: Instant,
+    ) -> Result<Answered, Failure> {
+        let head = timeout_at(deadline, self.head(request))
+            .await
+            .map_err(|_| Failure::Late)?;
         let (head, mut body) = head?.into_parts();
         let mut text = Vec::new();
-        let done = body.is_end_stream() || timeout_at(deadline, self.body(&mut body, &mut text)).await.unwrap_or(false);
+        let done = body.is_end_stream()
+            || timeout_at(deadline, self.body(&mut body, &mut text))
+                .await
+                .unwrap_or(false);
         drop(body);
         let answer = Answer::new(head.status, &head.headers, &text);
-        Ok(Answered { answer, headers: head.headers, reusable: done && self.is_usable() })
+        Ok(Answered {
+            answer,
+            headers: head.headers,
+            reusable: done && self.is_usable(),
+        })
     }
 
     async fn head(&mut self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {

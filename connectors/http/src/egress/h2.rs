@@ -54,11 +54,14 @@ pub(super) async fn exchange(
     mut requests: http2::SendRequest<Body>,
     request: Request<Body>,
 ) -> Result<Response<Incoming>, Failure> {
-    requests.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-        Some(request) => Failure::Unsent(Box::new(request)),
-        None if was_refused(error.error()) => Failure::Refused,
-        None => Failure::Broken(describe(error.error())),
-    })
+    requests
+        .try_send_request(request)
+        .await
+        .map_err(|mut error| match error.take_message() {
+            Some(request) => Failure::Unsent(Box::new(request)),
+            None if was_refused(error.error()) => Failure::Refused,
+            None => Failure::Broken(describe(error.error())),
+        })
 }
 
 /// The receiver says that it has not looked at the request (RFC 9113 section 8.7).

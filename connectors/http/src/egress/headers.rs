@@ -11,8 +11,17 @@ use super::target::Fault;
 
 /// Headers that the connector or the protocol sets itself.
 const OWN: [&str; 11] = [
-    "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te",
-    "trailer", "upgrade", "expect",
+    "host",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
 ];
 
 /// Compiled once, rendered for each event.
@@ -30,7 +39,10 @@ impl Headers {
             return fault(format!("{name:?} is no header name"), "use letters, digits and -");
         };
         if OWN.contains(&header.as_str()) || header.as_str().starts_with("ce-") {
-            return fault(format!("header {header} is made from the event or by the protocol"), "take it away; use a route's `add` for attributes");
+            return fault(
+                format!("header {header} is made from the event or by the protocol"),
+                "take it away; use a route's `add` for attributes",
+            );
         }
         let template = Template::parse(value, &Scope::EGRESS)
             .map_err(|error| (format!("column {}: {}", error.column, error.what), error.remedy))?;
@@ -65,10 +77,16 @@ impl Headers {
         for (name, template) in &self.made {
             let mut text = String::new();
             let fault = |why: String| {
-                SendError::event(Reason::Address, format!("filling header {name}: {why}; correct the event, or give the template an else"))
+                SendError::event(
+                    Reason::Address,
+                    format!("filling header {name}: {why}; correct the event, or give the template an else"),
+                )
             };
-            template.render_guarded(event, &printable, &mut text).map_err(|error| fault(error.to_string()))?;
-            let value = HeaderValue::from_str(&text).map_err(|_| fault("it is not one line of text".into()))?;
+            template
+                .render_guarded(event, &printable, &mut text)
+                .map_err(|error| fault(error.to_string()))?;
+            let value =
+                HeaderValue::from_str(&text).map_err(|_| fault("it is not one line of text".into()))?;
             headers.insert(name.clone(), value);
         }
         Ok(())
@@ -82,7 +100,11 @@ fn printable(value: &str, out: &mut String) -> Result<(), &'static str> {
         if matches!(byte, 0x20..=0x7e) {
             out.push(char::from(byte));
         } else {
-            out.extend(['%', char::from(HEX[usize::from(byte >> 4)]), char::from(HEX[usize::from(byte & 15)])]);
+            out.extend([
+                '%',
+                char::from(HEX[usize::from(byte >> 4)]),
+                char::from(HEX[usize::from(byte & 15)]),
+            ]);
         }
     }
     Ok(())
@@ -96,7 +118,13 @@ mod tests {
 
     #[test]
     fn values_are_rendered_as_one_printable_line() {
-        let event = EventBuilder::new().id("1").source("/s").ty("t").subject("caf\u{e9} au lait").build().unwrap();
+        let event = EventBuilder::new()
+            .id("1")
+            .source("/s")
+            .ty("t")
+            .subject("caf\u{e9} au lait")
+            .build()
+            .unwrap();
         let mut headers = Headers::default();
         headers.add("X-Who", "for {subject}").unwrap();
         headers.add("authorization", "Bearer abc").unwrap();

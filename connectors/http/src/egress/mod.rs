@@ -38,7 +38,12 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(section: &EgressSection, settings: &EgressSettings, target: Target, headers: Headers) -> Builder {
+    pub(crate) fn new(
+        section: &EgressSection,
+        settings: &EgressSettings,
+        target: Target,
+        headers: Headers,
+    ) -> Builder {
         let plan = Plan {
             target,
             headers,
@@ -51,13 +56,19 @@ impl Builder {
             gzip: section.gzip,
             http2: section.http2,
         };
-        Builder { plan: Arc::new(plan), event_max: settings.event_max }
+        Builder {
+            plan: Arc::new(plan),
+            event_max: settings.event_max,
+        }
     }
 }
 
 impl EgressBuilder for Builder {
     fn build(&self) -> Result<Box<dyn Egress>, String> {
-        Ok(Box::new(HttpEgress { plan: self.plan.clone(), event_max: self.event_max }))
+        Ok(Box::new(HttpEgress {
+            plan: self.plan.clone(),
+            event_max: self.event_max,
+        }))
     }
 
     fn address(&self) -> String {
@@ -74,7 +85,11 @@ struct HttpEgress {
 #[async_trait]
 impl Egress for HttpEgress {
     fn profile(&self) -> EgressProfile {
-        let batch_events = if self.plan.mode == SendMode::Batch { BATCH_EVENTS } else { 1 };
+        let batch_events = if self.plan.mode == SendMode::Batch {
+            BATCH_EVENTS
+        } else {
+            1
+        };
         EgressProfile {
             batch_events,
             // An event's size counts its attributes and overhead, too: the largest one must fit.
@@ -86,7 +101,8 @@ impl Egress for HttpEgress {
 
     fn direct(&self) -> Option<Arc<dyn DirectFactory>> {
         // A batch wants company.
-        (self.plan.mode != SendMode::Batch).then(|| Arc::new(Factory(self.plan.clone())) as Arc<dyn DirectFactory>)
+        (self.plan.mode != SendMode::Batch)
+            .then(|| Arc::new(Factory(self.plan.clone())) as Arc<dyn DirectFactory>)
     }
 
     async fn run(self: Box<Self>, cx: EgressContext) -> Result<(), EgressError> {

@@ -30,7 +30,11 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(max: usize, idle_timeout: Duration) -> Pool {
-        Pool { idle: Mutex::default(), max, idle_timeout }
+        Pool {
+            idle: Mutex::default(),
+            max,
+            idle_timeout,
+        }
     }
 
     /// A connection that has not expired and that the receiver has not closed.
@@ -91,7 +95,9 @@ fn announced(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("keep-alive")?.to_str().ok()?;
     let seconds = text.split(',').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse().ok())?
+        name.trim()
+            .eq_ignore_ascii_case("timeout")
+            .then(|| value.trim().parse().ok())?
     })?;
     Some(Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN))
 }

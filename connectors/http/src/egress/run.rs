@@ -1,6 +1,5 @@
 //! The queue's way out: several batches at a time, each in a task of its own, the events of one batch in order.
 
-
 use tokio::task::JoinSet;
 use weft_api::egress::{Batch, EgressContext};
 use weft_api::event::Event;
@@ -59,7 +58,10 @@ fn settle(batch: Batch, sent: Result<(), SendError>) {
 
 /// Whether the receiver gives no answer at all.
 fn is_away(error: &SendError) -> bool {
-    matches!(error.reason, Reason::Unavailable | Reason::Reset | Reason::Timeout)
+    matches!(
+        error.reason,
+        Reason::Unavailable | Reason::Reset | Reason::Timeout
+    )
 }
 
 /// One request for all; where the answer blames an event, each is sent by itself, so that it takes no neighbour along.

@@ -69,7 +69,12 @@ impl Sender {
     pub(crate) fn new(plan: Arc<Plan>) -> Sender {
         let what = format!("{} {}", plan.method, plan.target.text);
         let pool = Arc::new(Pool::new(plan.concurrency as usize, plan.idle_timeout));
-        Sender(Arc::new(Inner { plan, what, pool, http2: h2::Shared::default() }))
+        Sender(Arc::new(Inner {
+            plan,
+            what,
+            pool,
+            http2: h2::Shared::default(),
+        }))
     }
 
     /// Delivers one event.
@@ -112,11 +117,20 @@ impl Inner {
         self.exchange(request).await?.judge(&self.what)
     }
 
-    fn request(&self, event: &Event, mut headers: HeaderMap, body: Bytes) -> Result<Request<Body>, SendError> {
+    fn request(
+        &self,
+        event: &Event,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request<Body>, SendError> {
         let plan = &*self.plan;
         let uri = plan.target.uri(event, plan.http2)?;
         plan.headers.render(event, &mut headers)?;
-        let body = if plan.gzip && body.len() >= GZIP_MIN { packed(&body, &mut headers)? } else { body };
+        let body = if plan.gzip && body.len() >= GZIP_MIN {
+            packed(&body, &mut headers)?
+        } else {
+            body
+        };
         let mut request = Request::new(Body::new(body));
         *request.method_mut() = plan.method.clone();
         *request.uri_mut() = uri;
@@ -131,7 +145,11 @@ impl Inner {
 
     async fn exchange(&self, request: Request<Body>) -> Result<Answer, SendError> {
         let deadline = Instant::now() + self.plan.timeout;
-        if self.plan.http2 { self.over_http2(request, deadline).await } else { self.over_http1(request, deadline).await }
+        if self.plan.http2 {
+            self.over_http2(request, deadline).await
+        } else {
+            self.over_http1(request, deadline).await
+        }
     }
 
     async fn over_http1(&self, mut request: Request<Body>, deadline: Instant) -> Result<Answer, SendError> {
@@ -141,8 +159,14 @@ impl Inner {
             let mut connection = match idle {
                 Some(connection) => connection,
                 None => {
-                    let tcp = timeout_at(deadline, self.connect()).await.map_err(|_| self.not_connected())??;
-                    Box::new(Connection::open(tcp).await.map_err(|error| self.closed(&describe(&error)))?)
+                    let tcp = timeout_at(deadline, self.connect())
+                        .await
+                        .map_err(|_| self.not_connected())??;
+                    Box::new(
+                        Connection::open(tcp)
+                            .await
+                            .map_err(|error| self.closed(&describe(&error)))?,
+                    )
                 }
             };
             match connection.exchange(request, deadline).await {
@@ -169,7 +193,9 @@ impl Inner {
                 Ok(Err(Err(error))) => return Err(self.closed(&describe(&error))),
                 Err(_) => return Err(self.not_connected()),
             };
-            let head = timeout_at(deadline, h2::exchange(requests, request)).await.unwrap_or(Err(Failure::Late));
+            let head = timeout_at(deadline, h2::exchange(requests, request))
+                .await
+                .unwrap_or(Err(Failure::Late));
             let (head, mut body) = match head {
                 Ok(response) => response.into_parts(),
                 Err(Failure::Unsent(back)) if again => {
@@ -181,7 +207,9 @@ impl Inner {
             let mut text = Vec::new();
             let read = async {
                 let mut size = 0;
-                while let Some(Ok(frame)) = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await {
+                while let Some(Ok(frame)) =
+                    std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await
+                {
                     size += keep_start(&frame, &mut text);
                     if size > ANSWER_MAX {
                         break;
@@ -199,7 +227,12 @@ impl Inner {
         let target = self.plan.target.connect_to();
         let tcp = match timeout(self.plan.connect_timeout, TcpStream::connect(target)).await {
             Ok(Ok(tcp)) => tcp,
-            Ok(Err(error)) => return Err(SendError::destination(Reason::Unavailable, self.unreachable(&error))),
+            Ok(Err(error)) => {
+                return Err(SendError::destination(
+                    Reason::Unavailable,
+                    self.unreachable(&error),
+                ));
+            }
             Err(_) => return Err(self.not_connected()),
         };
         // Requests are whole and wanted at once. A socket that is dead already says so at the first write.
@@ -217,12 +250,18 @@ impl Inner {
 
     fn not_connected(&self) -> SendError {
         let time = self.plan.connect_timeout.min(self.plan.timeout);
-        let detail = format!("connecting for {}: no answer within {time:?}; look whether the network reaches the host", self.what);
+        let detail = format!(
+            "connecting for {}: no answer within {time:?}; look whether the network reaches the host",
+            self.what
+        );
         SendError::destination(Reason::Unavailable, detail)
     }
 
     fn closed(&self, why: &str) -> SendError {
-        let detail = format!("{}: the receiver closed the connection before the request was sent ({why}); it is tried again", self.what);
+        let detail = format!(
+            "{}: the receiver closed the connection before the request was sent ({why}); it is tried again",
+            self.what
+        );
         SendError::destination(Reason::Unavailable, detail)
     }
 
@@ -231,16 +270,25 @@ impl Inner {
             Failure::Unsent(_) => self.closed("no byte of it was sent"),
             Failure::Refused => SendError::destination(
                 Reason::Overloaded,
-                format!("{}: the receiver refused the stream and has not looked at the request; it is tried again", self.what),
+                format!(
+                    "{}: the receiver refused the stream and has not looked at the request; it is tried again",
+                    self.what
+                ),
             ),
             Failure::Broken(why) => SendError::destination(
                 Reason::Reset,
-                format!("{}: the connection broke before an answer came ({why}); look at the receiver's log", self.what),
+                format!(
+                    "{}: the connection broke before an answer came ({why}); look at the receiver's log",
+                    self.what
+                ),
             )
             .maybe_delivered(),
             Failure::Late => SendError::destination(
                 Reason::Timeout,
-                format!("{}: no answer within {:?}; look at the receiver, or raise `timeout`", self.what, self.plan.timeout),
+                format!(
+                    "{}: no answer within {:?}; look at the receiver, or raise `timeout`",
+                    self.what, self.plan.timeout
+                ),
             )
             .maybe_delivered(),
         }
@@ -250,7 +298,8 @@ impl Inner {
 fn packed(body: &[u8], headers: &mut HeaderMap) -> Result<Bytes, SendError> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
     let packed = encoder.write_all(body).and_then(|()| encoder.finish());
-    let packed = packed.map_err(|error| SendError::attempt(Reason::Failed, format!("packing the body: {error}")))?;
+    let packed =
+        packed.map_err(|error| SendError::attempt(Reason::Failed, format!("packing the body: {error}")))?;
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(packed.len()));
     Ok(Bytes::from(packed))

@@ -28,7 +28,8 @@ const REFUSING_MAX: usize = 128;
 /// How long a refused client may take to read that it was refused.
 const REFUSING_TIME: Duration = Duration::from_millis(500);
 
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// Binds all addresses; tries for ever, and reports what it waits for. Cancel-safe.
 pub(super) async fn bind(listen: &[String], report: &Reporter) -> Vec<TcpListener> {
@@ -39,7 +40,10 @@ pub(super) async fn bind(listen: &[String], report: &Reporter) -> Vec<TcpListene
             match TcpListener::bind(address).await {
                 Ok(listener) => break listener,
                 Err(error) => {
-                    report.health(Health::Waiting(format!("listening on {address}: {error}; {}", remedy(&error))));
+                    report.health(Health::Waiting(format!(
+                        "listening on {address}: {error}; {}",
+                        remedy(&error)
+                    )));
                     sleep(again).await;
                     again = (again * 2).min(BIND_AGAIN_MAX);
                 }
@@ -53,7 +57,9 @@ pub(super) async fn bind(listen: &[String], report: &Reporter) -> Vec<TcpListene
 pub(super) fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "stop the process that listens there, or choose another port",
-        io::ErrorKind::AddrNotAvailable => "this machine does not have that address: use 0.0.0.0 or one that it has",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address: use 0.0.0.0 or one that it has"
+        }
         io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose a higher one",
         _ => "correct `listen`, or wait until the address can be had",
     }
@@ -73,7 +79,9 @@ pub(super) async fn accept(
             Ok(tcp) => tcp,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                report.warn(format!("accepting connections: {error}; raise the limit of open files if this goes on"));
+                report.warn(format!(
+                    "accepting connections: {error}; raise the limit of open files if this goes on"
+                ));
                 sleep(ACCEPT_AGAIN).await;
                 continue;
             }
@@ -84,7 +92,9 @@ pub(super) async fn accept(
         let connections: usize = workers.iter().map(Handle::load).sum();
         if connections >= site.limits.connections {
             if !std::mem::replace(&mut full, true) {
-                report.warn(format!("max_connections ({connections}) reached: further connections are answered 503"));
+                report.warn(format!(
+                    "max_connections ({connections}) reached: further connections are answered 503"
+                ));
             }
             if refusing.len() < REFUSING_MAX {
                 refusing.spawn(refuse(tcp));
@@ -93,8 +103,12 @@ pub(super) async fn accept(
         }
         full = false;
         turn = turn.wrapping_add(1);
-        let idlest = (0..workers.len()).map(|i| (i + turn) % workers.len()).min_by_key(|i| workers[*i].load());
-        let Some(worker) = idlest else { return io::Error::other("there is no worker") };
+        let idlest = (0..workers.len())
+            .map(|i| (i + turn) % workers.len())
+            .min_by_key(|i| workers[*i].load());
+        let Some(worker) = idlest else {
+            return io::Error::other("there is no worker");
+        };
         if let Err(error) = workers[worker].take(tcp) {
             return error;
         }
@@ -116,7 +130,10 @@ async fn next(listeners: &[TcpListener]) -> io::Result<TcpStream> {
 
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }
 
 /// Says 503, and reads what the client says until it has seen that, so that the answer is not lost to a reset.

@@ -74,7 +74,11 @@ impl Activity {
             return Due::At(now + self.header_timeout.min(self.idle_timeout));
         }
         let (since, timeout, due) = match self.head_since.load(Ordering::Relaxed) {
-            NONE => (self.idle_since.load(Ordering::Relaxed), self.idle_timeout, Due::Idle),
+            NONE => (
+                self.idle_since.load(Ordering::Relaxed),
+                self.idle_timeout,
+                Due::Idle,
+            ),
             began => (began, self.header_timeout, Due::Head),
         };
         let at = self.epoch + Duration::from_millis(since) + timeout;

@@ -28,9 +28,13 @@ const RETRY_AFTER_DEFAULT: u64 = 1;
 pub(super) fn one(verdict: &Verdict) -> Response<Body> {
     let mut response = match verdict.outcome {
         Outcome::Accepted => empty(accepted(verdict)),
-        outcome => problem(outcome, retry_after(verdict)).with("matched", verdict.matched).into_response(),
+        outcome => problem(outcome, retry_after(verdict))
+            .with("matched", verdict.matched)
+            .into_response(),
     };
-    response.headers_mut().insert(WEFT_MATCHED, HeaderValue::from(verdict.matched));
+    response
+        .headers_mut()
+        .insert(WEFT_MATCHED, HeaderValue::from(verdict.matched));
     response
 }
 
@@ -39,14 +43,19 @@ pub(super) fn one(verdict: &Verdict) -> Response<Body> {
 pub(super) fn malformed(verdict: &Verdict, problem: Problem) -> Response<Body> {
     match verdict.outcome {
         Outcome::Rejected(_) => problem.into_response(),
-        Outcome::Accepted => problem.status(StatusCode::ACCEPTED).with("kept", true).into_response(),
+        Outcome::Accepted => problem
+            .status(StatusCode::ACCEPTED)
+            .with("kept", true)
+            .into_response(),
         _ => one(verdict),
     }
 }
 
 /// The answer to a batch: the join, and what became of each event.
 pub(super) fn batch(events: &[Event], verdicts: &[Verdict]) -> Response<Body> {
-    let outcome = verdicts.iter().fold(Outcome::Accepted, |join, verdict| join.join(verdict.outcome));
+    let outcome = verdicts
+        .iter()
+        .fold(Outcome::Accepted, |join, verdict| join.join(verdict.outcome));
     let matched: u64 = verdicts.iter().map(|verdict| u64::from(verdict.matched)).sum();
     let stored = verdicts.iter().any(|verdict| verdict.stored);
     let mut response = match outcome {
@@ -55,18 +64,26 @@ pub(super) fn batch(events: &[Event], verdicts: &[Verdict]) -> Response<Body> {
             let body = json!({ "status": 202, "matched": matched, "events": each(events, verdicts) });
             let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
             *response.status_mut() = StatusCode::ACCEPTED;
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
         outcome => {
-            let wait = verdicts.iter().filter(|verdict| verdict.outcome != Outcome::Accepted).map(retry_after).max();
+            let wait = verdicts
+                .iter()
+                .filter(|verdict| verdict.outcome != Outcome::Accepted)
+                .map(retry_after)
+                .max();
             problem(outcome, wait.unwrap_or(RETRY_AFTER_DEFAULT))
                 .with("matched", matched)
                 .with("events", each(events, verdicts))
                 .into_response()
         }
     };
-    response.headers_mut().insert(WEFT_MATCHED, HeaderValue::from(matched));
+    response
+        .headers_mut()
+        .insert(WEFT_MATCHED, HeaderValue::from(matched));
     response
 }
 
@@ -94,7 +111,11 @@ fn status(verdict: &Verdict) -> StatusCode {
 }
 
 fn accepted(verdict: &Verdict) -> StatusCode {
-    if verdict.stored { StatusCode::ACCEPTED } else { StatusCode::NO_CONTENT }
+    if verdict.stored {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::NO_CONTENT
+    }
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -105,7 +126,9 @@ fn empty(status: StatusCode) -> Response<Body> {
 
 /// In whole seconds, never early, never zero: a client that comes back at once gains nothing.
 fn retry_after(verdict: &Verdict) -> u64 {
-    verdict.retry_after.map_or(RETRY_AFTER_DEFAULT, |wait| wait.as_millis().div_ceil(1000).max(1) as u64)
+    verdict.retry_after.map_or(RETRY_AFTER_DEFAULT, |wait| {
+        wait.as_millis().div_ceil(1000).max(1) as u64
+    })
 }
 
 fn problem(outcome: Outcome, wait: u64) -> Problem {
@@ -132,14 +155,20 @@ fn rejected(reason: Option<Reason>) -> &'static str {
             "the destination failed on this event as often as it was tried and there is no dead letter to keep it: look \
              at the destination's log before sending it again"
         }
-        _ => "a destination refused this event for good and there is no dead letter to keep it: correct the event",
+        _ => {
+            "a destination refused this event for good and there is no dead letter to keep it: correct the event"
+        }
     }
 }
 
 fn released(reason: Reason) -> &'static str {
     match reason {
-        Reason::Stopping => "the router is stopping and did not take the event: send it again, to its successor",
-        Reason::Overloaded => "the router or a destination is full and did not take the event: send it again later",
+        Reason::Stopping => {
+            "the router is stopping and did not take the event: send it again, to its successor"
+        }
+        Reason::Overloaded => {
+            "the router or a destination is full and did not take the event: send it again later"
+        }
         Reason::Unauthorised => {
             "a destination refuses the router's credentials, so that the event was not taken: the router's operator must \
              act; send it again later"
@@ -171,12 +200,20 @@ mod tests {
     use std::time::Duration;
 
     fn verdict(outcome: Outcome) -> Verdict {
-        Verdict { outcome, matched: 2, stored: false, retry_after: None }
+        Verdict {
+            outcome,
+            matched: 2,
+            stored: false,
+            retry_after: None,
+        }
     }
 
     #[test]
     fn each_outcome_has_its_status() {
-        let stored = Verdict { stored: true, ..verdict(Outcome::Accepted) };
+        let stored = Verdict {
+            stored: true,
+            ..verdict(Outcome::Accepted)
+        };
         for (verdict, expected) in [
             (verdict(Outcome::Accepted), 204),
             (stored, 202),
@@ -194,7 +231,10 @@ mod tests {
     fn retry_after_is_never_early_and_never_zero() {
         for (millis, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (59_900, "60")] {
             let wait = Some(Duration::from_millis(millis));
-            let answer = one(&Verdict { retry_after: wait, ..verdict(Outcome::Released(Reason::Unavailable)) });
+            let answer = one(&Verdict {
+                retry_after: wait,
+                ..verdict(Outcome::Released(Reason::Unavailable))
+            });
             assert_eq!(answer.headers()["retry-after"], seconds, "{millis} ms");
         }
     }

@@ -47,7 +47,10 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(max: u64) -> Budget {
-        Budget { used: AtomicU64::new(0), max }
+        Budget {
+            used: AtomicU64::new(0),
+            max,
+        }
     }
 
     fn take(&self, bytes: u64) -> bool {
@@ -73,7 +76,12 @@ impl Drop for Share<'_> {
 }
 
 /// Reads the whole body, at most `limit` bytes of it.
-pub(super) async fn read(body: Incoming, limit: u64, time: Duration, budget: &Budget) -> Result<Bytes, BodyError> {
+pub(super) async fn read(
+    body: Incoming,
+    limit: u64,
+    time: Duration,
+    budget: &Budget,
+) -> Result<Bytes, BodyError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -151,10 +159,21 @@ async fn body_is_done(drained: impl Future<Output = ()>) -> bool {
 
 /// Unpacks a gzip body, at most `limit` bytes of what it unpacks to.
 pub(super) fn gunzip(packed: &Bytes, limit: u64) -> Result<Bytes, BodyError> {
-    let mut out = Vec::with_capacity(packed.len().saturating_mul(2).min(usize::try_from(limit).unwrap_or(usize::MAX)));
+    let mut out = Vec::with_capacity(
+        packed
+            .len()
+            .saturating_mul(2)
+            .min(usize::try_from(limit).unwrap_or(usize::MAX)),
+    );
     let mut unpacked = MultiGzDecoder::new(&packed[..]).take(limit.saturating_add(1));
-    unpacked.read_to_end(&mut out).map_err(|error| BodyError::Coding(error.to_string()))?;
-    if out.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(Bytes::from(out)) }
+    unpacked
+        .read_to_end(&mut out)
+        .map_err(|error| BodyError::Coding(error.to_string()))?;
+    if out.len() as u64 > limit {
+        Err(BodyError::TooLarge)
+    } else {
+        Ok(Bytes::from(out))
+    }
 }
 
 #[cfg(test)]
@@ -179,13 +198,19 @@ mod tests {
 
     #[test]
     fn what_is_no_gzip_is_named() {
-        assert!(matches!(gunzip(&Bytes::from_static(b"{}"), 10), Err(BodyError::Coding(_))));
+        assert!(matches!(
+            gunzip(&Bytes::from_static(b"{}"), 10),
+            Err(BodyError::Coding(_))
+        ));
     }
 
     #[test]
     fn the_budget_never_passes_its_bound_and_comes_back() {
         let budget = Budget::new(10);
-        let share = Share { budget: &budget, taken: 8 };
+        let share = Share {
+            budget: &budget,
+            taken: 8,
+        };
         assert!(budget.take(8));
         assert!(!budget.take(3));
         assert!(budget.take(2));

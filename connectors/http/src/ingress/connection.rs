@@ -55,7 +55,9 @@ pub(super) async fn serve(worker: Arc<Worker>, tcp: TcpStream) {
         () = worker.draining() => return,
     };
     // A client that is slow or gone before it said anything gets no answer: there is no request to answer.
-    let Ok(Ok(Some((wire, protocol)))) = opened else { return };
+    let Ok(Ok(Some((wire, protocol)))) = opened else {
+        return;
+    };
     let service = {
         let (worker, activity) = (worker.clone(), activity.clone());
         service_fn(move |request| {
@@ -72,7 +74,13 @@ pub(super) async fn serve(worker: Arc<Worker>, tcp: TcpStream) {
                 .max_header_size(limits.header_bytes)
                 .max_buf_size(BUFFER_MAX.max(limits.header_bytes))
                 .serve_connection(wire, service);
-            let end = drive(Pin::new(&mut conn), |conn| conn.graceful_shutdown(), &activity, &worker).await;
+            let end = drive(
+                Pin::new(&mut conn),
+                |conn| conn.graceful_shutdown(),
+                &activity,
+                &worker,
+            )
+            .await;
             if end == End::Slow {
                 let mut tcp = conn.into_parts().io.into_inner();
                 // Best effort: the client may be gone.
@@ -105,38 +113,42 @@ async fn drive<C: Future>(
     let (mut leaving, mut armed) = (false, false);
     std::future::poll_fn(|cx| {
         loop {
+            // Before the connection is polled: what it answers now must say that it closes.
+            if !leaving && worker.is_draining() {
+                leaving = true;
+                graceful(conn.as_mut());
+                // While the router drains, answers may take as long as their deadline.
+                timer
+                    .as_mut()
+                    .reset(Instant::now() + worker.site.limits.deadline + LEAVE_MAX);
+                armed = false;
+            }
             if conn.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Closed);
             }
             if !armed {
                 // The task's waker never changes, so that one poll registers for good.
                 armed = true;
-                if !leaving {
-                    let _ = drained.as_mut().poll(cx);
+                if !leaving && drained.as_mut().poll(cx).is_ready() {
+                    continue;
                 }
                 let _ = timer.as_mut().poll(cx);
             }
-            if !leaving && worker.is_draining() {
-                leaving = true;
-            } else if !timer.is_elapsed() {
+            if !timer.is_elapsed() {
                 return Poll::Pending;
-            } else if leaving {
-                return Poll::Ready(End::Stuck);
-            } else {
-                match activity.due(Instant::now()) {
-                    Due::Head => return Poll::Ready(End::Slow),
-                    Due::Idle => leaving = true,
-                    Due::At(at) => {
-                        timer.as_mut().reset(at);
-                        armed = false;
-                        continue;
-                    }
-                }
             }
-            graceful(conn.as_mut());
-            // While the router drains, answers may take as long as their deadline.
-            let patience = if worker.is_draining() { worker.site.limits.deadline } else { Duration::ZERO };
-            timer.as_mut().reset(Instant::now() + patience + LEAVE_MAX);
+            let now = Instant::now();
+            let again = match activity.due(now) {
+                _ if leaving => return Poll::Ready(End::Stuck),
+                Due::Head => return Poll::Ready(End::Slow),
+                Due::At(at) => at,
+                Due::Idle => {
+                    leaving = true;
+                    graceful(conn.as_mut());
+                    now + LEAVE_MAX
+                }
+            };
+            timer.as_mut().reset(again);
             armed = false;
         }
     })

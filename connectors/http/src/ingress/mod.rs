@@ -11,6 +11,7 @@ mod answer;
 mod body;
 mod connection;
 pub(crate) mod plain;
+mod refusal;
 mod request;
 mod site;
 mod webhook;
@@ -37,7 +38,10 @@ use site::{Limits, Site};
 use worker::Handle;
 
 /// What a worker's lane may have unsettled, unless the file says otherwise.
-const WINDOW: Window = Window { events: 1024, bytes: 16 * 1024 * 1024 };
+const WINDOW: Window = Window {
+    events: 1024,
+    bytes: 16 * 1024 * 1024,
+};
 
 /// A validated ingress section.
 pub(crate) struct Builder {
@@ -48,7 +52,11 @@ pub(crate) struct Builder {
 
 impl Builder {
     pub(crate) fn new(section: IngressSection, settings: IngressSettings, plain: Plain) -> Builder {
-        Builder { section, settings, plain }
+        Builder {
+            section,
+            settings,
+            plain,
+        }
     }
 
     fn site(&self) -> Site {
@@ -63,7 +71,12 @@ impl Builder {
             accept: self.settings.accept.unwrap_or(Accept::CloudEvents),
             plain: self.plain.clone(),
             source: self.settings.default_source(),
-            reading: Budget::new(self.settings.client_memory.max(section.batch_bytes(event_bytes)).max(event_bytes)),
+            reading: Budget::new(
+                self.settings
+                    .client_memory
+                    .max(section.batch_bytes(event_bytes))
+                    .max(event_bytes),
+            ),
             limits: Limits {
                 workers: section.workers(),
                 window: self.settings.window.unwrap_or(WINDOW),
@@ -89,7 +102,13 @@ impl IngressBuilder for Builder {
 
     fn address(&self) -> String {
         let path = self.section.path.as_slice().first().cloned().unwrap_or_default();
-        let all: Vec<String> = self.section.listen.as_slice().iter().map(|at| format!("http://{at}{path}")).collect();
+        let all: Vec<String> = self
+            .section
+            .listen
+            .as_slice()
+            .iter()
+            .map(|at| format!("http://{at}{path}"))
+            .collect();
         all.join(", ")
     }
 
@@ -97,14 +116,24 @@ impl IngressBuilder for Builder {
         let site = self.site();
         let mut headers = HeaderMap::new();
         for (name, value) in &raw.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
-            let value = HeaderValue::from_str(value).map_err(|_| format!("header {name}: its value is not one line of text"))?;
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| format!("header {name}: its value is not one line of text"))?;
             headers.append(name, value);
         }
-        let address = if raw.address.is_empty() { site.paths.first().map_or("/", String::as_str) } else { &raw.address };
-        let uri: Uri = address.parse().map_err(|error| format!("{address:?} is no path: {error}"))?;
+        let address = if raw.address.is_empty() {
+            site.paths.first().map_or("/", String::as_str)
+        } else {
+            &raw.address
+        };
+        let uri: Uri = address
+            .parse()
+            .map_err(|error| format!("{address:?} is no path: {error}"))?;
         let mode = mode(&headers, site.accept).map_err(|error| match error {
-            ModeError::Plain => "no CloudEvent, and this ingress takes CloudEvents only: accept: both takes it".to_owned(),
+            ModeError::Plain => {
+                "no CloudEvent, and this ingress takes CloudEvents only: accept: both takes it".to_owned()
+            }
             ModeError::Format(media) => format!("event format {media} is not spoken here"),
             ModeError::Charset(name) => format!("charset {name} is not spoken here"),
             ModeError::ContentType => "content-type comes more than once or is no text".to_owned(),
@@ -121,12 +150,20 @@ impl Ingress for HttpIngress {
     async fn run(self: Box<Self>, cx: IngressContext) -> Result<(), IngressError> {
         let site = self.0;
         // Dropped with this future: workers never outlive it.
-        let IngressContext { name, requests, stop: stopping, report, .. } = cx;
+        let IngressContext {
+            name,
+            requests,
+            stop: stopping,
+            report,
+            ..
+        } = cx;
         let (own, stop) = StopHandle::new();
         let mut workers = Vec::with_capacity(site.limits.workers);
         for index in 0..site.limits.workers {
             let started = worker::start(index, &site, &name, &requests, stop.clone());
-            workers.push(started.map_err(|error| IngressError(format!("starting worker thread {index}: {error}")))?);
+            workers.push(
+                started.map_err(|error| IngressError(format!("starting worker thread {index}: {error}")))?,
+            );
         }
         tokio::select! {
             biased;
@@ -149,7 +186,10 @@ impl Ingress for HttpIngress {
     async fn probe(&self) -> Result<(), IngressError> {
         for address in &self.0.listen {
             TcpListener::bind(address).await.map_err(|error| {
-                IngressError(format!("listening on {address}: {error}; {}", accept::remedy(&error)))
+                IngressError(format!(
+                    "listening on {address}: {error}; {}",
+                    accept::remedy(&error)
+                ))
             })?;
         }
         Ok(())

@@ -34,19 +34,30 @@ impl Plain {
         source: &str,
     ) -> Result<Plain, Vec<MappingError>> {
         // The names of cluster and ingress have no braces; a template takes them as they are.
-        let defaults = PlainDefaults { ty: PLAIN_TYPE, source, id: PLAIN_ID };
+        let defaults = PlainDefaults {
+            ty: PLAIN_TYPE,
+            source,
+            id: PLAIN_ID,
+        };
         PlainMapping::compile(event, defaults, &Scope::HTTP_INGRESS).map(Plain)
     }
 
     /// Makes the event; one bounded line where it cannot.
     pub(crate) fn event(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Event, String> {
-        let media = content_type(headers).map_err(|_| "header \"content-type\" comes more than once or is no text")?;
+        let media = content_type(headers)
+            .map_err(|_| "header \"content-type\" comes more than once or is no text")?;
         let data = (!body.is_empty()).then_some(body);
-        let inputs = Request { uri, headers, data: data.as_ref() };
+        let inputs = Request {
+            uri,
+            headers,
+            data: data.as_ref(),
+        };
         SCRATCH.with_borrow_mut(|builder| {
             builder.clear();
             builder.subject(uri.path());
-            self.0.apply(&inputs, data.clone(), media, builder).map_err(|error| error.to_string())
+            self.0
+                .apply(&inputs, data.clone(), media, builder)
+                .map_err(|error| error.to_string())
         })
     }
 }
@@ -65,7 +76,9 @@ impl Inputs for Request<'_> {
             ("path", Some(Step::Element(index))) => segment(self.uri.path(), *index),
             ("query", Some(Step::Member(name))) => query(self.uri.query()?, name),
             ("headers", Some(Step::Member(name))) => {
-                std::str::from_utf8(self.headers.get(&**name)?.as_bytes()).ok().map(Cow::Borrowed)
+                std::str::from_utf8(self.headers.get(&**name)?.as_bytes())
+                    .ok()
+                    .map(Cow::Borrowed)
             }
             _ => None,
         }
@@ -79,7 +92,11 @@ impl Inputs for Request<'_> {
 /// A segment of the path, counted from 0, percent-decoded; one that is empty is missing.
 fn segment(path: &str, index: usize) -> Option<Cow<'_, str>> {
     let segment = path.strip_prefix('/').unwrap_or(path).split('/').nth(index)?;
-    if segment.is_empty() { None } else { unescape(segment, false) }
+    if segment.is_empty() {
+        None
+    } else {
+        unescape(segment, false)
+    }
 }
 
 /// The first parameter of that name, decoded as forms are.
@@ -102,7 +119,9 @@ fn unescape(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
         let digit = |byte: u8| char::from(byte).to_digit(16);
         match (first, tail) {
             (b'%', [high, low, after @ ..]) if digit(*high).is_some() && digit(*low).is_some() => {
-                let value = digit(*high).zip(digit(*low)).map_or(0, |(high, low)| high << 4 | low);
+                let value = digit(*high)
+                    .zip(digit(*low))
+                    .map_or(0, |(high, low)| high << 4 | low);
                 out.push(value as u8);
                 rest = after;
             }
@@ -124,7 +143,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("x-kind", HeaderValue::from_static("big"));
-        plain.event(&uri.parse().unwrap(), &headers, Bytes::from_static(body.as_bytes()))
+        plain.event(
+            &uri.parse().unwrap(),
+            &headers,
+            Bytes::from_static(body.as_bytes()),
+        )
     }
 
     #[test]
@@ -146,7 +169,10 @@ mod tests {
             ("who", "{data.name}"),
         ];
         let event = made(&section, "/events/caf%C3%A9?x=1&id=a+b%21", r#"{"name":"n"}"#).unwrap();
-        assert_eq!((event.id(), event.ty(), event.subject()), ("a b!", "x.big", Some("caf\u{e9}")));
+        assert_eq!(
+            (event.id(), event.ty(), event.subject()),
+            ("a b!", "x.big", Some("caf\u{e9}"))
+        );
         let who = event.extensions().find(|(name, _)| *name == "who").unwrap().1;
         assert_eq!(who.text, "n");
     }
@@ -164,7 +190,13 @@ mod tests {
         let plain = Plain::compile([], "weft://paris/app").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("idempotency-key", HeaderValue::from_static("k-1"));
-        let id = |body| plain.event(&Uri::from_static("/"), &headers, body).unwrap().id().to_owned();
+        let id = |body| {
+            plain
+                .event(&Uri::from_static("/"), &headers, body)
+                .unwrap()
+                .id()
+                .to_owned()
+        };
         assert_eq!(id(Bytes::new()), "k-1");
     }
 }

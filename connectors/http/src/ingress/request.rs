@@ -7,27 +7,26 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HOST};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use weft_api::event::{Coordinates, Event, malformed};
 use weft_api::ingress::{Incoming as Message, Verdict, VerdictFuture};
-use weft_api::outcome::Reason;
 
-use super::body::{self, BodyError};
+use super::body;
 use super::site::Site;
 use super::worker::Worker;
-use super::{answer, webhook};
+use super::{answer, refusal, webhook};
 use crate::mapping::structured::{self, BatchError};
-use crate::mapping::{Mode, ModeError, mode};
+use crate::mapping::{Mode, excerpt, mode};
 use crate::problem::{Body, Kind, Problem};
 
 /// Answers one request.
 pub(super) async fn handle(worker: &Worker, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let (mode, limit, gzip) = match admit(worker, &head, &body) {
-        Ok(Admitted::Events { mode, limit, gzip }) => (mode, limit, gzip),
+    let (reading, limit, gzip) = match admit(worker, &head, &body) {
+        Ok(Admitted::Events { reading, limit, gzip }) => (reading, limit, gzip),
         Ok(Admitted::Handshake(answer)) => return answer,
         Err(problem) => {
             // A client that waits for leave to send must not be asked for its body now.
@@ -38,24 +37,53 @@ pub(super) async fn handle(worker: &Worker, request: Request<Incoming>) -> Respo
         }
     };
     let read = body::read(body, limit, worker.site.limits.body_timeout, &worker.site.reading).await;
-    let read = read.and_then(|body| if gzip { body::gunzip(&body, limit) } else { Ok(body) });
+    let read = read.and_then(|body| {
+        if gzip {
+            body::gunzip(&body, limit)
+        } else {
+            Ok(body)
+        }
+    });
     match read {
-        Ok(body) => take(worker, &head, mode, body).await,
-        Err(error) => body_problem(error, limit, mode, worker).into_response(),
+        Ok(body) => take(worker, &head, reading, body).await,
+        Err(error) => {
+            refusal::body(error, limit, reading.is_batch(), worker.site.limits.body_timeout).into_response()
+        }
     }
 }
 
 /// What may go on to have its body read.
 enum Admitted {
-    Events { mode: Mode, limit: u64, gzip: bool },
+    Events {
+        reading: Reading,
+        limit: u64,
+        gzip: bool,
+    },
     Handshake(Response<Body>),
+}
+
+/// What the head says about the body.
+enum Reading {
+    /// It is to be read in this mode.
+    As(Mode),
+    /// It is no event; the router decides whether it is kept.
+    Malformed(Problem),
+}
+
+impl Reading {
+    fn is_batch(&self) -> bool {
+        matches!(self, Reading::As(Mode::Batch))
+    }
 }
 
 fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Problem> {
     let site = &*worker.site;
     let path = head.uri.path();
     if !site.paths.iter().any(|known| known == path) {
-        let detail = format!("this ingress takes events at {}: correct the path", site.paths.join(", "));
+        let detail = format!(
+            "this ingress takes events at {}: correct the path",
+            site.paths.join(", ")
+        );
         return Err(Problem::new(Kind::NotFound, detail));
     }
     if head.method == Method::OPTIONS && !site.webhook_origins.is_empty() {
@@ -63,20 +91,30 @@ fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Pro
     }
     if !site.methods.contains(&head.method) {
         let allowed = site.allow.to_str().unwrap_or_default();
-        let detail = format!("{} carries no events here: use {allowed}", excerpt(head.method.as_str()));
+        let detail = format!(
+            "{} carries no events here: use {allowed}",
+            excerpt(head.method.as_str())
+        );
         return Err(Problem::new(Kind::Method, detail).allow(site.allow.clone()));
     }
-    let mode = mode(&head.headers, site.accept).map_err(|error| mode_problem(error, site, head))?;
+    let reading = match mode(&head.headers, site.accept) {
+        Ok(mode) => Reading::As(mode),
+        Err(error) => Reading::Malformed(refusal::unreadable(error, site, head)?),
+    };
     let gzip = coding(head)?;
-    let limit = if mode == Mode::Batch { site.limits.batch_bytes } else { site.limits.event_bytes };
+    let limit = if reading.is_batch() {
+        site.limits.batch_bytes
+    } else {
+        site.limits.event_bytes
+    };
     let declared = body.size_hint().exact().unwrap_or(0);
     if declared > limit {
-        return Err(too_large(limit, mode));
+        return Err(refusal::too_large(limit, reading.is_batch()));
     }
     if !worker.lane.has_room(declared) {
-        return Err(no_room());
+        return Err(refusal::no_room());
     }
-    Ok(Admitted::Events { mode, limit, gzip })
+    Ok(Admitted::Events { reading, limit, gzip })
 }
 
 /// Whether the body is packed.
@@ -86,61 +124,93 @@ fn coding(head: &Parts) -> Result<bool, Problem> {
     match (first, codings.next()) {
         (None, _) => Ok(false),
         (Some(value), None) if value.eq_ignore_ascii_case(b"identity") => Ok(false),
-        (Some(value), None) if value.eq_ignore_ascii_case(b"gzip") || value.eq_ignore_ascii_case(b"x-gzip") => Ok(true),
-        _ => Err(Problem::new(Kind::Unsupported, "content-encoding: send the body as it is, or gzip, once")),
+        (Some(value), None)
+            if value.eq_ignore_ascii_case(b"gzip") || value.eq_ignore_ascii_case(b"x-gzip") =>
+        {
+            Ok(true)
+        }
+        _ => Err(Problem::new(
+            Kind::Unsupported,
+            "content-encoding: send the body as it is, or gzip, once",
+        )),
     }
 }
 
 /// Makes the event or events, submits them, and answers by the verdict.
-async fn take(worker: &Worker, head: &Parts, mode: Mode, body: Bytes) -> Response<Body> {
+async fn take(worker: &Worker, head: &Parts, reading: Reading, body: Bytes) -> Response<Body> {
     let site = &*worker.site;
-    let made = match mode {
-        Mode::Batch => several(site, &body),
-        _ => site.event(mode, &head.uri, &head.headers, body.clone()).map(Made::One).map_err(Refused::Malformed),
+    let made = match reading {
+        Reading::Malformed(problem) => Err(Refused::Malformed(problem)),
+        Reading::As(Mode::Batch) => several(site, &body),
+        Reading::As(mode) => site
+            .event(mode, &head.uri, &head.headers, body.clone())
+            .map(Made::One)
+            .map_err(no_event),
     };
     match made {
         Ok(Made::One(event)) => {
-            let verdict = worker.lane.submit(Message::from(event), site.limits.deadline).await;
+            let verdict = worker
+                .lane
+                .submit(Message::from(event), site.limits.deadline)
+                .await;
             answer::one(&verdict)
         }
         Ok(Made::Several(events)) => {
             let verdicts = all(worker, &events).await;
             answer::batch(&events, &verdicts)
         }
-        Err(Refused::Malformed(why)) => {
-            let event = kept(site, head, body, &why);
-            let message = Message { event, malformed: true };
+        Err(Refused::Malformed(problem)) => {
+            let event = kept(site, head, body, problem.detail());
+            let message = Message {
+                event,
+                malformed: true,
+            };
             let verdict = worker.lane.submit(message, site.limits.deadline).await;
-            answer::malformed(&verdict, Problem::new(Kind::Malformed, format!("{why}; correct the request")))
+            answer::malformed(&verdict, problem)
         }
         Err(Refused::TooLarge(problem)) => problem.into_response(),
     }
 }
 
 enum Refused {
-    Malformed(String),
+    /// The router decides whether it is kept.
+    Malformed(Problem),
     TooLarge(Problem),
+}
+
+fn no_event(why: String) -> Refused {
+    Refused::Malformed(Problem::new(
+        Kind::Malformed,
+        format!("{why}; correct the request"),
+    ))
 }
 
 /// The events of a batch, each within the limit of one event.
 fn several(site: &Site, body: &Bytes) -> Result<Made, Refused> {
     let max = site.limits.batch_events;
     let events = structured::decode_batch(body, max).map_err(|error| match error {
-        BatchError::Malformed(why) => Refused::Malformed(why),
+        BatchError::Malformed(why) => no_event(why),
         BatchError::TooMany => {
-            let detail = format!("the batch has more than {max} events, batch.events of this ingress: send smaller batches");
+            let detail = format!(
+                "the batch has more than {max} events, batch.events of this ingress: send smaller batches"
+            );
             Refused::TooLarge(Problem::new(Kind::TooLarge, detail).with("limit", max))
         }
     })?;
     let limit = site.limits.event_bytes;
-    match events.iter().position(|event| event.data().map_or(0, Bytes::len) as u64 > limit) {
+    match events
+        .iter()
+        .position(|event| event.data().map_or(0, Bytes::len) as u64 > limit)
+    {
         None => Ok(Made::Several(events)),
         Some(index) => {
             let detail = format!(
                 "event {index} of the batch is larger than {limit} bytes, limits.event of the router, and none of the batch \
                  was taken: send smaller events"
             );
-            Err(Refused::TooLarge(Problem::new(Kind::TooLarge, detail).with("limit", limit)))
+            Err(Refused::TooLarge(
+                Problem::new(Kind::TooLarge, detail).with("limit", limit),
+            ))
         }
     }
 }
@@ -168,7 +238,11 @@ async fn all(worker: &Worker, events: &[Event]) -> Vec<Verdict> {
             }
             Poll::Pending => true,
         });
-        if waiting.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        if waiting.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     verdicts.into_iter().flatten().collect()
@@ -176,93 +250,28 @@ async fn all(worker: &Worker, events: &[Event]) -> Vec<Verdict> {
 
 /// What could not become an event, kept as one.
 fn kept(site: &Site, head: &Parts, original: Bytes, why: &str) -> Event {
-    let media = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let others = head.headers.iter().filter(|(name, _)| !is_private(name));
     let headers = others.map(|(name, value)| (name.as_str(), value.as_bytes()));
-    malformed(&Coordinates { source: &site.source, id: "" }, original, media, headers, why)
+    malformed(
+        &Coordinates {
+            source: &site.source,
+            id: "",
+        },
+        original,
+        media,
+        headers,
+        why,
+    )
 }
 
 /// Credentials are for us, not for whoever reads the dead letter; the content type is told apart.
 fn is_private(name: &http::HeaderName) -> bool {
-    matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie" | "content-type")
-}
-
-fn mode_problem(error: ModeError, site: &Site, head: &Parts) -> Problem {
-    match error {
-        ModeError::Format(media) => Problem::new(
-            Kind::Unsupported,
-            format!(
-                "event format {media} is not spoken here: send application/cloudevents+json, \
-                 application/cloudevents-batch+json, or binary mode"
-            ),
-        ),
-        ModeError::Charset(name) => {
-            Problem::new(Kind::Unsupported, format!("charset {name} is not spoken here: send JSON as UTF-8"))
-        }
-        ModeError::ContentType => {
-            Problem::new(Kind::Malformed, "header \"content-type\" comes more than once or is no text: send one")
-        }
-        ModeError::Plain => {
-            let example = example(site, head);
-            Problem::new(
-                Kind::Malformed,
-                format!(
-                    "this is no CloudEvent and this ingress takes CloudEvents only: add the ce- headers ({example}), or \
-                     let the router's operator set accept: both"
-                ),
-            )
-            .with("example", example)
-        }
-    }
-}
-
-/// A line that works when it is pasted into a shell.
-fn example(site: &Site, head: &Parts) -> String {
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or(head.uri.authority().map(|authority| authority.as_str()));
-    // A stranger's text must not become shell syntax in a line that is meant to be pasted.
-    let harmless = |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
-    let host = host.filter(harmless).or(site.listen.first().map(String::as_str)).unwrap_or("localhost");
-    format!(
-        "curl 'http://{host}{}' -H 'ce-specversion: 1.0' -H 'ce-id: 1' -H 'ce-source: /curl' -H 'ce-type: \
-         com.example.hello' -H 'content-type: application/json' -d '{{\"hello\":1}}'",
-        head.uri.path()
+    matches!(
+        name.as_str(),
+        "authorization" | "proxy-authorization" | "cookie" | "content-type"
     )
-}
-
-fn body_problem(error: BodyError, limit: u64, mode: Mode, worker: &Worker) -> Problem {
-    match error {
-        BodyError::TooLarge => too_large(limit, mode),
-        BodyError::NoRoom => no_room(),
-        BodyError::Slow => {
-            let seconds = worker.site.limits.body_timeout.as_secs_f32();
-            Problem::new(Kind::Slow, format!("the body did not end within {seconds} s: send it faster, or in smaller events"))
-        }
-        BodyError::Broken(why) => {
-            Problem::new(Kind::Malformed, format!("the body broke off or is framed wrongly ({why}): send it again"))
-        }
-        BodyError::Coding(why) => Problem::new(
-            Kind::Malformed,
-            format!("the body is not what content-encoding: gzip says ({}): pack it again", excerpt(&why)),
-        ),
-    }
-}
-
-fn too_large(limit: u64, mode: Mode) -> Problem {
-    let (which, remedy) = match mode {
-        Mode::Batch => ("batch.bytes of this ingress", "smaller batches"),
-        _ => ("limits.event of the router", "smaller events"),
-    };
-    Problem::new(Kind::TooLarge, format!("the body is larger than {limit} bytes, {which}: send {remedy}"))
-        .with("limit", limit)
-}
-
-fn no_room() -> Problem {
-    Problem::new(Kind::Released, "the router is full and did not take the event: send it again later")
-        .with("reason", Reason::Overloaded.as_str())
-        .retry_after(1)
-}
-
-fn excerpt(text: &str) -> String {
-    crate::mapping::excerpt(text)
 }

@@ -67,7 +67,13 @@ pub(super) struct Limits {
 
 impl Site {
     /// Makes the event of one message; one bounded line where it cannot.
-    pub(super) fn event(&self, mode: Mode, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Event, String> {
+    pub(super) fn event(
+        &self,
+        mode: Mode,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Event, String> {
         match mode {
             Mode::Binary => binary::decode(headers, body),
             Mode::Structured | Mode::Batch => structured::decode(&body),

@@ -15,7 +15,9 @@ const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-orig
 pub(super) fn handshake(site: &Site, head: &Parts) -> Response<Body> {
     let origin = head.headers.get(REQUEST_ORIGIN);
     let known = |origin: &&HeaderValue| {
-        site.webhook_origins.iter().any(|allowed| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+        site.webhook_origins
+            .iter()
+            .any(|allowed| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
     };
     match origin {
         Some(origin) if known(&origin) => {

@@ -36,7 +36,10 @@ pub(super) enum Protocol {
 
 impl Wire {
     /// Reads until the protocol is known; `None` when the client closes before.
-    pub(super) async fn open(mut tcp: TcpStream, activity: Arc<Activity>) -> io::Result<Option<(Wire, Protocol)>> {
+    pub(super) async fn open(
+        mut tcp: TcpStream,
+        activity: Arc<Activity>,
+    ) -> io::Result<Option<(Wire, Protocol)>> {
         let mut read = BytesMut::with_capacity(FIRST_READ);
         let protocol = loop {
             if tcp.read_buf(&mut read).await? == 0 {
@@ -50,7 +53,11 @@ impl Wire {
                 break Protocol::Http2;
             }
         };
-        let wire = Wire { tcp: TokioIo::new(tcp), prefix: read.freeze(), activity };
+        let wire = Wire {
+            tcp: TokioIo::new(tcp),
+            prefix: read.freeze(),
+            activity,
+        };
         Ok(Some((wire, protocol)))
     }
 
@@ -61,7 +68,11 @@ impl Wire {
 }
 
 impl Read for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.prefix.is_empty() {
             let fits = self.prefix.len().min(buf.remaining());
             let part = self.prefix.split_to(fits);

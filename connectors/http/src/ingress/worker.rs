@@ -89,7 +89,11 @@ impl Worker {
     }
 
     /// Takes connections until it shall drain, then waits until they have ended.
-    async fn run(self: Arc<Self>, mut incoming: mpsc::UnboundedReceiver<(std::net::TcpStream, Counted)>, stop: Stop) {
+    async fn run(
+        self: Arc<Self>,
+        mut incoming: mpsc::UnboundedReceiver<(std::net::TcpStream, Counted)>,
+        stop: Stop,
+    ) {
         loop {
             let next = tokio::select! {
                 biased;
@@ -138,21 +142,41 @@ pub(super) fn start(
     let (connections, incoming) = mpsc::unbounded_channel();
     let (end, ended) = oneshot::channel();
     let load = Arc::new(Load::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (site, requests, shared) = (site.clone(), requests.clone(), load.clone());
     let name: Arc<str> = format!("{ingress}/{index}").into();
-    thread::Builder::new().name(format!("http-{name}")).spawn(move || {
-        // Told last of all, also when this thread panics.
-        let _end = end;
-        runtime.block_on(async {
-            let spec = LaneSpec { name, window: site.limits.window, settle: Settle::Individual };
-            // Opened in the thread that uses it: its direct senders belong to this runtime.
-            let lane = requests.open(spec);
-            let drain = AtomicBool::new(false);
-            Arc::new(Worker { site, lane, load: shared, drain, drained: Notify::new() }).run(incoming, stop).await;
-        });
-        // Whatever is left was told to stop; a resolver call in the blocking pool must not hold the thread.
-        runtime.shutdown_background();
-    })?;
-    Ok(Handle { connections, load, ended })
+    thread::Builder::new()
+        .name(format!("http-{name}"))
+        .spawn(move || {
+            // Told last of all, also when this thread panics.
+            let _end = end;
+            runtime.block_on(async {
+                let spec = LaneSpec {
+                    name,
+                    window: site.limits.window,
+                    settle: Settle::Individual,
+                };
+                // Opened in the thread that uses it: its direct senders belong to this runtime.
+                let lane = requests.open(spec);
+                let drain = AtomicBool::new(false);
+                Arc::new(Worker {
+                    site,
+                    lane,
+                    load: shared,
+                    drain,
+                    drained: Notify::new(),
+                })
+                .run(incoming, stop)
+                .await;
+            });
+            // Whatever is left was told to stop; a resolver call in the blocking pool must not hold the thread.
+            runtime.shutdown_background();
+        })?;
+    Ok(Handle {
+        connections,
+        load,
+        ended,
+    })
 }

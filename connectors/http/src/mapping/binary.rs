@@ -39,16 +39,23 @@ fn fill(builder: &mut EventBuilder, headers: &HeaderMap, body: Bytes) -> Result<
     let mut versioned = false;
     let mut previous: Option<&HeaderName> = None;
     for (header, value) in headers {
-        let Some(name) = header.as_str().strip_prefix("ce-") else { continue };
+        let Some(name) = header.as_str().strip_prefix("ce-") else {
+            continue;
+        };
         // The values of one name follow each other.
         if previous == Some(header) {
-            return Err(format!("header {:?} comes more than once; send each attribute once", excerpt(header.as_str())));
+            return Err(format!(
+                "header {:?} comes more than once; send each attribute once",
+                excerpt(header.as_str())
+            ));
         }
         previous = Some(header);
         if name == "datacontenttype" {
-            return Err("header \"ce-datacontenttype\" is not allowed (HTTP binding of CloudEvents 1.0.2, section \
+            return Err(
+                "header \"ce-datacontenttype\" is not allowed (HTTP binding of CloudEvents 1.0.2, section \
                         3.1.1); send content-type"
-                .into());
+                    .into(),
+            );
         }
         versioned |= name == "specversion";
         let text = decode_value(value.as_bytes())
@@ -77,7 +84,11 @@ pub fn encode(event: &Event, headers: &mut HeaderMap) -> Bytes {
     let mut text = BytesMut::with_capacity(256);
     for (name, value) in event.attributes() {
         // A content type is a header of HTTP's own and stands as it is.
-        let encoded = if name == "datacontenttype" { Cow::Borrowed(value.text) } else { encode_value(value.text) };
+        let encoded = if name == "datacontenttype" {
+            Cow::Borrowed(value.text)
+        } else {
+            encode_value(value.text)
+        };
         text.extend_from_slice(encoded.as_bytes());
         let value = HeaderValue::from_maybe_shared(text.split().freeze())
             .expect("printable ASCII: encode_value and the rule of media types make it so");

@@ -68,34 +68,51 @@ pub fn mode(headers: &HeaderMap, accept: Accept) -> Result<Mode, ModeError> {
     if headers.keys().any(|name| name.as_str().starts_with("ce-")) {
         return Ok(Mode::Binary);
     }
-    if accept == Accept::Both { Ok(Mode::Plain) } else { Err(ModeError::Plain) }
+    if accept == Accept::Both {
+        Ok(Mode::Plain)
+    } else {
+        Err(ModeError::Plain)
+    }
 }
 
 /// The one `content-type`, where there is one.
 pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<&str>, ModeError> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let Some(first) = values.next() else { return Ok(None) };
+    let Some(first) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(ModeError::ContentType);
     }
-    first.to_str().map(|text| Some(text.trim())).map_err(|_| ModeError::ContentType)
+    first
+        .to_str()
+        .map(|text| Some(text.trim()))
+        .map_err(|_| ModeError::ContentType)
 }
 
 fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {
-    text.as_bytes().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    text.as_bytes()
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 fn charset(parameters: &str) -> Option<&str> {
     parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.trim().trim_matches('"'))
     })
 }
 
 /// At most 64 characters of a stranger's text, without control characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const EXCERPT_MAX: usize = 64;
-    let mut out: String = text.chars().take(EXCERPT_MAX).flat_map(char::escape_debug).collect();
+    let mut out: String = text
+        .chars()
+        .take(EXCERPT_MAX)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(EXCERPT_MAX).is_some() {
         out.push_str("...");
     }
@@ -121,15 +138,34 @@ mod tests {
         let both = Accept::Both;
         for (media, expected) in [
             ("application/cloudevents+json", Ok(Mode::Structured)),
-            ("Application/CloudEvents+JSON ; charset=UTF-8", Ok(Mode::Structured)),
-            ("application/cloudevents+json; charset=\"utf-8\"", Ok(Mode::Structured)),
+            (
+                "Application/CloudEvents+JSON ; charset=UTF-8",
+                Ok(Mode::Structured),
+            ),
+            (
+                "application/cloudevents+json; charset=\"utf-8\"",
+                Ok(Mode::Structured),
+            ),
             ("application/cloudevents-batch+json", Ok(Mode::Batch)),
-            ("application/cloudevents+avro", Err(ModeError::Format("application/cloudevents+avro".into()))),
-            ("application/cloudevents", Err(ModeError::Format("application/cloudevents".into()))),
-            ("application/cloudevents+json; charset=utf-16", Err(ModeError::Charset("utf-16".into()))),
+            (
+                "application/cloudevents+avro",
+                Err(ModeError::Format("application/cloudevents+avro".into())),
+            ),
+            (
+                "application/cloudevents",
+                Err(ModeError::Format("application/cloudevents".into())),
+            ),
+            (
+                "application/cloudevents+json; charset=utf-16",
+                Err(ModeError::Charset("utf-16".into())),
+            ),
             ("application/json", Ok(Mode::Plain)),
         ] {
-            assert_eq!(mode(&headers(&[("content-type", media)]), both), expected, "{media}");
+            assert_eq!(
+                mode(&headers(&[("content-type", media)]), both),
+                expected,
+                "{media}"
+            );
         }
     }
 

@@ -1,5 +1,5 @@
 //! A client that sends exactly the bytes it is given, and reads one answer.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +23,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> Json {
@@ -39,7 +42,10 @@ impl Client {
     pub async fn connect(address: &str) -> Client {
         let tcp = TcpStream::connect(address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
-        Client { tcp, read: Vec::new() }
+        Client {
+            tcp,
+            read: Vec::new(),
+        }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -62,7 +68,11 @@ impl Client {
                 break at;
             }
             if !self.more().await {
-                assert!(self.read.is_empty(), "half an answer: {:?}", String::from_utf8_lossy(&self.read));
+                assert!(
+                    self.read.is_empty(),
+                    "half an answer: {:?}",
+                    String::from_utf8_lossy(&self.read)
+                );
                 return None;
             }
         };
@@ -73,12 +83,19 @@ impl Client {
             .map(|line| line.split_once(':').unwrap())
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
+        let length = headers
+            .iter()
+            .find(|(name, _)| name == "content-length")
+            .map_or(0, |(_, v)| v.parse().unwrap());
         while self.read.len() < length {
             assert!(self.more().await, "the body broke off");
         }
         let body = self.read.drain(..length).collect();
-        Some(Answer { status, headers, body })
+        Some(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 
     async fn more(&mut self) -> bool {
@@ -95,13 +112,19 @@ impl Client {
     /// Sends and reads one answer.
     pub async fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {
         self.send(request).await;
-        self.answer().await.expect("the connection was closed without an answer")
+        self.answer()
+            .await
+            .expect("the connection was closed without an answer")
     }
 
     /// Returns once the peer has closed; anything that it still says is a fault.
     pub async fn closed(&mut self) {
         soon(async { while self.more().await {} }).await;
-        assert!(self.read.is_empty(), "the peer said more: {:?}", String::from_utf8_lossy(&self.read));
+        assert!(
+            self.read.is_empty(),
+            "the peer said more: {:?}",
+            String::from_utf8_lossy(&self.read)
+        );
     }
 }
 
@@ -111,7 +134,9 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    let framed = headers.iter().any(|(name, _)| matches!(*name, "content-length" | "transfer-encoding"));
+    let framed = headers
+        .iter()
+        .any(|(name, _)| matches!(*name, "content-length" | "transfer-encoding"));
     if !framed {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
     }
@@ -119,8 +144,12 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -
 }
 
 /// What makes a binary-mode request an event.
-pub const CE: [(&str, &str); 4] =
-    [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "t")];
+pub const CE: [(&str, &str); 4] = [
+    ("ce-specversion", "1.0"),
+    ("ce-id", "1"),
+    ("ce-source", "/s"),
+    ("ce-type", "t"),
+];
 
 /// A binary-mode request with further headers.
 pub fn binary(headers: &[(&str, &str)], body: &str) -> String {

@@ -1,5 +1,5 @@
 //! What the integration tests share: a scripted router behind the ingress, configuration from JSON, a raw client.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod client;
 pub mod queue;
@@ -30,7 +30,9 @@ pub const SOON: Duration = Duration::from_secs(20);
 
 /// Waits for what must happen.
 pub async fn soon<F: Future>(what: F) -> F::Output {
-    tokio::time::timeout(SOON, what).await.expect("it did not happen in time")
+    tokio::time::timeout(SOON, what)
+        .await
+        .expect("it did not happen in time")
 }
 
 /// A configuration section.
@@ -39,7 +41,11 @@ pub fn node(json: Json) -> Node {
 }
 
 fn build(json: Json, path: &str) -> Node {
-    let span = Span { file: "test.yaml".into(), line: 1, column: 1 };
+    let span = Span {
+        file: "test.yaml".into(),
+        line: 1,
+        column: 1,
+    };
     let value = match json {
         Json::Null => Value::Null,
         Json::Bool(flag) => Value::Bool(flag),
@@ -50,12 +56,23 @@ fn build(json: Json, path: &str) -> Node {
             map.into_iter()
                 .map(|(name, value)| {
                     let below = build(value, &format!("{path}.{name}"));
-                    (Key { name, span: span.clone() }, below)
+                    (
+                        Key {
+                            name,
+                            span: span.clone(),
+                        },
+                        below,
+                    )
                 })
                 .collect(),
         ),
     };
-    Node { value, span, path: path.into(), secret: false }
+    Node {
+        value,
+        span,
+        path: path.into(),
+        secret: false,
+    }
 }
 
 pub fn ingress_settings() -> IngressSettings {
@@ -97,7 +114,12 @@ pub enum Reply {
 }
 
 pub fn verdict(outcome: Outcome) -> Verdict {
-    Verdict { outcome, matched: 1, stored: false, retry_after: None }
+    Verdict {
+        outcome,
+        matched: 1,
+        stored: false,
+        retry_after: None,
+    }
 }
 
 pub fn accepted() -> Reply {
@@ -140,7 +162,10 @@ struct Opener(Arc<Router>);
 
 impl RequestLanesBackend for Opener {
     fn open(&self, spec: LaneSpec) -> Arc<dyn RequestLaneBackend> {
-        Arc::new(Lane { router: self.0.clone(), name: spec.name })
+        Arc::new(Lane {
+            router: self.0.clone(),
+            name: spec.name,
+        })
     }
 }
 
@@ -155,7 +180,12 @@ impl RequestLaneBackend for Lane {
         Box::pin(async move {
             let reply = (self.router.script)(&incoming);
             let thread = std::thread::current().id();
-            self.router.seen.lock().unwrap().push(Seen { lane: self.name.clone(), thread, incoming, deadline });
+            self.router.seen.lock().unwrap().push(Seen {
+                lane: self.name.clone(),
+                thread,
+                incoming,
+                deadline,
+            });
             match reply {
                 Reply::Now(verdict) => verdict,
                 Reply::Later(verdict) => match tokio::time::timeout(deadline, verdict).await {
@@ -176,7 +206,8 @@ fn verdict_of(outcome: Outcome) -> Verdict {
     verdict(outcome)
 }
 
-struct NoLanes;
+/// HTTP opens no stream lane.
+pub struct NoLanes;
 
 impl LanesBackend for NoLanes {
     fn open(&mut self, _: LaneSpec) -> LaneId {
@@ -230,7 +261,11 @@ pub struct Server {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// How a test wants its ingress.
@@ -242,19 +277,32 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { section: serde_json::json!({}), accept: None, event: None }
+        Setup {
+            section: serde_json::json!({}),
+            accept: None,
+            event: None,
+        }
     }
 }
 
 impl Server {
     /// Starts one and waits until it listens.
     pub async fn start(section: Json, router: Arc<Router>) -> Server {
-        Server::with(Setup { section, ..Setup::default() }, router).await
+        Server::with(
+            Setup {
+                section,
+                ..Setup::default()
+            },
+            router,
+        )
+        .await
     }
 
     pub async fn with(setup: Setup, router: Arc<Router>) -> Server {
         let mut server = Server::unready(setup, router);
-        soon(server.health.wait_for(|health| *health == Health::Ready)).await.unwrap();
+        soon(server.health.wait_for(|health| *health == Health::Ready))
+            .await
+            .unwrap();
         server
     }
 
@@ -265,14 +313,25 @@ impl Server {
         keys.entry("listen").or_insert_with(|| address.clone().into());
         keys.entry("workers").or_insert(1.into());
         let address = keys["listen"].as_str().unwrap().to_owned();
-        let settings = IngressSettings { accept: setup.accept, event: setup.event.map(node), ..ingress_settings() };
+        let settings = IngressSettings {
+            accept: setup.accept,
+            event: setup.event.map(node),
+            ..ingress_settings()
+        };
         let builder = Http.ingress(&node(section), &settings).unwrap().unwrap();
         let ingress = builder.build().unwrap();
         let (stop, stopping) = StopHandle::new();
         let (report, health) = Health1::new();
         let cx = context(&router, stopping, report.clone());
         let running = tokio::spawn(ingress.run(cx));
-        Server { address, router, health, report, running, stop }
+        Server {
+            address,
+            router,
+            health,
+            report,
+            running,
+            stop,
+        }
     }
 
     pub fn advance(&self, phase: Phase) {

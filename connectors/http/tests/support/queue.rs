@@ -1,5 +1,5 @@
 //! The router as an egress sees it: a queue that gives out batches and keeps what became of each event.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,14 @@ impl BatchQueue for Queue {
     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Batch>> {
         Poll::Ready(self.0.pop_front().map(|events| {
             let ids = events.iter().map(|event| event.id().to_owned()).collect();
-            Batch::new(events, Box::new(Sink { ids, left: Mutex::default(), told: self.1.clone() }))
+            Batch::new(
+                events,
+                Box::new(Sink {
+                    ids,
+                    left: Mutex::default(),
+                    told: self.1.clone(),
+                }),
+            )
         }))
     }
 }
@@ -56,7 +63,10 @@ impl Sink {
 
 impl BatchSink for Sink {
     fn accept(&mut self, indices: &[u32]) -> usize {
-        indices.iter().map(|index| self.settle(*index as usize, Fate::Accepted)).sum()
+        indices
+            .iter()
+            .map(|index| self.settle(*index as usize, Fate::Accepted))
+            .sum()
     }
     fn accept_rest(&mut self) {
         for index in 0..self.ids.len() {
@@ -87,7 +97,11 @@ pub fn run(section: serde_json::Value, batches: Vec<Vec<Event>>) -> Run {
     let (stop, stopping) = StopHandle::new();
     let queue = Box::new(Queue(batches.into(), told));
     let cx = EgressContext::new("crm".into(), stopping, Arc::new(Silent), queue);
-    Run { settled, running: tokio::spawn(egress.run(cx)), stop }
+    Run {
+        settled,
+        running: tokio::spawn(egress.run(cx)),
+        stop,
+    }
 }
 
 impl Run {

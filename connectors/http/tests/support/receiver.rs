@@ -1,5 +1,5 @@
 //! A receiver that is scripted connection by connection, byte by byte.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
 
@@ -58,7 +58,9 @@ impl Receiver {
         let (script, all) = (Arc::new(script), seen.clone());
         tokio::spawn(async move {
             for connection in 0.. {
-                let Ok((tcp, _)) = listener.accept().await else { return };
+                let Ok((tcp, _)) = listener.accept().await else {
+                    return;
+                };
                 tokio::spawn(serve(tcp, connection, script.clone(), all.clone()));
             }
         });
@@ -105,8 +107,14 @@ async fn next(tcp: &mut TcpStream, connection: usize, read: &mut Vec<u8>) -> Opt
         }
     };
     let head = String::from_utf8(read.drain(..end).collect()).unwrap();
-    let mut request = Request { connection, head, body: Vec::new() };
-    let length: usize = request.header("content-length").map_or(0, |text| text.parse().unwrap());
+    let mut request = Request {
+        connection,
+        head,
+        body: Vec::new(),
+    };
+    let length: usize = request
+        .header("content-length")
+        .map_or(0, |text| text.parse().unwrap());
     while read.len() < length {
         match tcp.read(&mut piece).await {
             Ok(0) | Err(_) => return None,

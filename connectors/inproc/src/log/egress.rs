@@ -26,7 +26,12 @@ pub(super) struct LogEgress {
 
 impl LogEgress {
     pub(super) fn new(output: Output, name: String, mode: Mode, batch_bytes: u64) -> LogEgress {
-        LogEgress { output: Arc::new(output), name, mode, batch_bytes }
+        LogEgress {
+            output: Arc::new(output),
+            name,
+            mode,
+            batch_bytes,
+        }
     }
 
     /// A pipe that nobody reads blocks its writer, so this is not done in the runtime's own threads.
@@ -36,14 +41,21 @@ impl LogEgress {
             let mut stream = output();
             stream.write_all(&text).and_then(|()| stream.flush())
         };
-        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(write)
+            .await
+            .map_err(io::Error::other)?
     }
 }
 
 #[async_trait]
 impl Egress for LogEgress {
     fn profile(&self) -> EgressProfile {
-        EgressProfile { batch_events: 256, batch_bytes: self.batch_bytes, in_flight: 256, keeps_order_or_fails: true }
+        EgressProfile {
+            batch_events: 256,
+            batch_bytes: self.batch_bytes,
+            in_flight: 256,
+            keeps_order_or_fails: true,
+        }
     }
 
     async fn run(self: Box<Self>, mut cx: EgressContext) -> Result<(), EgressError> {
@@ -72,7 +84,10 @@ impl Egress for LogEgress {
                     batch.accept_all();
                 }
                 Err(error) => {
-                    let detail = format!("writing to {}: {error}; is whoever reads it still there?", self.name);
+                    let detail = format!(
+                        "writing to {}: {error}; is whoever reads it still there?",
+                        self.name
+                    );
                     cx.report.health(Health::Waiting(detail.clone()));
                     let error = SendError::destination(Reason::Unavailable, detail).maybe_delivered();
                     batch.fail_rest(&error);
@@ -119,20 +134,41 @@ mod tests {
     }
 
     fn start(limit: usize) -> (Arc<Mutex<Vec<u8>>>, EgressDesk) {
-        let pipe = Pipe { text: Arc::default(), limit };
+        let pipe = Pipe {
+            text: Arc::default(),
+            limit,
+        };
         let text = Arc::clone(&pipe.text);
         let output: Output = Box::new(move || Box::new(pipe.clone()));
-        (text, EgressDesk::start(Box::new(LogEgress::new(output, "stdout".to_owned(), Mode::Summary, 1 << 20))))
+        (
+            text,
+            EgressDesk::start(Box::new(LogEgress::new(
+                output,
+                "stdout".to_owned(),
+                Mode::Summary,
+                1 << 20,
+            ))),
+        )
     }
 
     fn event(id: &str) -> Event {
-        EventBuilder::new().id(id).source("/t").ty("t").build().expect("a valid event")
+        EventBuilder::new()
+            .id(id)
+            .source("/t")
+            .ty("t")
+            .build()
+            .expect("a valid event")
     }
 
     #[tokio::test]
     async fn events_are_confirmed_once_their_lines_are_written_in_order() {
         let (text, desk) = start(1 << 20);
-        assert!(desk.send(&[event("1"), event("2")]).await.iter().all(Fate::is_accepted));
+        assert!(
+            desk.send(&[event("1"), event("2")])
+                .await
+                .iter()
+                .all(Fate::is_accepted)
+        );
         desk.close().await.expect("a clean close");
         let text = String::from_utf8(text.lock().expect("nobody panics with it").clone()).expect("text");
         assert_eq!(text, "t source=/t id=1 data=0 B\nt source=/t id=2 data=0 B\n");
@@ -143,8 +179,15 @@ mod tests {
         let (_, desk) = start(10);
         let fates = desk.send(&[event("1")]).await;
         let error = fates[0].error();
-        assert_eq!((error.fault, error.maybe_delivered), (weft_api::outcome::Fault::Destination, true));
-        assert!(error.detail.starts_with("writing to stdout: "), "{}", error.detail);
+        assert_eq!(
+            (error.fault, error.maybe_delivered),
+            (weft_api::outcome::Fault::Destination, true)
+        );
+        assert!(
+            error.detail.starts_with("writing to stdout: "),
+            "{}",
+            error.detail
+        );
         desk.close().await.expect("a clean close");
     }
 }

@@ -58,14 +58,20 @@ fn escape(control: u8, out: &mut Vec<u8>) {
 
 /// Attributes have no control characters: their validator sees to it.
 fn summary(event: &Event, out: &mut Vec<u8>) {
-    write_to(out, format_args!("{} source={} id={}", event.ty(), event.source(), event.id()));
+    write_to(
+        out,
+        format_args!("{} source={} id={}", event.ty(), event.source(), event.id()),
+    );
     if let Some(subject) = event.subject() {
         write_to(out, format_args!(" subject={subject}"));
     }
     if let Some(time) = event.time() {
         write_to(out, format_args!(" time={time}"));
     }
-    write_to(out, format_args!(" data={} B", event.data().map_or(0, Bytes::len)));
+    write_to(
+        out,
+        format_args!(" data={} B", event.data().map_or(0, Bytes::len)),
+    );
 }
 
 fn write_to(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
@@ -79,8 +85,16 @@ mod tests {
 
     fn event(data: &'static str) -> Event {
         let mut builder = EventBuilder::new();
-        builder.id("1").source("/s").ty("t").subject("a/b").datacontenttype("application/json");
-        builder.data(Bytes::from_static(data.as_bytes())).build().expect("a valid event")
+        builder
+            .id("1")
+            .source("/s")
+            .ty("t")
+            .subject("a/b")
+            .datacontenttype("application/json");
+        builder
+            .data(Bytes::from_static(data.as_bytes()))
+            .build()
+            .expect("a valid event")
     }
 
     #[test]
@@ -103,6 +117,9 @@ mod tests {
     fn a_summary_names_the_event_and_its_size() {
         let mut line = Vec::new();
         write(&event("{}"), Mode::Summary, &mut line);
-        assert_eq!(String::from_utf8(line).expect("text"), "t source=/s id=1 subject=a/b data=2 B\n");
+        assert_eq!(
+            String::from_utf8(line).expect("text"),
+            "t source=/s id=1 subject=a/b data=2 B\n"
+        );
     }
 }

@@ -46,7 +46,11 @@ impl Connector for Log {
         "log"
     }
 
-    fn ingress(&self, _: &Node, _: &IngressSettings) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>> {
+    fn ingress(
+        &self,
+        _: &Node,
+        _: &IngressSettings,
+    ) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>> {
         None
     }
 
@@ -88,7 +92,12 @@ impl EgressBuilder for Builder {
             Target::Stdout => Box::new(|| Box::new(io::stdout().lock())),
             Target::Stderr => Box::new(|| Box::new(io::stderr().lock())),
         };
-        Ok(Box::new(LogEgress::new(output, self.address(), self.section.mode, self.batch_bytes)))
+        Ok(Box::new(LogEgress::new(
+            output,
+            self.address(),
+            self.section.mode,
+            self.batch_bytes,
+        )))
     }
 
     fn address(&self) -> String {

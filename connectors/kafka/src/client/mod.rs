@@ -17,7 +17,9 @@ use crate::config::Remote;
 pub(crate) fn settings(remote: &Remote, client_id: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     // Bounded, so that a broker that comes back is found soon, and spread, so that not all come at once.
-    config.set("reconnect.backoff.ms", "100").set("reconnect.backoff.max.ms", "5000");
+    config
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "5000");
     config.set("socket.keepalive.enable", "true");
     // A connection that an idle broker closes is no news.
     config.set("log.connection.close", "false");

@@ -136,7 +136,8 @@ impl Voice {
         for (broker, failing) in &mut state.failing {
             if overdue(failing) {
                 failing.said = true;
-                self.report.warn(format!("kafka {broker} {}; trying again", failing.reason));
+                self.report
+                    .warn(format!("kafka {broker} {}; trying again", failing.reason));
             }
         }
     }
@@ -154,7 +155,11 @@ impl Voice {
 
     /// The client is beyond repair: why. It must be made anew.
     pub(crate) fn fatal(&self) -> Option<String> {
-        if self.fatal.load(Ordering::Acquire) { self.state().fatal.clone() } else { None }
+        if self.fatal.load(Ordering::Acquire) {
+            self.state().fatal.clone()
+        } else {
+            None
+        }
     }
 
     /// The client is beyond repair.
@@ -164,7 +169,9 @@ impl Voice {
     }
 
     fn failed(&self, line: &str) {
-        let Some((broker, reason)) = failure(line) else { return };
+        let Some((broker, reason)) = failure(line) else {
+            return;
+        };
         let mut state = self.state();
         state.up.remove(&broker);
         if state.failing.len() >= REMEMBERED_MAX {
@@ -193,24 +200,34 @@ impl Voice {
             for failing in state.failing.values_mut() {
                 failing.said = true;
             }
-            if state.failing.is_empty() { "no broker answers".to_string() } else { describe(&state.failing) }
+            if state.failing.is_empty() {
+                "no broker answers".to_string()
+            } else {
+                describe(&state.failing)
+            }
         };
         if !self.waiting.swap(true, Ordering::AcqRel) {
-            self.report.health(Health::Waiting(format!("kafka {text}; trying again")));
+            self.report
+                .health(Health::Waiting(format!("kafka {text}; trying again")));
         }
     }
 
     fn warn(&self, kind: &str, line: &str) {
         let mut state = self.state();
         let now = Instant::now();
-        if state.warned.get(kind).is_some_and(|at| now.duration_since(*at) < REPEAT) {
+        if state
+            .warned
+            .get(kind)
+            .is_some_and(|at| now.duration_since(*at) < REPEAT)
+        {
             return;
         }
         if state.warned.len() < REMEMBERED_MAX {
             state.warned.insert(kind.to_string(), now);
         }
         drop(state);
-        self.report.warn(format!("kafka {}: {}", self.remote, plain(line)));
+        self.report
+            .warn(format!("kafka {}: {}", self.remote, plain(line)));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -220,12 +237,19 @@ impl Voice {
 }
 
 fn describe(failing: &BTreeMap<String, Failing>) -> String {
-    failing.iter().map(|(broker, f)| format!("{broker} {}", f.reason)).collect::<Vec<_>>().join(", ")
+    failing
+        .iter()
+        .map(|(broker, f)| format!("{broker} {}", f.reason))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A line without librdkafka's thread and the remarks that change every time.
 fn plain(line: &str) -> &str {
-    let line = match line.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")) {
+    let line = match line
+        .strip_prefix("[thrd:")
+        .and_then(|rest| rest.split_once("]: "))
+    {
         Some((_, rest)) => rest,
         None => line,
     };
@@ -293,13 +317,22 @@ mod tests {
         let voice = Voice::new("127.0.0.1:1".into(), heard.clone());
         for _ in 0..100 {
             voice.log(RDKafkaLogLevel::Error, "FAIL", REFUSED);
-            voice.error(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+            voice.error(
+                &KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
+                "1/1 brokers are down",
+            );
             voice.tick();
         }
         voice.alive();
         voice.alive();
         let heard = heard.0.lock().unwrap();
-        assert_eq!(*heard, ["Waiting(\"kafka 127.0.0.1:1 refused the connection; trying again\")", "Ready"]);
+        assert_eq!(
+            *heard,
+            [
+                "Waiting(\"kafka 127.0.0.1:1 refused the connection; trying again\")",
+                "Ready"
+            ]
+        );
     }
 
     #[test]
@@ -307,9 +340,16 @@ mod tests {
         let heard = Arc::new(Heard::default());
         let voice = Voice::new("k:1".into(), heard.clone());
         for _ in 0..10 {
-            voice.log(RDKafkaLogLevel::Warning, "GETPID", "[thrd:main]: Failed to acquire idempotence PID: not allowed");
+            voice.log(
+                RDKafkaLogLevel::Warning,
+                "GETPID",
+                "[thrd:main]: Failed to acquire idempotence PID: not allowed",
+            );
         }
-        assert_eq!(*heard.0.lock().unwrap(), ["kafka k:1: Failed to acquire idempotence PID: not allowed"]);
+        assert_eq!(
+            *heard.0.lock().unwrap(),
+            ["kafka k:1: Failed to acquire idempotence PID: not allowed"]
+        );
     }
 
     #[test]

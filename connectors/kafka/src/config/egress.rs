@@ -61,8 +61,7 @@ pub(crate) struct NewTopicSpec {
 }
 
 /// Whether a topic that does not exist is made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema)]
-#[schemars(untagged)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Create {
     /// `false`: it is a mistake that an operator hears of.
     #[default]
@@ -82,10 +81,25 @@ impl<'de> Deserialize<'de> for Create {
         match Raw::deserialize(deserializer) {
             Ok(Raw::Switch(false)) => Ok(Create::No),
             Ok(Raw::Shape(spec)) => Ok(Create::Yes(spec)),
-            Ok(Raw::Switch(true)) | Err(_) => {
-                Err(D::Error::custom("write `false`, or `{ partitions: 6, replication: 3 }`"))
-            }
+            Ok(Raw::Switch(true)) | Err(_) => Err(D::Error::custom(
+                "write `false`, or `{ partitions: 6, replication: 3 }`",
+            )),
         }
+    }
+}
+
+impl JsonSchema for Create {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "KafkaCreate".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let shape = generator.subschema_for::<NewTopicSpec>();
+        schemars::json_schema!({
+            "description": "Whether a topic that does not exist is made: `false`, or its shape.",
+            "anyOf": [{ "const": false }, shape],
+            "default": false
+        })
     }
 }
 

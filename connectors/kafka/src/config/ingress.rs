@@ -173,7 +173,11 @@ impl IngressSection {
             check_topic(at(section, "topics"), topic, &mut findings);
         }
         if self.group.is_empty() {
-            findings.push(Finding::error(at(section, "group"), "the group's name is empty", "name the consumer group"));
+            findings.push(Finding::error(
+                at(section, "group"),
+                "the group's name is empty",
+                "name the consumer group",
+            ));
         }
         if self.instance_id.as_deref() == Some("") {
             findings.push(Finding::error(
@@ -189,8 +193,18 @@ impl IngressSection {
 fn check_topic(node: &Node, topic: &str, findings: &mut Vec<Finding>) {
     if let Some(pattern) = topic.strip_prefix('^') {
         if let Err(error) = regex::Regex::new(pattern) {
-            let first = error.to_string().lines().last().unwrap_or_default().trim().to_string();
-            findings.push(Finding::error(node, format!("`{topic}` is not a regular expression: {first}"), ""));
+            let first = error
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim()
+                .to_string();
+            findings.push(Finding::error(
+                node,
+                format!("`{topic}` is not a regular expression: {first}"),
+                "",
+            ));
         }
     } else if !crate::egress::topics::legal(topic) {
         findings.push(Finding::error(

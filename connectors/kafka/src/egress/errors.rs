@@ -22,9 +22,10 @@ pub(crate) fn classify(code: Code, failed: &Failed<'_>) -> SendError {
     let topic = failed.topic;
     match code {
         Code::MessageSizeTooLarge => too_large(topic),
-        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => {
-            SendError::event(Reason::Refused, format!("kafka topic `{topic}` refuses the record: {code}"))
-        }
+        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => SendError::event(
+            Reason::Refused,
+            format!("kafka topic `{topic}` refuses the record: {code}"),
+        ),
         Code::InvalidDifferentRecord => SendError::destination(
             Reason::Failed,
             format!("kafka topic `{topic}` refused another record of the same batch; this one is sent again"),
@@ -44,12 +45,16 @@ pub(crate) fn classify(code: Code, failed: &Failed<'_>) -> SendError {
         // Purged by us. Even what is back in the queue may have been sent once.
         Code::PurgeQueue | Code::PurgeInflight | Code::Fatal | Code::GaplessGuarantee => gone(failed),
         Code::MessageTimedOut | Code::OperationTimedOut | Code::RequestTimedOut => {
-            SendError::destination(Reason::Timeout, with_trouble(failed, "did not confirm in time")).maybe_delivered()
+            SendError::destination(Reason::Timeout, with_trouble(failed, "did not confirm in time"))
+                .maybe_delivered()
         }
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend | Code::ThrottlingQuotaExceeded => {
-            SendError::destination(Reason::Overloaded, format!("kafka topic `{topic}`: {code}")).maybe_delivered()
+            SendError::destination(Reason::Overloaded, format!("kafka topic `{topic}`: {code}"))
+                .maybe_delivered()
         }
-        other => SendError::destination(Reason::Reset, with_trouble(failed, &other.to_string())).maybe_delivered(),
+        other => {
+            SendError::destination(Reason::Reset, with_trouble(failed, &other.to_string())).maybe_delivered()
+        }
     }
 }
 
@@ -57,20 +62,30 @@ pub(crate) fn classify(code: Code, failed: &Failed<'_>) -> SendError {
 pub(crate) fn too_large(topic: &str) -> SendError {
     SendError::event(
         Reason::TooLarge,
-        format!("the record is larger than kafka topic `{topic}` takes; raise the topic's max.message.bytes, or lower limits.event"),
+        format!(
+            "the record is larger than kafka topic `{topic}` takes; raise the topic's max.message.bytes, or lower limits.event"
+        ),
     )
 }
 
 /// The topic does not exist.
 pub(crate) fn missing(topic: &str, templated: bool) -> SendError {
     let text = format!("kafka topic `{topic}` does not exist; create it, correct `topic`, or allow `create`");
-    if templated { SendError::event(Reason::Address, text) } else { SendError::destination(Reason::Misconfigured, text) }
+    if templated {
+        SendError::event(Reason::Address, text)
+    } else {
+        SendError::destination(Reason::Misconfigured, text)
+    }
 }
 
 /// The topic is not ours to write to.
 pub(crate) fn refused(topic: &str, templated: bool) -> SendError {
     let text = format!("kafka does not let us write to topic `{topic}`; grant Describe and Write on it");
-    if templated { SendError::event(Reason::Address, text) } else { SendError::destination(Reason::Unauthorised, text) }
+    if templated {
+        SendError::event(Reason::Address, text)
+    } else {
+        SendError::destination(Reason::Unauthorised, text)
+    }
 }
 
 /// Everything on its way is given back because the client is thrown away.
@@ -93,9 +108,18 @@ mod tests {
     use super::*;
 
     fn blame(code: Code, templated: bool) -> (Fault, Reason, bool) {
-        let failed = Failed { topic: "orders", templated, why: None, reason: Reason::Reset, trouble: None };
+        let failed = Failed {
+            topic: "orders",
+            templated,
+            why: None,
+            reason: Reason::Reset,
+            trouble: None,
+        };
         let error = classify(code, &failed);
-        assert!(error.detail.contains("orders"), "{code} does not name the topic: {error}");
+        assert!(
+            error.detail.contains("orders"),
+            "{code} does not name the topic: {error}"
+        );
         (error.fault, error.reason, error.maybe_delivered)
     }
 
@@ -105,13 +129,37 @@ mod tests {
         for (code, templated, expected) in [
             (Code::MessageSizeTooLarge, false, (Event, Reason::TooLarge, false)),
             (Code::InvalidRecord, false, (Event, Reason::Refused, false)),
-            (Code::UnknownTopicOrPartition, false, (Destination, Reason::Misconfigured, false)),
-            (Code::UnknownTopicOrPartition, true, (Event, Reason::Address, false)),
-            (Code::TopicAuthorizationFailed, false, (Destination, Reason::Unauthorised, false)),
-            (Code::TopicAuthorizationFailed, true, (Event, Reason::Address, false)),
-            (Code::ClusterAuthorizationFailed, true, (Destination, Reason::Unauthorised, false)),
+            (
+                Code::UnknownTopicOrPartition,
+                false,
+                (Destination, Reason::Misconfigured, false),
+            ),
+            (
+                Code::UnknownTopicOrPartition,
+                true,
+                (Event, Reason::Address, false),
+            ),
+            (
+                Code::TopicAuthorizationFailed,
+                false,
+                (Destination, Reason::Unauthorised, false),
+            ),
+            (
+                Code::TopicAuthorizationFailed,
+                true,
+                (Event, Reason::Address, false),
+            ),
+            (
+                Code::ClusterAuthorizationFailed,
+                true,
+                (Destination, Reason::Unauthorised, false),
+            ),
             (Code::MessageTimedOut, false, (Destination, Reason::Timeout, true)),
-            (Code::BrokerTransportFailure, false, (Destination, Reason::Reset, true)),
+            (
+                Code::BrokerTransportFailure,
+                false,
+                (Destination, Reason::Reset, true),
+            ),
         ] {
             assert_eq!(blame(code, templated), expected, "{code}");
         }

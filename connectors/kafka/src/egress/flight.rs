@@ -38,7 +38,12 @@ impl Flights {
     /// Takes a batch. Returns its slot.
     pub(crate) fn begin(&mut self, batch: Batch) -> u32 {
         let confirmed = self.spare.pop().unwrap_or_default();
-        let flight = Some(Flight { batch, handed: 0, since: Instant::now(), confirmed });
+        let flight = Some(Flight {
+            batch,
+            handed: 0,
+            since: Instant::now(),
+            confirmed,
+        });
         if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = flight;
             return slot;
@@ -55,7 +60,11 @@ impl Flights {
     /// The next event of `slot` that has not been handed over, with its index.
     pub(crate) fn next(&self, slot: u32) -> Option<(u32, &Event)> {
         let flight = self.slots.get(slot as usize)?.as_ref()?;
-        flight.batch.events().get(flight.handed as usize).map(|event| (flight.handed, event))
+        flight
+            .batch
+            .events()
+            .get(flight.handed as usize)
+            .map(|event| (flight.handed, event))
     }
 
     /// The next event of `slot` is in librdkafka's hands.
@@ -107,7 +116,12 @@ impl Flights {
     /// The event of a ticket.
     pub(crate) fn event(&self, ticket: usize) -> Option<&Event> {
         let (slot, index) = split(ticket);
-        self.slots.get(slot as usize)?.as_ref()?.batch.events().get(index as usize)
+        self.slots
+            .get(slot as usize)?
+            .as_ref()?
+            .batch
+            .events()
+            .get(index as usize)
     }
 
     /// Passes on what was confirmed, one call a batch.
@@ -135,7 +149,12 @@ impl Flights {
 
     /// When the oldest record that is on its way was handed over.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.slots.iter().flatten().filter(|f| f.handed > 0).map(|f| f.since).min()
+        self.slots
+            .iter()
+            .flatten()
+            .filter(|f| f.handed > 0)
+            .map(|f| f.since)
+            .min()
     }
 
     /// Whether nothing is on its way.
@@ -189,7 +208,10 @@ mod tests {
             if !self.1.insert(index) {
                 return 0;
             }
-            self.0.lock().unwrap().push(format!("fail {index} {}", error.reason));
+            self.0
+                .lock()
+                .unwrap()
+                .push(format!("fail {index} {}", error.reason));
             1
         }
         fn abandon(&mut self, _: &[Event]) {
@@ -251,7 +273,10 @@ mod tests {
         assert!(flights.oldest().is_some());
         flights.fail_all(&error(Reason::Timeout), &error(Reason::Unavailable));
         let heard = heard.0.lock().unwrap();
-        assert_eq!(*heard, ["accept [0]", "fail 1 timeout", "fail 2 unavailable", "gone"]);
+        assert_eq!(
+            *heard,
+            ["accept [0]", "fail 1 timeout", "fail 2 unavailable", "gone"]
+        );
         assert!(flights.is_empty());
     }
 
@@ -265,6 +290,9 @@ mod tests {
         flights.refused_rest(slot, &error(Reason::Misconfigured));
         assert!(flights.next(slot).is_none());
         assert!(flights.is_empty());
-        assert_eq!(*heard.0.lock().unwrap(), ["fail 0 address", "fail 1 misconfigured", "gone"]);
+        assert_eq!(
+            *heard.0.lock().unwrap(),
+            ["fail 0 address", "fail 1 misconfigured", "gone"]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Records out: batches into an idempotent producer, delivery reports back into batches.
 //!
 //! Owns: one section's plan, and the egress that the router runs.
-//! Invariant: what `profile` promises about order rests on `docs/adr/0010-kafka-producer-order.md`.
+//! Invariant: what `profile` promises about order rests on `docs/adr/0007-kafka-producer-order.md`.
 //! Does not know: the loop (`sender`), retry, breaker and dead letter (the router's).
 
 mod errors;
@@ -69,7 +69,12 @@ impl Plan {
     }
 
     /// Makes a producer that sends batches of at most `batch_bytes`; connects in the background.
-    fn connect(&self, batch_bytes: u64, voice: Arc<Voice>, inbox: Arc<Inbox>) -> Result<KafkaProducer, String> {
+    fn connect(
+        &self,
+        batch_bytes: u64,
+        voice: Arc<Voice>,
+        inbox: Arc<Inbox>,
+    ) -> Result<KafkaProducer, String> {
         let mut config = self.client.clone();
         if config.get("batch.size").is_none() || batch_bytes < producer::BATCH_BYTES {
             config.set("batch.size", batch_bytes.to_string());
@@ -81,11 +86,12 @@ impl Plan {
     /// What the brokers say about a topic; makes it if the file says so (blocking; not for an async thread).
     fn look_up(&self, runtime: &tokio::runtime::Handle, producer: &KafkaProducer, topic: &str) -> Found {
         match (topics::look_up(producer, topic), self.create) {
-            (Found::Missing, Create::Yes(shape)) => topics::make(runtime, &self.client, producer, topic, shape)
-                .unwrap_or_else(|why| {
+            (Found::Missing, Create::Yes(shape)) => {
+                topics::make(runtime, &self.client, producer, topic, shape).unwrap_or_else(|why| {
                     producer.client().context().voice.say(&why);
                     Found::Missing
-                }),
+                })
+            }
             (found, _) => found,
         }
     }
@@ -99,8 +105,13 @@ pub(crate) struct Builder {
 impl EgressBuilder for Builder {
     fn build(&self) -> Result<Box<dyn Egress>, String> {
         // Fails on a setting that librdkafka refuses; opens nothing.
-        self.plan.client.create_native_config().map_err(|error| format!("kafka settings: {error}"))?;
-        Ok(Box::new(KafkaEgress { plan: self.plan.clone() }))
+        self.plan
+            .client
+            .create_native_config()
+            .map_err(|error| format!("kafka settings: {error}"))?;
+        Ok(Box::new(KafkaEgress {
+            plan: self.plan.clone(),
+        }))
     }
 
     fn address(&self) -> String {
@@ -132,7 +143,10 @@ impl Egress for KafkaEgress {
         let runtime = tokio::runtime::Handle::current();
         let probed = tokio::task::spawn_blocking(move || probe(&plan, &runtime)).await;
         probed.unwrap_or_else(|error| {
-            Err(SendError::destination(Reason::Unavailable, format!("probing Kafka: {error}")))
+            Err(SendError::destination(
+                Reason::Unavailable,
+                format!("probing Kafka: {error}"),
+            ))
         })
     }
 }
@@ -150,5 +164,7 @@ fn probe(plan: &Plan, runtime: &tokio::runtime::Handle) -> Result<(), SendError>
             SendError::destination(Reason::Unavailable, format!("kafka does not answer: {why}"))
         });
     };
-    plan.look_up(runtime, &producer, topic).error(topic, false).map_or(Ok(()), Err)
+    plan.look_up(runtime, &producer, topic)
+        .error(topic, false)
+        .map_or(Ok(()), Err)
 }

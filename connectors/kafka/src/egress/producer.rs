@@ -2,7 +2,7 @@
 //!
 //! Owns: the delivery reports that were not read yet. librdkafka reports from its own polling thread; the egress' task
 //! is woken on the way from none to some, and takes them all under one lock.
-//! Invariant: the settings below are those that `docs/adr/0010-kafka-producer-order.md` rests on.
+//! Invariant: the settings below are those that `docs/adr/0007-kafka-producer-order.md` rests on.
 //! Does not know: batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +50,10 @@ pub(super) struct Inbox {
 impl Inbox {
     /// Exchanges the reports for the empty `read`.
     pub(super) fn take(&self, read: &mut Vec<Report>) {
-        std::mem::swap(&mut *self.reports.lock().unwrap_or_else(PoisonError::into_inner), read);
+        std::mem::swap(
+            &mut *self.reports.lock().unwrap_or_else(PoisonError::into_inner),
+            read,
+        );
     }
 
     fn put(&self, report: Report) {
@@ -104,7 +107,9 @@ impl ProducerContext for Reports {
 pub(super) fn producer_settings(section: &EgressSection, settings: &EgressSettings) -> ClientConfig {
     let mut config = client::settings(&section.remote(), &format!("{}-{}", settings.node, settings.name));
     // The router lingers where the file says so; this only lets one batch's records share a request.
-    if !section.librdkafka.contains_key("linger.ms") && !section.librdkafka.contains_key("queue.buffering.max.ms") {
+    if !section.librdkafka.contains_key("linger.ms")
+        && !section.librdkafka.contains_key("queue.buffering.max.ms")
+    {
         config.set("linger.ms", "1");
     }
     // As Java clients choose, so that both put a key into the same partition.
@@ -122,8 +127,14 @@ pub(super) fn producer_settings(section: &EgressSection, settings: &EgressSettin
         ("message.timeout.ms", "0".into()),
         ("retries", i32::MAX.to_string()),
         ("compression.codec", section.compression.as_str().into()),
-        ("message.max.bytes", largest.clamp(1000, 1_000_000_000).to_string()),
-        ("queue.buffering.max.kbytes", (queue / 1024).min(2_147_483_647).to_string()),
+        (
+            "message.max.bytes",
+            largest.clamp(1000, 1_000_000_000).to_string(),
+        ),
+        (
+            "queue.buffering.max.kbytes",
+            (queue / 1024).min(2_147_483_647).to_string(),
+        ),
         ("queue.buffering.max.messages", "1000000".into()),
         ("allow.auto.create.topics", "false".into()),
         ("statistics.interval.ms", "5000".into()),

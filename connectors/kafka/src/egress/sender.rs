@@ -99,7 +99,9 @@ impl Sender {
     fn connect(&mut self) -> Result<(), EgressError> {
         self.voice = Arc::new(Voice::new(self.plan.brokers.clone(), self.report.clone()));
         self.inbox = Arc::default();
-        let producer = self.plan.connect(self.batch_bytes, self.voice.clone(), self.inbox.clone());
+        let producer = self
+            .plan
+            .connect(self.batch_bytes, self.voice.clone(), self.inbox.clone());
         self.producer = Some(Arc::new(producer.map_err(EgressError)?));
         Ok(())
     }
@@ -137,12 +139,16 @@ impl Sender {
 
     fn error(&mut self, ticket: usize, code: Code, why: Option<&str>, reason: Reason) -> SendError {
         let event = self.flights.event(ticket);
-        let topic = event.and_then(|event| self.plan.layout.topic(event).ok()).unwrap_or_default();
+        let topic = event
+            .and_then(|event| self.plan.layout.topic(event).ok())
+            .unwrap_or_default();
         match code {
             Code::MessageSizeTooLarge => {
                 // A broker measures the batch. Only a record that fills one by itself is to blame; for the others
                 // the batches become smaller.
-                let data = event.and_then(|event| event.data()).map_or(0, |data| data.len() as u64);
+                let data = event
+                    .and_then(|event| event.data())
+                    .map_or(0, |data| data.len() as u64);
                 if data < self.batch_bytes && self.batch_bytes > 1 {
                     self.shrink = true;
                     let text = format!("kafka topic `{topic}` found a batch too large; smaller ones follow");
@@ -150,27 +156,46 @@ impl Sender {
                 }
                 return errors::too_large(&topic);
             }
-            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => self.topics.forget(&topic),
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+                self.topics.forget(&topic)
+            }
             _ => {}
         }
-        let failed =
-            Failed { topic: &topic, templated: self.plan.layout.templated(), why, reason, trouble: self.voice.trouble() };
+        let failed = Failed {
+            topic: &topic,
+            templated: self.plan.layout.templated(),
+            why,
+            reason,
+            trouble: self.voice.trouble(),
+        };
         errors::classify(code, &failed)
     }
 
     /// Makes a new producer where this one is beyond repair, or has kept a record for too long.
     async fn replace_if_broken(&mut self) -> Result<(), EgressError> {
-        let late = self.flights.oldest().is_some_and(|since| since.elapsed() > self.plan.timeout);
+        let late = self
+            .flights
+            .oldest()
+            .is_some_and(|since| since.elapsed() > self.plan.timeout);
         let (why, reason) = match self.voice.fatal() {
             Some(fatal) => (fatal, Reason::Reset),
-            None if late => (format!("not confirmed within {:?}", self.plan.timeout), Reason::Timeout),
+            None if late => (
+                format!("not confirmed within {:?}", self.plan.timeout),
+                Reason::Timeout,
+            ),
             None => return Ok(()),
         };
         tracing::warn!(destination = %self.plan.name, why, "kafka producer is replaced; what was on its way is sent again");
         // Purges: each record that is still here is reported before the producer is gone.
         self.throw_away().await;
         self.collect_for(Some(&why), reason);
-        let failed = Failed { topic: &self.plan.topic, templated: false, why: Some(&why), reason, trouble: self.voice.trouble() };
+        let failed = Failed {
+            topic: &self.plan.topic,
+            templated: false,
+            why: Some(&why),
+            reason,
+            trouble: self.voice.trouble(),
+        };
         let handed = errors::gone(&failed);
         let kept = SendError::destination(reason, handed.detail.clone());
         self.flights.fail_all(&handed, &kept);
@@ -203,14 +228,20 @@ impl Sender {
                 }
             };
             // While no broker answers, one look-up for each batch finds out whether that has changed.
-            let known = if self.voice.waiting() && !looked_up { None } else { self.topics.get(&topic) };
+            let known = if self.voice.waiting() && !looked_up {
+                None
+            } else {
+                self.topics.get(&topic)
+            };
             let refusal = match known {
                 Some(found) => refusal(found, &topic, &plan),
                 None => {
                     let found = self.look_up(&topic).await;
                     looked_up = true;
                     if let Found::NoAnswer(_) = found {
-                        let error = found.error(&topic, false).unwrap_or_else(|| errors::missing(&topic, false));
+                        let error = found
+                            .error(&topic, false)
+                            .unwrap_or_else(|| errors::missing(&topic, false));
                         self.flights.refused_rest(slot, &error);
                         break;
                     }
@@ -231,7 +262,9 @@ impl Sender {
     }
 
     fn hand(&mut self, slot: u32, index: u32, topic: &str) -> Handed {
-        let (Some((_, event)), Some(producer)) = (self.flights.next(slot), &self.producer) else { return Handed::Full };
+        let (Some((_, event)), Some(producer)) = (self.flights.next(slot), &self.producer) else {
+            return Handed::Full;
+        };
         let layout = &self.plan.layout;
         let (key, headers) = match (layout.key(event), layout.headers(event, &mut self.scratch)) {
             (Ok(key), Ok(headers)) => (key, headers),
@@ -252,7 +285,10 @@ impl Sender {
             Err((KafkaError::MessageProduction(Code::QueueFull), _)) => Handed::Full,
             // The loop replaces the producer, and gives the rest of the batch back.
             Err((KafkaError::MessageProduction(Code::Fatal), _)) => {
-                let why = producer.client().fatal_error().map_or_else(|| "fatal error".into(), |(_, why)| why);
+                let why = producer
+                    .client()
+                    .fatal_error()
+                    .map_or_else(|| "fatal error".into(), |(_, why)| why);
                 self.voice.doom(&why);
                 Handed::Full
             }
@@ -272,7 +308,9 @@ impl Sender {
 
     /// Asks the brokers for a topic, while reports go on being settled.
     async fn look_up(&mut self, topic: &str) -> Found {
-        let Some(producer) = self.producer.clone() else { return Found::NoAnswer("stopping".into()) };
+        let Some(producer) = self.producer.clone() else {
+            return Found::NoAnswer("stopping".into());
+        };
         let (plan, name) = (self.plan.clone(), topic.to_string());
         let runtime = tokio::runtime::Handle::current();
         let mut asked = tokio::task::spawn_blocking(move || plan.look_up(&runtime, &producer, &name));

@@ -35,7 +35,9 @@ pub(crate) fn legal(name: &str) -> bool {
     (1..=249).contains(&name.len())
         && name != "."
         && name != ".."
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// What the brokers say about a topic.
@@ -58,9 +60,10 @@ impl Found {
             Found::Partitions(_) => None,
             Found::Missing => Some(errors::missing(topic, templated)),
             Found::Refused => Some(errors::refused(topic, templated)),
-            Found::NoAnswer(why) => {
-                Some(SendError::destination(Reason::Unavailable, format!("kafka does not answer: {why}")))
-            }
+            Found::NoAnswer(why) => Some(SendError::destination(
+                Reason::Unavailable,
+                format!("kafka does not answer: {why}"),
+            )),
         }
     }
 }
@@ -107,7 +110,9 @@ pub(super) fn look_up(producer: &KafkaProducer, topic: &str) -> Found {
         Err(error) => return Found::NoAnswer(voice.trouble().unwrap_or_else(|| error.to_string())),
     };
     voice.alive();
-    let Some(entry) = metadata.topics().iter().find(|entry| entry.name() == topic) else { return Found::Missing };
+    let Some(entry) = metadata.topics().iter().find(|entry| entry.name() == topic) else {
+        return Found::Missing;
+    };
     match entry.error().map(Code::from) {
         None => Found::Partitions(i32::try_from(entry.partitions().len()).unwrap_or(i32::MAX)),
         // It exists, and its leaders are being chosen: librdkafka waits for them.
@@ -129,17 +134,29 @@ pub(super) fn make(
     topic: &str,
     shape: NewTopicSpec,
 ) -> Result<Found, String> {
-    let admin: AdminClient<DefaultClientContext> =
-        client.create().map_err(|error| format!("making kafka topic `{topic}`: {error}"))?;
-    let wanted = NewTopic::new(topic, shape.partitions, TopicReplication::Fixed(shape.replication));
-    let options = AdminOptions::new().operation_timeout(Some(MAKE)).request_timeout(Some(MAKE));
+    let admin: AdminClient<DefaultClientContext> = client
+        .create()
+        .map_err(|error| format!("making kafka topic `{topic}`: {error}"))?;
+    let wanted = NewTopic::new(
+        topic,
+        shape.partitions,
+        TopicReplication::Fixed(shape.replication),
+    );
+    let options = AdminOptions::new()
+        .operation_timeout(Some(MAKE))
+        .request_timeout(Some(MAKE));
     let answer = runtime.block_on(admin.create_topics([&wanted], &options));
     let answer = answer.map_err(|error| format!("making kafka topic `{topic}`: {error}"))?;
     match answer.into_iter().next() {
         Some(Ok(_) | Err((_, Code::TopicAlreadyExists))) | None => {}
         Some(Err((_, code))) => return Err(format!("making kafka topic `{topic}`: {code}")),
     }
-    tracing::info!(topic, partitions = shape.partitions, replication = shape.replication, "kafka topic made");
+    tracing::info!(
+        topic,
+        partitions = shape.partitions,
+        replication = shape.replication,
+        "kafka topic made"
+    );
     for _ in 0..MADE_ATTEMPTS {
         match look_up(producer, topic) {
             Found::Missing => std::thread::sleep(Duration::from_millis(100)),

@@ -113,10 +113,15 @@ impl Context {
         let lost = consumer.assignment_lost();
         let mut stored = TopicPartitionList::new();
         let mut watermarks = lock(&self.watermarks);
-        let revoked: Vec<Place> =
-            list.elements().iter().map(|e| (Arc::from(e.topic()), e.partition())).collect();
+        let revoked: Vec<Place> = list
+            .elements()
+            .iter()
+            .map(|e| (Arc::from(e.topic()), e.partition()))
+            .collect();
         for place in &revoked {
-            let watermark = watermarks.remove(place).map_or(NOTHING, |w| w.load(Ordering::Acquire));
+            let watermark = watermarks
+                .remove(place)
+                .map_or(NOTHING, |w| w.load(Ordering::Acquire));
             if watermark != NOTHING && !lost {
                 // Refuses logical offsets only, and a watermark is none.
                 let _ = stored.add_partition_offset(&place.0, place.1, Offset::Offset(watermark));
@@ -127,6 +132,10 @@ impl Context {
             && let Err(error) = consumer.store_offsets(&stored)
         {
             tracing::warn!(%error, "storing the offsets of revoked partitions; their records may come again");
+        }
+        // A pause would outlive the assignment; what it throws away is not ours any more.
+        if let Err(error) = consumer.resume(list) {
+            tracing::debug!(%error, "resuming revoked partitions");
         }
         // librdkafka commits what is stored, and rejoins the group only when the commit is answered.
         let done = match consumer.rebalance_protocol() {
@@ -159,7 +168,12 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    fn rebalance(&self, consumer: &BaseConsumer<Context>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        event: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
         self.called();
         match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),

@@ -6,8 +6,16 @@ use crate::config::Isolation;
 
 /// The sum over the partitions that are ours: end of the log less the consumer's position.
 pub(crate) fn events(stats: &Statistics, isolation: Isolation) -> u64 {
-    let ours = |p: &&Partition| p.partition >= 0 && matches!(p.fetch_state.as_str(), "active" | "offset-wait" | "offset-query");
-    stats.topics.values().flat_map(|topic| topic.partitions.values()).filter(ours).map(|p| of(p, isolation)).sum()
+    let ours = |p: &&Partition| {
+        p.partition >= 0 && matches!(p.fetch_state.as_str(), "active" | "offset-wait" | "offset-query")
+    };
+    stats
+        .topics
+        .values()
+        .flat_map(|topic| topic.partitions.values())
+        .filter(ours)
+        .map(|p| of(p, isolation))
+        .sum()
 }
 
 fn of(partition: &Partition, isolation: Isolation) -> u64 {
@@ -16,8 +24,13 @@ fn of(partition: &Partition, isolation: Isolation) -> u64 {
         _ => partition.hi_offset,
     };
     // Nothing polled yet: what is committed, else the log's beginning.
-    let position =
-        [partition.app_offset, partition.committed_offset, partition.lo_offset].into_iter().find(|o| *o >= 0);
+    let position = [
+        partition.app_offset,
+        partition.committed_offset,
+        partition.lo_offset,
+    ]
+    .into_iter()
+    .find(|o| *o >= 0);
     match position {
         Some(position) if end >= 0 => u64::try_from(end - position).unwrap_or(0),
         _ => 0,
@@ -53,12 +66,20 @@ mod tests {
 
     #[test]
     fn lag_is_summed_over_our_partitions_only() {
-        let stats = stats(&[(7, 5, 10, "active"), (-1001, 4, 10, "active"), (-1001, -1001, 10, "active"), (0, 0, 99, "none")]);
+        let stats = stats(&[
+            (7, 5, 10, "active"),
+            (-1001, 4, 10, "active"),
+            (-1001, -1001, 10, "active"),
+            (0, 0, 99, "none"),
+        ]);
         assert_eq!(events(&stats, Isolation::ReadCommitted), 3 + 6 + 8);
     }
 
     #[test]
     fn an_end_that_is_not_known_yet_counts_nothing() {
-        assert_eq!(events(&stats(&[(7, 5, -1001, "active")]), Isolation::ReadUncommitted), 0);
+        assert_eq!(
+            events(&stats(&[(7, 5, -1001, "active")]), Isolation::ReadUncommitted),
+            0
+        );
     }
 }

@@ -9,8 +9,10 @@
 //! Turned down: polling in the router's own worker threads (a revoke would block one), and a channel from a polling
 //! thread into a task (one more hand-over for every batch and every settlement).
 
+mod assignment;
 mod consumer;
 mod context;
+mod flow;
 mod lag;
 mod offsets;
 mod partition;
@@ -38,7 +40,10 @@ const PROBE: Duration = Duration::from_secs(5);
 /// How long `run` waits for the consumer to leave its group after the stop; the group finds out by itself later.
 const CLOSE: Duration = Duration::from_secs(5);
 /// The window of a partition where the file is silent.
-const WINDOW: Window = Window { events: 4096, bytes: 8 << 20 };
+const WINDOW: Window = Window {
+    events: 4096,
+    bytes: 8 << 20,
+};
 /// The least that librdkafka prefetches, and the spill holds, however small the share of memory.
 const BUFFER_MIN: u64 = 1 << 20;
 /// Most bytes of one fetch where the file is silent.
@@ -86,7 +91,10 @@ fn half(bytes: u64) -> u64 {
 fn consumer_settings(section: &IngressSection, settings: &IngressSettings) -> ClientConfig {
     let mut config = client::settings(&section.remote(), &format!("{}-{}", settings.node, settings.name));
     let prefetch = half(settings.client_memory);
-    let fetch = section.fetch_max.map_or(FETCH_MAX, |max| max.0).clamp(1024, prefetch.min(1 << 30));
+    let fetch = section
+        .fetch_max
+        .map_or(FETCH_MAX, |max| max.0)
+        .clamp(1024, prefetch.min(1 << 30));
     let mut set = |key: &str, value: String| {
         config.set(key, value);
     };
@@ -95,8 +103,14 @@ fn consumer_settings(section: &IngressSection, settings: &IngressSettings) -> Cl
         set("group.instance.id", id.clone());
     }
     set("partition.assignment.strategy", "cooperative-sticky".into());
-    set("session.timeout.ms", section.session_timeout.0.as_millis().to_string());
-    set("max.poll.interval.ms", section.session_timeout.0.as_millis().max(300_000).to_string());
+    set(
+        "session.timeout.ms",
+        section.session_timeout.0.as_millis().to_string(),
+    );
+    set(
+        "max.poll.interval.ms",
+        section.session_timeout.0.as_millis().max(300_000).to_string(),
+    );
     // Stored by us, committed by librdkafka: at a revoke and at the close, and every so often as a backstop.
     set("enable.auto.offset.store", "false".into());
     set("enable.auto.commit", "true".into());
@@ -114,8 +128,14 @@ fn consumer_settings(section: &IngressSection, settings: &IngressSettings) -> Cl
     );
     set("fetch.wait.max.ms", section.fetch_wait.0.as_millis().to_string());
     set("max.partition.fetch.bytes", fetch.to_string());
-    set("queued.max.messages.kbytes", (prefetch / 1024).min(2_097_151).to_string());
-    set("queued.min.messages", "10000".into());
+    set(
+        "queued.max.messages.kbytes",
+        (prefetch / 1024).min(2_097_151).to_string(),
+    );
+    // Bytes bound the prefetch, not records; and a full prefetch is looked at again soon: librdkafka's own second of
+    // waiting would leave a fast lane idle for most of it.
+    set("queued.min.messages", "100000".into());
+    set("fetch.queue.backoff.ms", "10".into());
     set("statistics.interval.ms", "5000".into());
     config
 }
@@ -128,17 +148,30 @@ pub(crate) struct Builder {
 impl IngressBuilder for Builder {
     fn build(&self) -> Result<Box<dyn Ingress>, String> {
         // Fails on a setting that librdkafka refuses; opens nothing.
-        self.plan.client.create_native_config().map_err(|error| format!("kafka settings: {error}"))?;
-        Ok(Box::new(KafkaIngress { plan: self.plan.clone() }))
+        self.plan
+            .client
+            .create_native_config()
+            .map_err(|error| format!("kafka settings: {error}"))?;
+        Ok(Box::new(KafkaIngress {
+            plan: self.plan.clone(),
+        }))
     }
 
     fn address(&self) -> String {
-        format!("{} {}", self.plan.section.brokers.join(","), self.plan.section.topics.join(","))
+        format!(
+            "{} {}",
+            self.plan.section.brokers.join(","),
+            self.plan.section.topics.join(",")
+        )
     }
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
         let first = self.plan.section.topics.first().map_or("", String::as_str);
-        let topic = if raw.address.is_empty() { first } else { &raw.address };
+        let topic = if raw.address.is_empty() {
+            first
+        } else {
+            &raw.address
+        };
         Mapper::new(self.plan.mapping.clone()).explain(topic, raw)
     }
 }
@@ -194,18 +227,37 @@ fn probe(plan: &Plan) -> Result<(), String> {
     // Without a group nothing is joined, and so nothing is rebalanced by a probe.
     config.remove("group.id");
     config.remove("group.instance.id");
-    let consumer: BaseConsumer = config.create().map_err(|error| format!("kafka settings: {error}"))?;
-    let named: Vec<&str> =
-        plan.section.topics.iter().map(String::as_str).filter(|topic| !topic.starts_with('^')).collect();
-    let asked = if named.is_empty() { vec![None] } else { named.into_iter().map(Some).collect() };
+    let consumer: BaseConsumer = config
+        .create()
+        .map_err(|error| format!("kafka settings: {error}"))?;
+    let named: Vec<&str> = plan
+        .section
+        .topics
+        .iter()
+        .map(String::as_str)
+        .filter(|topic| !topic.starts_with('^'))
+        .collect();
+    let asked = if named.is_empty() {
+        vec![None]
+    } else {
+        named.into_iter().map(Some).collect()
+    };
     for topic in asked {
-        let metadata = consumer
-            .fetch_metadata(topic, PROBE)
-            .map_err(|error| format!("kafka {} does not answer: {error}", plan.section.brokers.join(",")))?;
-        let wrong = metadata.topics().iter().find_map(|t| t.error().map(|error| (t.name(), error)));
+        let metadata = consumer.fetch_metadata(topic, PROBE).map_err(|error| {
+            format!(
+                "kafka {} does not answer: {error}",
+                plan.section.brokers.join(",")
+            )
+        })?;
+        let wrong = metadata
+            .topics()
+            .iter()
+            .find_map(|t| t.error().map(|error| (t.name(), error)));
         if let (Some(_), Some((name, error))) = (topic, wrong) {
             let code = rdkafka::types::RDKafkaErrorCode::from(error);
-            return Err(format!("kafka topic `{name}` cannot be read: {code}; create it, or correct `topics`"));
+            return Err(format!(
+                "kafka topic `{name}` cannot be read: {code}; create it, or correct `topics`"
+            ));
         }
     }
     Ok(())
@@ -215,5 +267,7 @@ pub(crate) use context::Context;
 
 /// Makes the consumer with its callbacks; connects in the background.
 fn connect(plan: &Plan, context: Context) -> Result<BaseConsumer<Context>, IngressError> {
-    plan.client.create_with_context(context).map_err(|error| IngressError(format!("making the Kafka consumer: {error}")))
+    plan.client
+        .create_with_context(context)
+        .map_err(|error| IngressError(format!("making the Kafka consumer: {error}")))
 }

@@ -52,7 +52,9 @@ impl Offsets {
 
     /// Sequences up to `last` are settled. Returns how many records that were; 0 for what was settled before.
     pub(crate) fn settled(&mut self, last: u64) -> u64 {
-        let Some(count) = (last + 1).checked_sub(self.front) else { return 0 };
+        let Some(count) = (last + 1).checked_sub(self.front) else {
+            return 0;
+        };
         let count = (usize::try_from(count).unwrap_or(usize::MAX)).min(self.unsettled.len());
         let last = self.unsettled.drain(..count).next_back();
         if let Some(slot) = last {

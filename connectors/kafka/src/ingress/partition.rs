@@ -21,8 +21,9 @@ pub(crate) enum Flow {
     Open,
     /// The spill is full; librdkafka has been told to pause, and has thrown its prefetch away.
     Paused,
-    /// The lane was rewound; the consumer must go back to this offset first.
-    Seeking(i64),
+    /// The lane was rewound; the consumer must go back to this offset first, and then resume if it was paused. (A
+    /// resume without a pause would throw the prefetch away, and not fetch it again.)
+    Seeking { to: i64, paused: bool },
 }
 
 /// One assigned partition.
@@ -67,16 +68,20 @@ impl Partition {
 
     /// A record was polled. Ignored while a seek is outstanding.
     pub(crate) fn polled(&mut self, incoming: Incoming, offset: i64) {
-        if matches!(self.flow, Flow::Seeking(_)) {
+        if matches!(self.flow, Flow::Seeking { .. }) {
             return;
         }
         self.waiting_bytes += incoming.event.size();
-        self.waiting.push_back(Waiting { incoming, offset, next: offset + 1 });
+        self.waiting.push_back(Waiting {
+            incoming,
+            offset,
+            next: offset + 1,
+        });
     }
 
     /// A record was polled that no event is made of.
     pub(crate) fn skipped(&mut self, offset: i64) {
-        if matches!(self.flow, Flow::Seeking(_)) {
+        if matches!(self.flow, Flow::Seeking { .. }) {
             return;
         }
         match self.waiting.back_mut() {
@@ -99,7 +104,9 @@ impl Partition {
             if bytes + size > credit.bytes && self.offsets.unsettled() > 0 {
                 break;
             }
-            let Some(record) = self.waiting.pop_front() else { break };
+            let Some(record) = self.waiting.pop_front() else {
+                break;
+            };
             bytes += size;
             self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
             let sequence = self.offsets.delivered(record.offset, record.next);
@@ -120,7 +127,8 @@ impl Partition {
         self.lane = lane;
         if let Some(offset) = self.offsets.rewind(from) {
             self.forget_waiting();
-            self.flow = Flow::Seeking(offset);
+            let paused = matches!(self.flow, Flow::Paused | Flow::Seeking { paused: true, .. });
+            self.flow = Flow::Seeking { to: offset, paused };
         }
         self.publish();
     }
@@ -131,13 +139,13 @@ impl Partition {
         self.waiting_bytes = 0;
     }
 
-    /// How many records were settled since the last [`Partition::to_store`].
+    /// How many records were settled since the last [`Partition::take_store`].
     pub(crate) fn settled_since_store(&self) -> u64 {
         self.settled_since_store
     }
 
     /// The offset to store, if it is another one than the last time.
-    pub(crate) fn to_store(&mut self) -> Option<i64> {
+    pub(crate) fn take_store(&mut self) -> Option<i64> {
         self.settled_since_store = 0;
         let watermark = self.watermark.load(Ordering::Relaxed);
         (watermark != self.stored).then(|| {
@@ -146,7 +154,7 @@ impl Partition {
         })
     }
 
-    /// The last [`Partition::to_store`] came to nothing.
+    /// The last [`Partition::take_store`] came to nothing.
     pub(crate) fn not_stored(&mut self) {
         self.stored = super::context::NOTHING;
     }
@@ -173,7 +181,11 @@ mod tests {
 
     fn event(data: usize) -> Incoming {
         let mut builder = EventBuilder::new();
-        builder.id("1").source("/s").ty("t").data(bytes::Bytes::from(vec![b'x'; data]));
+        builder
+            .id("1")
+            .source("/s")
+            .ty("t")
+            .data(bytes::Bytes::from(vec![b'x'; data]));
         builder.build().unwrap().into()
     }
 
@@ -219,11 +231,11 @@ mod tests {
         p.settled(0);
         let later = LaneId { index: 0, epoch: 1 };
         p.rewound(later, 1);
-        assert_eq!(p.flow, Flow::Seeking(1));
+        assert_eq!(p.flow, Flow::Seeking { to: 1, paused: false });
         p.polled(event(1), 4);
         p.skipped(5);
         assert_eq!(p.waiting_bytes(), 0);
-        assert_eq!(p.to_store(), Some(1));
+        assert_eq!(p.take_store(), Some(1));
         p.flow = Flow::Open;
         p.polled(event(1), 1);
         batch.clear();
@@ -235,13 +247,13 @@ mod tests {
         let mut p = partition();
         let mut batch = Vec::new();
         p.skipped(0);
-        assert_eq!(p.to_store(), Some(1));
+        assert_eq!(p.take_store(), Some(1));
         p.polled(event(1), 1);
         p.skipped(2);
-        assert_eq!(p.to_store(), None);
+        assert_eq!(p.take_store(), None);
         p.take(credit(1, u64::MAX), &mut batch);
         p.settled(0);
-        assert_eq!(p.to_store(), Some(3));
-        assert_eq!(p.to_store(), None);
+        assert_eq!(p.take_store(), Some(3));
+        assert_eq!(p.take_store(), None);
     }
 }

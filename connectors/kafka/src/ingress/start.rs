@@ -65,15 +65,23 @@ fn at_time(
     asked
         .add_partition_offset(topic, partition, Offset::Offset(ms))
         .map_err(|error| format!("asking for the offset at a time: {error}"))?;
-    let answer = again("looking up the offset at a time", || consumer.offsets_for_times(asked.clone(), LOOKUP))?;
-    let found = answer.elements().into_iter().find_map(|element| match element.offset() {
-        Offset::Offset(offset) => Some(offset),
-        _ => None,
-    });
+    let answer = again("looking up the offset at a time", || {
+        consumer.offsets_for_times(asked.clone(), LOOKUP)
+    })?;
+    let found = answer
+        .elements()
+        .into_iter()
+        .find_map(|element| match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        });
     Ok(found)
 }
 
-fn again<T>(doing: &str, mut lookup: impl FnMut() -> Result<T, rdkafka::error::KafkaError>) -> Result<T, String> {
+fn again<T>(
+    doing: &str,
+    mut lookup: impl FnMut() -> Result<T, rdkafka::error::KafkaError>,
+) -> Result<T, String> {
     let mut attempt = 1;
     loop {
         match lookup() {

@@ -18,7 +18,11 @@ pub(crate) fn is_event(record: &Record<'_>) -> bool {
 ///
 /// # Errors
 /// Which header is no attribute, or which attribute breaks which rule.
-pub(crate) fn decode(record: &Record<'_>, builder: &mut EventBuilder, chunk: &mut Chunk) -> Result<Event, String> {
+pub(crate) fn decode(
+    record: &Record<'_>,
+    builder: &mut EventBuilder,
+    chunk: &mut Chunk,
+) -> Result<Event, String> {
     builder.clear();
     for (name, value) in &record.headers {
         let attribute = match name.strip_prefix(PREFIX) {

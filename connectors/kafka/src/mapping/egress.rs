@@ -22,7 +22,10 @@ enum Topic {
     /// Always there.
     Fixed(String),
     /// Where the event says, among these if any are given.
-    Template { template: Template, allowed: Option<HashSet<String>> },
+    Template {
+        template: Template,
+        allowed: Option<HashSet<String>>,
+    },
 }
 
 /// How events are laid into records; does not change from event to event.
@@ -50,7 +53,10 @@ impl Layout {
             }
         };
         let topic = template(at(node, "topic"), &section.topic);
-        let key = section.key.as_ref().and_then(|text| template(at(node, "key"), text));
+        let key = section
+            .key
+            .as_ref()
+            .and_then(|text| template(at(node, "key"), text));
         let headers: Vec<_> = section
             .headers
             .iter()
@@ -67,7 +73,12 @@ impl Layout {
             }
         }
         match topic {
-            Some(topic) if findings.is_empty() => Ok(Layout { topic, key, headers, mode: section.mode }),
+            Some(topic) if findings.is_empty() => Ok(Layout {
+                topic,
+                key,
+                headers,
+                mode: section.mode,
+            }),
             _ => Err(findings),
         }
     }
@@ -96,12 +107,14 @@ impl Layout {
                 let topic = render("topic", template, event)?;
                 if !legal(&topic) {
                     let shown: String = topic.escape_default().take(80).collect();
-                    return Err(address(format!("`topic` gives `{shown}`, which cannot be the name of a Kafka topic")));
+                    return Err(address(format!(
+                        "`topic` gives `{shown}`, which cannot be the name of a Kafka topic"
+                    )));
                 }
                 match allowed {
-                    Some(allowed) if !allowed.contains(&topic) => {
-                        Err(address(format!("`topic` gives `{topic}`, which is not in `topics`")))
-                    }
+                    Some(allowed) if !allowed.contains(&topic) => Err(address(format!(
+                        "`topic` gives `{topic}`, which is not in `topics`"
+                    ))),
                     _ => Ok(Cow::Owned(topic)),
                 }
             }
@@ -126,9 +139,11 @@ impl Layout {
     pub(crate) fn headers(&self, event: &Event, scratch: &mut Scratch) -> Result<OwnedHeaders, SendError> {
         let mut headers = match self.mode {
             Mode::Binary => binary_headers(event, self.headers.len(), &mut scratch.name),
-            Mode::Structured => {
-                add(OwnedHeaders::new_with_capacity(1 + self.headers.len()), CONTENT_TYPE, CLOUDEVENTS_JSON)
-            }
+            Mode::Structured => add(
+                OwnedHeaders::new_with_capacity(1 + self.headers.len()),
+                CONTENT_TYPE,
+                CLOUDEVENTS_JSON,
+            ),
         };
         for (name, template) in &self.headers {
             headers = add(headers, name, &render(name, template, event)?);
@@ -159,7 +174,11 @@ pub(crate) struct Scratch {
 /// The attributes as `ce_` headers (binding, 3.2.3).
 pub(crate) fn binary_headers(event: &Event, more: usize, name: &mut String) -> OwnedHeaders {
     // specversion, the core attributes and some extensions.
-    let mut headers = add(OwnedHeaders::new_with_capacity(10 + more), "ce_specversion", weft_api::event::SPECVERSION);
+    let mut headers = add(
+        OwnedHeaders::new_with_capacity(10 + more),
+        "ce_specversion",
+        weft_api::event::SPECVERSION,
+    );
     for (attribute, value) in event.attributes() {
         headers = match attribute {
             "id" => add(headers, "ce_id", value.text),
@@ -180,10 +199,18 @@ pub(crate) fn binary_headers(event: &Event, more: usize, name: &mut String) -> O
 }
 
 fn add(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
-    headers.insert(Header { key, value: Some(value) })
+    headers.insert(Header {
+        key,
+        value: Some(value),
+    })
 }
 
-fn check_topic(section: &EgressSection, node: &Node, template: Template, findings: &mut Vec<Finding>) -> Option<Topic> {
+fn check_topic(
+    section: &EgressSection,
+    node: &Node,
+    template: Template,
+    findings: &mut Vec<Finding>,
+) -> Option<Topic> {
     for topic in section.topics.iter().flatten().filter(|topic| !legal(topic)) {
         findings.push(Finding::error(
             at(node, "topics"),
@@ -192,10 +219,17 @@ fn check_topic(section: &EgressSection, node: &Node, template: Template, finding
         ));
     }
     if section.partition.is_some_and(|partition| partition < 0) {
-        findings.push(Finding::error(at(node, "partition"), "partitions count from 0", "leave it out to go by the key"));
+        findings.push(Finding::error(
+            at(node, "partition"),
+            "partitions count from 0",
+            "leave it out to go by the key",
+        ));
     }
     let Some(fixed) = template.as_constant() else {
-        let allowed = section.topics.as_ref().map(|topics| topics.iter().cloned().collect());
+        let allowed = section
+            .topics
+            .as_ref()
+            .map(|topics| topics.iter().cloned().collect());
         return Some(Topic::Template { template, allowed });
     };
     if section.topics.is_some() {

@@ -60,7 +60,11 @@ pub(crate) struct Mapper {
 
 impl Mapper {
     pub(crate) fn new(mapping: Arc<Mapping>) -> Mapper {
-        Mapper { mapping, builder: EventBuilder::new(), chunk: Chunk::default() }
+        Mapper {
+            mapping,
+            builder: EventBuilder::new(),
+            chunk: Chunk::default(),
+        }
     }
 
     /// Maps a record that was polled.
@@ -82,8 +86,11 @@ impl Mapper {
     /// # Errors
     /// Why it would be malformed, or that it would be dropped.
     pub(crate) fn explain(&mut self, topic: &str, raw: &RawMessage) -> Result<Event, String> {
-        let headers: HeaderList<'_> =
-            raw.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes()))).collect();
+        let headers: HeaderList<'_> = raw
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), Some(value.as_bytes())))
+            .collect();
         let record = Record {
             topic,
             partition: 0,
@@ -94,13 +101,18 @@ impl Mapper {
             headers,
             unreadable: None,
         };
-        self.decode(&record)?.ok_or_else(|| "the record is a tombstone, and `tombstones: drop` drops it".into())
+        self.decode(&record)?
+            .ok_or_else(|| "the record is a tombstone, and `tombstones: drop` drops it".into())
     }
 
     fn decode(&mut self, record: &Record<'_>) -> Result<Option<Event>, String> {
         let mapping = &*self.mapping;
         if record.size() > mapping.event_max {
-            return Err(format!("it has {} bytes, and limits.event allows {}", record.size(), mapping.event_max));
+            return Err(format!(
+                "it has {} bytes, and limits.event allows {}",
+                record.size(),
+                mapping.event_max
+            ));
         }
         if let Some(why) = record.unreadable {
             return Err(why.into());
@@ -113,7 +125,10 @@ impl Mapper {
                 // Another format may still carry the attributes as headers (binding, 3).
                 Format::Unknown if !binary::is_event(record) => {
                     let format = record.content_type().unwrap_or_default();
-                    return Err(format!("the event format `{}` is not known here", format.escape_default()));
+                    return Err(format!(
+                        "the event format `{}` is not known here",
+                        format.escape_default()
+                    ));
                 }
                 Format::Unknown | Format::None => {}
             }
@@ -133,7 +148,10 @@ impl Mapper {
 
     fn malformed(&mut self, record: &Record<'_>, why: &str) -> Event {
         let id = record.coordinates();
-        let coordinates = Coordinates { source: &self.mapping.source, id: &id };
+        let coordinates = Coordinates {
+            source: &self.mapping.source,
+            id: &id,
+        };
         let original = self.chunk.copy(record.value.unwrap_or_default());
         let content_type = record.content_type();
         // The content type has a place of its own.

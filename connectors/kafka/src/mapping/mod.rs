@@ -12,6 +12,8 @@ pub(crate) mod ingress;
 pub(crate) mod plain;
 pub(crate) mod record;
 pub(crate) mod structured;
+#[cfg(test)]
+mod tests;
 
 /// What attributes are prefixed with in headers (binding, 3.2.3.1).
 pub(crate) const PREFIX: &str = "ce_";
@@ -21,5 +23,9 @@ pub(crate) const CONTENT_TYPE: &str = "content-type";
 /// A record's timestamp (milliseconds since 1970) as an event's `time`.
 pub(crate) fn moment(ms: i64) -> String {
     let since = std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-    weft_api::event::time::format(std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH))
+    weft_api::event::time::format(
+        std::time::UNIX_EPOCH
+            .checked_add(since)
+            .unwrap_or(std::time::UNIX_EPOCH),
+    )
 }

@@ -36,13 +36,26 @@ impl Plain {
             None => Vec::new(),
         };
         let source = settings.default_source();
-        let defaults = PlainDefaults { ty: TYPE, source: &source, id: ID };
+        let defaults = PlainDefaults {
+            ty: TYPE,
+            source: &source,
+            id: ID,
+        };
         let pairs = texts.iter().map(|(name, text)| (*name, text.as_ref()));
         let mapping = PlainMapping::compile(pairs, defaults, &Scope::KAFKA_INGRESS).map_err(|errors| {
-            let place = |attribute: &str| settings.event.as_ref().map(|node| node.get(attribute).unwrap_or(node).clone());
+            let place = |attribute: &str| {
+                settings
+                    .event
+                    .as_ref()
+                    .map(|node| node.get(attribute).unwrap_or(node).clone())
+            };
             let finding = |error: weft_api::mapping::MappingError| {
                 let node = place(&error.attribute)?;
-                Some(Finding::error(&node, format!("{} (column {})", error.what, error.column), error.remedy))
+                Some(Finding::error(
+                    &node,
+                    format!("{} (column {})", error.what, error.column),
+                    error.remedy,
+                ))
             };
             errors.into_iter().filter_map(finding).collect::<Vec<_>>()
         })?;
@@ -67,15 +80,24 @@ impl Plain {
             builder.key(chunk.copy(key));
         }
         let data = record.value.map(|value| chunk.copy(value));
-        let inputs = Fields { record, data: data.as_ref() };
-        self.mapping.apply(&inputs, data.clone(), record.content_type(), builder).map_err(|error| error.to_string())
+        let inputs = Fields {
+            record,
+            data: data.as_ref(),
+        };
+        self.mapping
+            .apply(&inputs, data.clone(), record.content_type(), builder)
+            .map_err(|error| error.to_string())
     }
 }
 
 /// The attributes and their template texts.
 fn texts(node: &Node) -> Result<Vec<(&str, Cow<'_, str>)>, Vec<Finding>> {
     let Value::Map(entries) = &node.value else {
-        return Err(vec![Finding::error(node, "`event` maps attributes to templates", "write `event: { type: com.acme.order }`")]);
+        return Err(vec![Finding::error(
+            node,
+            "`event` maps attributes to templates",
+            "write `event: { type: com.acme.order }`",
+        )]);
     };
     let mut findings = Vec::new();
     let mut texts = Vec::new();
@@ -85,13 +107,21 @@ fn texts(node: &Node) -> Result<Vec<(&str, Cow<'_, str>)>, Vec<Finding>> {
             Value::Int(int) => Cow::Owned(int.to_string()),
             Value::Bool(bool) => Cow::Owned(bool.to_string()),
             Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_) => {
-                findings.push(Finding::error(value, format!("`{}` is no template", key.name), "write a text"));
+                findings.push(Finding::error(
+                    value,
+                    format!("`{}` is no template", key.name),
+                    "write a text",
+                ));
                 continue;
             }
         };
         texts.push((key.name.as_str(), text));
     }
-    if findings.is_empty() { Ok(texts) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(texts)
+    } else {
+        Err(findings)
+    }
 }
 
 /// What templates see of a record.
@@ -107,9 +137,9 @@ impl Inputs for Fields<'_, '_> {
             ("partition", _) => Some(Cow::Owned(self.record.partition.to_string())),
             ("offset", _) => Some(Cow::Owned(self.record.offset.to_string())),
             ("key", _) => std::str::from_utf8(self.record.key?).ok().map(Cow::Borrowed),
-            ("headers", Some(Step::Member(header))) => {
-                std::str::from_utf8(self.record.header(header)??).ok().map(Cow::Borrowed)
-            }
+            ("headers", Some(Step::Member(header))) => std::str::from_utf8(self.record.header(header)??)
+                .ok()
+                .map(Cow::Borrowed),
             _ => None,
         }
     }

@@ -56,18 +56,28 @@ impl<'a> Record<'a> {
 
     /// The first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<Option<&'a [u8]>> {
-        self.headers.iter().find(|(theirs, _)| *theirs == name).map(|(_, value)| *value)
+        self.headers
+            .iter()
+            .find(|(theirs, _)| *theirs == name)
+            .map(|(_, value)| *value)
     }
 
     /// The media type, where there is one that can be read.
     pub(crate) fn content_type(&self) -> Option<&'a str> {
-        let (_, value) = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))?;
+        let (_, value) = self
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE))?;
         std::str::from_utf8((*value)?).ok()
     }
 
     /// Bytes of key, value and headers.
     pub(crate) fn size(&self) -> u64 {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len))
+            .sum();
         (self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers) as u64
     }
 }
@@ -89,10 +99,58 @@ pub(crate) fn list<H: Headers>(headers: &H) -> (HeaderList<'_>, Option<&'static 
         Ok(list) => (list, None),
         Err(_) => {
             let readable = (0..count.min(HEADERS_MAX)).filter_map(|index| {
-                let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index))).ok().flatten()?;
+                let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index)))
+                    .ok()
+                    .flatten()?;
                 Some((header.key, header.value))
             });
             (readable.collect(), Some("a header's name is not UTF-8"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::Header;
+
+    use super::*;
+
+    /// Headers of which every third panics, as the binding does at a name that is not UTF-8.
+    struct Odd(usize);
+
+    impl Headers for Odd {
+        fn count(&self) -> usize {
+            self.0
+        }
+
+        fn try_get(&self, index: usize) -> Option<Header<'_, &[u8]>> {
+            assert!(index % 3 != 2, "not UTF-8");
+            (index < self.0).then_some(Header {
+                key: "name",
+                value: None,
+            })
+        }
+    }
+
+    #[test]
+    fn a_name_that_panics_the_binding_is_left_out_and_said() {
+        let (headers, why) = list(&Odd(7));
+        assert_eq!(headers.len(), 5);
+        assert_eq!(why, Some("a header's name is not UTF-8"));
+    }
+
+    #[test]
+    fn headers_are_listed_up_to_a_bound() {
+        let (headers, why) = list(&Odd(2));
+        assert_eq!((headers.len(), why), (2, None));
+        let many = (0..=HEADERS_MAX).fold(rdkafka::message::OwnedHeaders::new(), |headers, _| {
+            headers.insert(Header {
+                key: "a",
+                value: Some("b"),
+            })
+        });
+        let (headers, why) = list(&many);
+        assert_eq!(headers.len(), HEADERS_MAX);
+        assert!(why.is_some());
     }
 }

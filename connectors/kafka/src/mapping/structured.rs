@@ -23,11 +23,18 @@ pub(crate) fn format(content_type: &str) -> Format {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let is = |other: &str| media.eq_ignore_ascii_case(other);
     let prefix = "application/cloudevents";
-    let cloudevents = media.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let cloudevents = media
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     match () {
         () if !cloudevents => Format::None,
         () if is("application/cloudevents+json") || is(prefix) => Format::Json,
-        () if media.get(prefix.len()..).is_some_and(|rest| rest.to_ascii_lowercase().starts_with("-batch")) => Format::Batch,
+        () if media
+            .get(prefix.len()..)
+            .is_some_and(|rest| rest.to_ascii_lowercase().starts_with("-batch")) =>
+        {
+            Format::Batch
+        }
         () => Format::Unknown,
     }
 }
@@ -37,7 +44,9 @@ pub(crate) fn format(content_type: &str) -> Format {
 /// # Errors
 /// What is wrong with the JSON, or with the event in it.
 pub(crate) fn decode(record: &Record<'_>, chunk: &mut Chunk) -> Result<Event, String> {
-    let value = record.value.ok_or("the record has no value, so it holds no event")?;
+    let value = record
+        .value
+        .ok_or("the record has no value, so it holds no event")?;
     let event = json::decode(&chunk.copy(value)).map_err(|error| error.to_string())?;
     Ok(match record.key {
         Some(key) => event.with_key(Some(chunk.copy(key))),

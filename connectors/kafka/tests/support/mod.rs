@@ -13,8 +13,8 @@ use weft_api::connector::{Connector, EgressSettings, IngressSettings};
 use weft_api::egress::{Batch, BatchQueue, BatchSink, Egress, EgressContext};
 use weft_api::event::{Event, EventBuilder};
 use weft_api::ingress::{
-    Credit, Incoming, Ingress, IngressContext, IngressError, LaneEvent, LaneId, LaneSpec, Lanes, LanesBackend,
-    RequestLaneBackend, RequestLanes, RequestLanesBackend, Window,
+    Credit, Incoming, Ingress, IngressContext, IngressError, LaneEvent, LaneId, LaneSpec, Lanes,
+    LanesBackend, RequestLaneBackend, RequestLanes, RequestLanesBackend, Window,
 };
 use weft_api::outcome::{Outcome, SendError};
 use weft_api::status::{Health, Report};
@@ -26,7 +26,11 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A section as the router would hand it over.
 pub fn node(json: &Json) -> Node {
-    let span = Span { file: Arc::from("test.yaml"), line: 1, column: 1 };
+    let span = Span {
+        file: Arc::from("test.yaml"),
+        line: 1,
+        column: 1,
+    };
     let value = match json {
         Json::Null => Value::Null,
         Json::Bool(b) => Value::Bool(*b),
@@ -34,10 +38,25 @@ pub fn node(json: &Json) -> Node {
         Json::String(s) => Value::Text(s.clone()),
         Json::Array(list) => Value::List(list.iter().map(node).collect()),
         Json::Object(map) => Value::Map(
-            map.iter().map(|(name, v)| (Key { name: name.clone(), span: span.clone() }, node(v))).collect(),
+            map.iter()
+                .map(|(name, v)| {
+                    (
+                        Key {
+                            name: name.clone(),
+                            span: span.clone(),
+                        },
+                        node(v),
+                    )
+                })
+                .collect(),
         ),
     };
-    Node { value, span, path: Arc::from("ingress.test.kafka"), secret: false }
+    Node {
+        value,
+        span,
+        path: Arc::from("ingress.test.kafka"),
+        secret: false,
+    }
 }
 
 pub fn ingress_settings(window: u32) -> IngressSettings {
@@ -47,7 +66,10 @@ pub fn ingress_settings(window: u32) -> IngressSettings {
         cluster: Arc::from("paris"),
         accept: None,
         event: None,
-        window: Some(Window { events: window, bytes: 1 << 30 }),
+        window: Some(Window {
+            events: window,
+            bytes: 1 << 30,
+        }),
         event_max: 1 << 20,
         client_memory: 8 << 20,
     }
@@ -65,11 +87,23 @@ pub fn egress_settings() -> EgressSettings {
 }
 
 pub fn ingress(section: &Json, settings: &IngressSettings) -> Box<dyn Ingress> {
-    Kafka.ingress(&node(section), settings).unwrap().map_err(|f| format!("{f:?}")).unwrap().build().unwrap()
+    Kafka
+        .ingress(&node(section), settings)
+        .unwrap()
+        .map_err(|f| format!("{f:?}"))
+        .unwrap()
+        .build()
+        .unwrap()
 }
 
 pub fn egress(section: &Json) -> Box<dyn Egress> {
-    Kafka.egress(&node(section), &egress_settings()).unwrap().map_err(|f| format!("{f:?}")).unwrap().build().unwrap()
+    Kafka
+        .egress(&node(section), &egress_settings())
+        .unwrap()
+        .map_err(|f| format!("{f:?}"))
+        .unwrap()
+        .build()
+        .unwrap()
 }
 
 /// Remembers what a connector reported.
@@ -157,32 +191,59 @@ impl Router {
     }
 
     pub fn data(&self) -> Vec<String> {
-        let text = |d: &Delivered| String::from_utf8(d.event.data().map(|d| d.to_vec()).unwrap_or_default()).unwrap();
+        let text = |d: &Delivered| {
+            String::from_utf8(d.event.data().map(|d| d.to_vec()).unwrap_or_default()).unwrap()
+        };
         self.delivered().iter().map(text).collect()
     }
 
     pub fn open_lanes(&self) -> Vec<String> {
-        self.0.lock().unwrap().lanes.iter().filter(|lane| lane.open).map(|lane| lane.name.clone()).collect()
+        self.0
+            .lock()
+            .unwrap()
+            .lanes
+            .iter()
+            .filter(|lane| lane.open)
+            .map(|lane| lane.name.clone())
+            .collect()
     }
 
     /// Waits for this many deliveries in all.
     pub async fn wait(&self, count: usize) -> Vec<Delivered> {
-        until(&format!("{count} deliveries"), || Some(self.delivered()).filter(|d| d.len() >= count)).await
+        until(&format!("{count} deliveries"), || {
+            Some(self.delivered()).filter(|d| d.len() >= count)
+        })
+        .await
     }
 
     /// Accepts everything of a lane up to sequence `last`.
     pub fn settle(&self, lane: &str, last: u64) {
         let mut ledger = self.0.lock().unwrap();
-        let lane = ledger.lanes.iter_mut().find(|l| l.name == lane && l.open).unwrap();
+        let lane = ledger
+            .lanes
+            .iter_mut()
+            .find(|l| l.name == lane && l.open)
+            .unwrap();
         let first = std::mem::replace(&mut lane.settled, last + 1);
         let id = lane.id;
-        ledger.say(id, LaneEvent::Settled { first, last, outcome: Outcome::Accepted });
+        ledger.say(
+            id,
+            LaneEvent::Settled {
+                first,
+                last,
+                outcome: Outcome::Accepted,
+            },
+        );
     }
 
     /// Starts a lane again at its watermark.
     pub fn rewind(&self, lane: &str) {
         let mut ledger = self.0.lock().unwrap();
-        let lane = ledger.lanes.iter_mut().find(|l| l.name == lane && l.open).unwrap();
+        let lane = ledger
+            .lanes
+            .iter_mut()
+            .find(|l| l.name == lane && l.open)
+            .unwrap();
         lane.id.epoch += 1;
         lane.next = lane.settled;
         let (id, from) = (lane.id, lane.settled);
@@ -202,8 +263,18 @@ impl Ledger {
 impl LanesBackend for Router {
     fn open(&mut self, spec: LaneSpec) -> LaneId {
         let mut ledger = self.0.lock().unwrap();
-        let id = LaneId { index: u32::try_from(ledger.lanes.len()).unwrap(), epoch: 0 };
-        let lane = Lane { name: spec.name.to_string(), id, window: spec.window.events, next: 0, settled: 0, open: true };
+        let id = LaneId {
+            index: u32::try_from(ledger.lanes.len()).unwrap(),
+            epoch: 0,
+        };
+        let lane = Lane {
+            name: spec.name.to_string(),
+            id,
+            window: spec.window.events,
+            next: 0,
+            settled: 0,
+            open: true,
+        };
         ledger.lanes.push(lane);
         id
     }
@@ -212,8 +283,15 @@ impl LanesBackend for Router {
         let ledger = self.0.lock().unwrap();
         let lane = &ledger.lanes[id.index as usize];
         let unsettled = u32::try_from(lane.next - lane.settled).unwrap();
-        let events = if lane.open && lane.id == id { lane.window.saturating_sub(unsettled) } else { 0 };
-        Credit { events, bytes: 1 << 30 }
+        let events = if lane.open && lane.id == id {
+            lane.window.saturating_sub(unsettled)
+        } else {
+            0
+        };
+        Credit {
+            events,
+            bytes: 1 << 30,
+        }
     }
 
     fn deliver(&mut self, id: LaneId, batch: &mut Vec<Incoming>) -> u64 {
@@ -223,15 +301,30 @@ impl LanesBackend for Router {
         assert_eq!(lane.id, id, "delivered under an old id");
         let (first, name) = (lane.next, lane.name.clone());
         lane.next += batch.len() as u64;
-        assert!(lane.next - lane.settled <= u64::from(lane.window), "delivered past the credit");
+        assert!(
+            lane.next - lane.settled <= u64::from(lane.window),
+            "delivered past the credit"
+        );
         let last = lane.next - 1;
         for (sequence, incoming) in (first..).zip(batch.drain(..)) {
             let Incoming { event, malformed } = incoming;
-            ledger.delivered.push(Delivered { lane: name.clone(), sequence, event, malformed });
+            ledger.delivered.push(Delivered {
+                lane: name.clone(),
+                sequence,
+                event,
+                malformed,
+            });
         }
         if auto {
             ledger.lanes[id.index as usize].settled = last + 1;
-            ledger.say(id, LaneEvent::Settled { first, last, outcome: Outcome::Accepted });
+            ledger.say(
+                id,
+                LaneEvent::Settled {
+                    first,
+                    last,
+                    outcome: Outcome::Accepted,
+                },
+            );
         }
         first
     }
@@ -249,7 +342,14 @@ impl LanesBackend for Router {
     }
 
     fn unsettled(&self) -> u64 {
-        self.0.lock().unwrap().lanes.iter().filter(|l| l.open).map(|l| l.next - l.settled).sum()
+        self.0
+            .lock()
+            .unwrap()
+            .lanes
+            .iter()
+            .filter(|l| l.open)
+            .map(|l| l.next - l.settled)
+            .sum()
     }
 
     fn close(&mut self, id: LaneId) {
@@ -285,7 +385,17 @@ impl Running {
             report: heard.clone(),
         };
         let task = tokio::spawn(ingress(section, settings).run(cx));
-        Running { router, heard, stop: handle, task }
+        Running {
+            router,
+            heard,
+            stop: handle,
+            task,
+        }
+    }
+
+    /// Says that nothing more is to be taken in.
+    pub fn drain(&self) {
+        self.stop.advance(Phase::Draining);
     }
 
     /// Stops it as the router does, and waits for its end.
@@ -328,7 +438,11 @@ impl Sink {
         if std::mem::replace(&mut self.settled[index as usize], true) {
             return false;
         }
-        let _ = self.to.send(Settled { batch: self.batch, index, error });
+        let _ = self.to.send(Settled {
+            batch: self.batch,
+            index,
+            error,
+        });
         true
     }
 }
@@ -361,20 +475,39 @@ impl Sending {
         let cx = EgressContext::new(Arc::from("test"), stop, heard.clone(), Box::new(Queue(queue)));
         let egress = egress(section);
         let task = tokio::spawn(async move { egress.run(cx).await.unwrap() });
-        Sending { heard, batches: Some(batches), settled, to, next: 0, _stop: stop_handle, task }
+        Sending {
+            heard,
+            batches: Some(batches),
+            settled,
+            to,
+            next: 0,
+            _stop: stop_handle,
+            task,
+        }
     }
 
     /// Gives a batch. Returns its number.
     pub fn give(&mut self, events: Vec<Event>) -> usize {
         let batch = self.next;
         self.next += 1;
-        let sink = Sink { batch, settled: vec![false; events.len()], to: self.to.clone() };
-        self.batches.as_ref().unwrap().send(Batch::new(events, Box::new(sink))).unwrap();
+        let sink = Sink {
+            batch,
+            settled: vec![false; events.len()],
+            to: self.to.clone(),
+        };
+        self.batches
+            .as_ref()
+            .unwrap()
+            .send(Batch::new(events, Box::new(sink)))
+            .unwrap();
         batch
     }
 
     pub async fn settled(&mut self) -> Settled {
-        tokio::time::timeout(LIMIT, self.settled.recv()).await.expect("waited in vain for a settlement").unwrap()
+        tokio::time::timeout(LIMIT, self.settled.recv())
+            .await
+            .expect("waited in vain for a settlement")
+            .unwrap()
     }
 
     /// Gives one event and waits for what becomes of it.
@@ -386,14 +519,21 @@ impl Sending {
     /// Ends it as the router does when nothing is left.
     pub async fn finish(mut self) {
         self.batches = None;
-        tokio::time::timeout(LIMIT, self.task).await.expect("the egress does not end").unwrap();
+        tokio::time::timeout(LIMIT, self.task)
+            .await
+            .expect("the egress does not end")
+            .unwrap();
     }
 }
 
 /// An event with an id, a key and some data.
 pub fn event(id: &str, key: &str, data: &str) -> Event {
     let mut builder = EventBuilder::new();
-    builder.id(id).source("/test").ty("com.acme.test").data(bytes::Bytes::copy_from_slice(data.as_bytes()));
+    builder
+        .id(id)
+        .source("/test")
+        .ty("com.acme.test")
+        .data(bytes::Bytes::copy_from_slice(data.as_bytes()));
     builder.key(bytes::Bytes::copy_from_slice(key.as_bytes()));
     builder.build().unwrap()
 }

@@ -1,0 +1,21 @@
+//! Whole processes side by side: the router, and plain loops that do the same work by hand with the same libraries.
+//!
+//! Owns: the plain loops (`hyper-forward`, `rdkafka-copy`), what surrounds them (`http-load`, `http-sink`, `kafka-fill`,
+//! `kafka-count`), and the driver (`scenarios`) that runs loop and router in turns and prints a table.
+//!
+//! Invariants:
+//! - Both sides get the same events, the same surroundings and the same number of threads, in the same run.
+//! - A run in which an event is lost, changed or refused gives no figure but an error.
+//! - Nothing here judges a figure: machines differ, so no threshold ever fails.
+//!
+//! Must not know: any crate of Weft but the test rig. It sees the router as a user does: a binary, a file, sockets.
+
+pub mod driver;
+pub mod event;
+pub mod ledger;
+pub mod response;
+pub mod serve;
+pub mod tool;
+
+/// What ends a tool early: text for the person at the terminal.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,198 @@
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use weft_api::egress::EgressProfile;
+use weft_api::ingress::{Incoming, Lanes, Settle};
+
+use crate::delivery::breaker::BreakerState;
+use crate::testing::{Draft, World, down, event, ids, keyed, pass, spec, to};
+
+const PROFILE: EgressProfile = EgressProfile {
+    batch_events: 3,
+    batch_bytes: u64::MAX,
+    in_flight: 1000,
+    keeps_order_or_fails: false,
+};
+
+fn world(linger_ms: u64, events: u32) -> (World, Lanes) {
+    let draft = Draft::new(&["a"]).route(to("a"));
+    let world = draft
+        .settings("a", |s| s.batch.linger = Duration::from_millis(linger_ms))
+        .build();
+    let lanes = deliver(&world, events);
+    (world, lanes)
+}
+
+fn deliver(world: &World, events: u32) -> Lanes {
+    let mut lanes = world.lanes();
+    let lane = lanes.open(spec(Settle::InOrder, 1000));
+    lanes.deliver(
+        lane,
+        &mut (0..events)
+            .map(|n| Incoming::from(event(&n.to_string())))
+            .collect(),
+    );
+    lanes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_as_large_as_the_egress_takes() {
+    let (world, _lanes) = world(0, 4);
+    let mut a = world.remote_with("a", PROFILE);
+    assert_eq!(ids(&a.take().unwrap()), ["0", "1", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_has_no_more_bytes_than_the_egress_takes_but_one_event_of_any_size() {
+    let (world, _lanes) = world(0, 4);
+    let size = event("0").size();
+    for (batch_bytes, takes) in [
+        (1, 1),
+        (size, 1),
+        (2 * size - 1, 1),
+        (2 * size, 2),
+        (2 * size + 1, 2),
+    ] {
+        let mut a = world.remote_with(
+            "a",
+            EgressProfile {
+                batch_bytes,
+                ..PROFILE
+            },
+        );
+        let batch = a.take().unwrap();
+        assert_eq!(batch.events().len(), takes, "{batch_bytes} of {size}");
+        batch.fail_rest(&weft_api::outcome::SendError::attempt(
+            weft_api::outcome::Reason::Failed,
+            "again",
+        ));
+        pass(Duration::from_secs(60)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_not_full_lingers() {
+    let (world, mut lanes) = world(10, 2);
+    let mut a = world.remote_with("a", PROFILE);
+    assert!(a.take().is_none());
+    pass(Duration::from_millis(9)).await;
+    assert!(a.take().is_none());
+    pass(Duration::from_millis(1)).await;
+    assert_eq!(a.take().unwrap().events().len(), 2);
+    drop(lanes.try_next());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_batch_does_not_linger() {
+    let (world, _lanes) = world(10_000, 3);
+    assert_eq!(world.remote_with("a", PROFILE).take().unwrap().events().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_in_flight_than_the_egress_holds() {
+    let (world, _lanes) = world(0, 9);
+    let mut a = world.remote_with(
+        "a",
+        EgressProfile {
+            in_flight: 5,
+            ..PROFILE
+        },
+    );
+    let (first, second) = (a.take().unwrap(), a.take().unwrap());
+    assert_eq!((first.events().len(), second.events().len()), (3, 2));
+    assert!(a.take().is_none());
+    first.accept_all();
+    assert_eq!(a.take().unwrap().events().len(), 3);
+    drop(second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_a_single_event_and_the_others_wait_for_it() {
+    let (world, _lanes) = world(0, 9);
+    let mut a = world.remote_with("a", PROFILE);
+    a.fail(&weft_api::outcome::SendError::destination(
+        weft_api::outcome::Reason::Unauthorised,
+        "401",
+    ));
+    assert!(a.take().is_none(), "open");
+    assert!(!world.destination("a").is_available());
+    pass(Duration::from_secs(60)).await;
+    assert!(world.destination("a").is_available());
+    let probe = a.take().unwrap();
+    assert_eq!(probe.events().len(), 1);
+    assert_eq!(world.destination("a").standing().breaker, BreakerState::Probing);
+    assert!(a.take().is_none(), "probing");
+    probe.accept_all();
+    assert_eq!(a.accept_all().len(), 8);
+    world.assert_nothing_pending();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_abandoned_does_not_stop_the_destination_for_ever() {
+    let (world, _lanes) = world(0, 1);
+    let mut a = world.remote_with("a", PROFILE);
+    for _ in 0..5 {
+        a.fail(&down());
+        pass(Duration::from_secs(60)).await;
+    }
+    drop(a.take().unwrap());
+    assert!(matches!(
+        world.destination("a").standing().breaker,
+        BreakerState::Open { .. }
+    ));
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(a.accept_all(), ["0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_dropped_comes_again_in_its_order() {
+    let (world, _lanes) = world(0, 3);
+    let mut a = world.remote_with("a", PROFILE);
+    drop(a.take().unwrap());
+    pass(Duration::from_secs(60)).await;
+    let mut again = a.accept_all();
+    again.sort();
+    assert_eq!(again, ["0", "1", "2"]);
+    assert_eq!(world.destination("a").metrics.possible_duplicates.get(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_client_gets_nothing_more_and_what_it_held_comes_back() {
+    let (world, _lanes) = world(0, 5);
+    let mut old = world.remote_with("a", PROFILE);
+    let held = old.take().unwrap();
+    let mut new = world.remote_with("a", PROFILE);
+    assert!(old.is_closed());
+    assert_eq!(new.accept_all().len(), 2);
+    drop(held);
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(new.accept_all().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_one_event_in_flight_and_keeps_its_order_through_retries() {
+    let world = Draft::new(&["a"]).route(to("a")).build();
+    let mut lanes = world.lanes();
+    let lane = lanes.open(spec(Settle::InOrder, 1000));
+    lanes.deliver(
+        lane,
+        &mut (0..4)
+            .map(|n| Incoming::from(keyed(&n.to_string(), "k")))
+            .collect(),
+    );
+    let mut a = world.remote_with("a", PROFILE);
+    let mut seen = Vec::new();
+    for turn in 0..8 {
+        let batch = a.take().unwrap();
+        assert_eq!(batch.events().len(), 1);
+        if turn % 2 == 0 {
+            batch.fail_rest(&down());
+        } else {
+            seen.extend(ids(&batch));
+            batch.accept_all();
+        }
+        pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(seen, ["0", "1", "2", "3"]);
+}

@@ -1,0 +1,371 @@
+//! What the unit tests share: events, a wiring from a few words, and a remote end that is driven by hand.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use weft_api::connector::EgressBuilder;
+use weft_api::egress::{Batch, BatchQueue, Egress, EgressProfile};
+use weft_api::event::{Event, EventBuilder};
+use weft_api::ingress::{LaneSpec, Lanes, RequestLane, RequestLanes, Settle, Window};
+use weft_api::outcome::{Reason, SendError};
+
+use crate::delivery::batch::Outlet;
+use crate::delivery::destination::Destination;
+use crate::delivery::origin::Port;
+use crate::delivery::settings::Settings;
+use crate::delivery::wiring::Wiring;
+use crate::lane::admit::{CurrentGate, Gate};
+use crate::lane::books::Pulse;
+use crate::lane::budget::Budget;
+use crate::lane::request::RequestLaneSet;
+use crate::lane::stream::StreamLanes;
+use crate::metrics::Metrics;
+use crate::routing::filter::Predicate;
+use crate::topology::build::{Built, build};
+use crate::topology::spec::{
+    DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
+};
+
+/// An event with this id.
+pub(crate) fn event(id: &str) -> Event {
+    EventBuilder::new()
+        .id(id)
+        .source("/test")
+        .ty("test")
+        .build()
+        .unwrap()
+}
+
+/// One with a key.
+pub(crate) fn keyed(id: &str, key: &str) -> Event {
+    event(id).with_key(Some(Bytes::copy_from_slice(key.as_bytes())))
+}
+
+/// A plan that is one destination or group.
+pub(crate) fn to(name: &str) -> PlanSpec {
+    PlanSpec::To(name.into())
+}
+
+pub(crate) fn all(names: &[&str]) -> PlanSpec {
+    PlanSpec::All(names.iter().map(|name| to(name)).collect())
+}
+
+pub(crate) fn first(members: Vec<PlanSpec>) -> PlanSpec {
+    PlanSpec::First {
+        members,
+        on: crate::routing::plan::FallbackOn::default(),
+    }
+}
+
+pub(crate) fn any(names: &[&str]) -> PlanSpec {
+    PlanSpec::Any {
+        members: names.iter().map(|name| (to(name), 1)).collect(),
+        policy: crate::routing::plan::Policy::RoundRobin,
+        wait: false,
+        key: crate::routing::plan::KeyRule::Key,
+    }
+}
+
+pub(crate) fn down() -> SendError {
+    SendError::destination(Reason::Unavailable, "connection refused")
+}
+
+pub(crate) fn refused() -> SendError {
+    SendError::event(Reason::Refused, "422")
+}
+
+pub(crate) fn failed() -> SendError {
+    SendError::attempt(Reason::Failed, "500")
+}
+
+/// What a world is to be.
+pub(crate) struct Draft {
+    pub(crate) spec: Spec,
+    pub(crate) budget: u64,
+}
+
+/// Nobody builds an egress here; the test is the egress.
+struct ByHand;
+
+impl EgressBuilder for ByHand {
+    fn build(&self) -> Result<Box<dyn Egress>, String> {
+        Err("driven by hand".to_owned())
+    }
+
+    fn address(&self) -> String {
+        String::new()
+    }
+}
+
+struct NoIngress;
+
+impl weft_api::connector::IngressBuilder for NoIngress {
+    fn build(&self) -> Result<Box<dyn weft_api::ingress::Ingress>, String> {
+        Err("driven by hand".to_owned())
+    }
+
+    fn address(&self) -> String {
+        String::new()
+    }
+
+    fn explain(&self, _: &weft_api::connector::RawMessage) -> Result<Event, String> {
+        Err("driven by hand".to_owned())
+    }
+}
+
+impl Draft {
+    /// Endpoints with default settings but for a wide-open queue, and one ingress called `in`.
+    pub(crate) fn new(endpoints: &[&str]) -> Draft {
+        let endpoint = |name: &&str| {
+            DestinationSpec::Endpoint(EndpointSpec {
+                name: (*name).into(),
+                builder: Arc::new(ByHand),
+                fingerprint: String::new(),
+                settings: Settings::default(),
+            })
+        };
+        let ingress = IngressSpec {
+            name: "in".into(),
+            builder: Arc::new(NoIngress),
+            fingerprint: String::new(),
+            drop_rejected: false,
+            unmatched: UnmatchedSpec::Discard,
+            malformed: MalformedSpec::Reject,
+        };
+        let spec = Spec {
+            budget: 0,
+            ingresses: vec![ingress],
+            destinations: endpoints.iter().map(endpoint).collect(),
+            routes: Vec::new(),
+        };
+        Draft {
+            spec,
+            budget: u64::MAX / 2,
+        }
+    }
+
+    pub(crate) fn settings(mut self, name: &str, change: impl FnOnce(&mut Settings)) -> Draft {
+        let found = self
+            .spec
+            .destinations
+            .iter_mut()
+            .find_map(|destination| match destination {
+                DestinationSpec::Endpoint(endpoint) if &*endpoint.name == name => {
+                    Some(&mut endpoint.settings)
+                }
+                _ => None,
+            });
+        change(found.unwrap());
+        self
+    }
+
+    pub(crate) fn ingress(mut self, change: impl FnOnce(&mut IngressSpec)) -> Draft {
+        change(&mut self.spec.ingresses[0]);
+        self
+    }
+
+    pub(crate) fn budget(mut self, bytes: u64) -> Draft {
+        self.budget = bytes;
+        self
+    }
+
+    /// A route that takes everything.
+    pub(crate) fn route(mut self, plan: PlanSpec) -> Draft {
+        self.spec.routes.push(RouteSpec {
+            name: format!("r{}", self.spec.routes.len()).into(),
+            from: None,
+            predicate: Arc::new(Predicate::compile_all(&[]).unwrap()),
+            to: plan,
+            add: Vec::new(),
+            dead_letter: None,
+            max_age: None,
+        });
+        self
+    }
+
+    pub(crate) fn last_route(mut self, change: impl FnOnce(&mut RouteSpec)) -> Draft {
+        change(self.spec.routes.last_mut().unwrap());
+        self
+    }
+
+    pub(crate) fn dead_letter(self, name: &str) -> Draft {
+        self.last_route(|route| route.dead_letter = Some(name.into()))
+    }
+
+    pub(crate) fn build(self) -> World {
+        let metrics = Metrics::new();
+        let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
+        let Built { wiring, mut policies } =
+            build(&self.spec, &numbers, HashMap::new(), &metrics, 1).unwrap();
+        let ingress = &self.spec.ingresses[0];
+        let port = Port::new("in".into(), metrics.ingress("in"), ingress.drop_rejected);
+        let wiring = Arc::new(wiring);
+        let gate = Gate {
+            wiring: Arc::clone(&wiring),
+            policy: policies.remove(0),
+        };
+        World {
+            wiring,
+            port: Arc::new(port),
+            gate: Arc::new(ArcSwap::from_pointee(gate)),
+            budget: Budget::new(self.budget),
+            pulse: Arc::new(Pulse::default()),
+        }
+    }
+}
+
+/// A wiring and what an ingress needs.
+pub(crate) struct World {
+    pub(crate) wiring: Arc<Wiring>,
+    pub(crate) port: Arc<Port>,
+    pub(crate) gate: CurrentGate,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+impl World {
+    pub(crate) fn destination(&self, name: &str) -> &Arc<Destination> {
+        self.wiring
+            .destinations
+            .iter()
+            .find(|destination| &*destination.name == name)
+            .unwrap()
+    }
+
+    /// A remote that takes batches of up to 100 events, 1,000 in flight.
+    pub(crate) fn remote(&self, name: &str) -> Remote {
+        let profile = EgressProfile {
+            batch_events: 100,
+            batch_bytes: u64::MAX,
+            in_flight: 1000,
+            keeps_order_or_fails: false,
+        };
+        self.remote_with(name, profile)
+    }
+
+    pub(crate) fn remote_with(&self, name: &str, profile: EgressProfile) -> Remote {
+        let destination = Arc::clone(self.destination(name));
+        let client = destination.install(profile, None);
+        Remote {
+            outlet: Outlet::new(destination, client),
+        }
+    }
+
+    pub(crate) fn lanes(&self) -> Lanes {
+        let (port, gate) = (Arc::clone(&self.port), Arc::clone(&self.gate));
+        let lanes = StreamLanes::new(port, gate, Arc::clone(&self.budget), Arc::clone(&self.pulse), 7);
+        Lanes::new(Box::new(lanes))
+    }
+
+    pub(crate) fn requests(&self, window: u32) -> RequestLane {
+        let (port, gate) = (Arc::clone(&self.port), Arc::clone(&self.gate));
+        let set = RequestLaneSet::new(port, gate, Arc::clone(&self.budget), Arc::clone(&self.pulse));
+        RequestLanes::new(Arc::new(set)).open(spec(Settle::Individual, window))
+    }
+
+    pub(crate) fn unsettled(&self) -> u64 {
+        self.pulse.unsettled.load(Ordering::Relaxed)
+    }
+
+    /// C32, with nothing pending: obligations = delivered + dead-lettered + dropped + expired + returned; and nothing
+    /// is charged anywhere.
+    pub(crate) fn assert_at_rest(&self) {
+        let m = &self.port.metrics;
+        let ends = [
+            &m.delivered,
+            &m.dead_lettered,
+            &m.dropped,
+            &m.expired,
+            &m.returned,
+        ]
+        .map(|counter| counter.get());
+        assert_eq!(m.obligations.get(), ends.iter().sum::<u64>(), "ends: {ends:?}");
+        assert_eq!((m.pending.get(), self.budget.used(), self.unsettled()), (0, 0, 0));
+        assert_eq!(m.held_lanes.get(), 0);
+        self.assert_nothing_pending();
+    }
+
+    pub(crate) fn assert_nothing_pending(&self) {
+        for destination in &self.wiring.destinations {
+            let standing = destination.standing();
+            assert_eq!(
+                (
+                    standing.pending_events,
+                    standing.pending_bytes,
+                    standing.in_flight
+                ),
+                (0, 0, 0)
+            );
+        }
+    }
+}
+
+/// A lane's specification with a window of `events` and as many bytes as anybody could want.
+pub(crate) fn spec(settle: Settle, events: u32) -> LaneSpec {
+    LaneSpec {
+        name: "lane".into(),
+        window: Window {
+            events,
+            bytes: 1 << 40,
+        },
+        settle,
+    }
+}
+
+/// The egress of a destination, in the test's hands.
+pub(crate) struct Remote {
+    outlet: Outlet,
+}
+
+impl Remote {
+    /// The next batch; `None` when there is none now.
+    pub(crate) fn take(&mut self) -> Option<Batch> {
+        match self.outlet.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(batch)) => Some(batch),
+            Poll::Ready(None) => panic!("the client was replaced"),
+            Poll::Pending => None,
+        }
+    }
+
+    pub(crate) fn is_closed(&mut self) -> bool {
+        matches!(
+            self.outlet.poll_next(&mut Context::from_waker(Waker::noop())),
+            Poll::Ready(None)
+        )
+    }
+
+    /// Takes whatever there is until there is nothing more, and confirms it; returns the ids.
+    pub(crate) fn accept_all(&mut self) -> Vec<String> {
+        let mut ids = Vec::new();
+        while let Some(batch) = self.take() {
+            ids.extend(batch.events().iter().map(|event| event.id().to_owned()));
+            batch.accept_all();
+        }
+        ids
+    }
+
+    /// Takes one batch and fails all of it; returns the ids.
+    pub(crate) fn fail(&mut self, error: &SendError) -> Vec<String> {
+        let batch = self.take().expect("a batch");
+        let ids = ids(&batch);
+        batch.fail_rest(error);
+        ids
+    }
+}
+
+pub(crate) fn ids(batch: &Batch) -> Vec<String> {
+    batch.events().iter().map(|event| event.id().to_owned()).collect()
+}
+
+/// Lets paused time pass, and whatever became due with it.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::advance(time).await;
+    tokio::task::yield_now().await;
+}
