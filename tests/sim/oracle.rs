@@ -113,7 +113,7 @@ impl Oracle<'_> {
             for delivery in sink.deliveries() {
                 let id = delivery.event.id().to_owned();
                 self.untouched(number, &delivery.event);
-                match delivery.event.get("weftreason") {
+                match delivery.event.get("weftclass") {
                     Some(_) => seen.dead_letters.entry(id).or_default().push(delivery.event),
                     None => seen.delivered.entry(id).or_default().push(delivery.stamp),
                 }
@@ -407,7 +407,7 @@ impl Oracle<'_> {
         {
             let id = event.id();
             let text = |name: &str| event.get(name).map(|value| value.text);
-            let reason = text("weftreason").unwrap_or_default();
+            let reason = text("weftclass").unwrap_or_default();
             if reason == "malformed" {
                 if !self.loads[id].malformed {
                     wrong.push(format!("C18: {id} was no malformed message"));
