@@ -219,11 +219,11 @@ fn a_refused_event_is_in_the_dead_letter_with_its_bytes_and_the_reason() {
         );
     }
     // And why it is here.
-    assert_eq!(attribute(letter, "weftreason"), "refused");
+    assert_eq!(attribute(letter, "weftclass"), "refused");
     assert_eq!(attribute(letter, "weftdestination"), "out");
     assert_eq!(attribute(letter, "weftroute"), "all");
     assert_eq!(attribute(letter, "weftattempts"), "1");
-    assert!(attribute(letter, "wefterror").contains("422"), "{letter:?}");
+    assert!(attribute(letter, "weftreason").contains("422"), "{letter:?}");
     assert!(attribute(letter, "weftfirst").starts_with("20"), "{letter:?}");
     assert!(
         attribute(letter, "weftlast") >= attribute(letter, "weftfirst"),
@@ -251,7 +251,7 @@ fn poison_goes_to_the_dead_letter_after_its_attempts_while_others_flow() {
     let letters = case.kafka.drain(&case.dead);
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert_eq!(attribute(&letters[0], "id"), BAD);
-    assert_eq!(attribute(&letters[0], "weftreason"), "exhausted");
+    assert_eq!(attribute(&letters[0], "weftclass"), "exhausted");
     assert_eq!(attribute(&letters[0], "weftattempts"), "3");
     assert_eq!(letters[0].key.as_deref(), Some(&b"k"[..]));
     Books::of(&weft.metrics()).assert_balanced();

@@ -20,7 +20,6 @@ use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 use weft_api::ingress::{Incoming, IngressContext, IngressError, LaneEvent};
-use weft_api::status::Health;
 use weft_api::stop::Phase;
 
 use super::context::{Context, Place};
@@ -115,10 +114,7 @@ impl ConsumerLoop {
         client
             .subscribe(&topics)
             .map_err(|error| IngressError(format!("subscribing to {}: {error}", topics.join(", "))))?;
-        cx.report.health(Health::Waiting(format!(
-            "kafka {brokers}: joining group `{}`",
-            plan.section.group
-        )));
+        tracing::info!(ingress = %cx.name, group = plan.section.group, brokers, "kafka joining the group");
         Ok(ConsumerLoop {
             mapper: Mapper::new(plan.mapping.clone()),
             plan,
