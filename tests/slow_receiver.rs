@@ -146,7 +146,7 @@ fn a_flood_against_a_hanging_receiver_costs_no_memory() {
 
 #[test]
 fn kafka_holds_its_partition_while_the_receiver_hangs() {
-    const EVENTS: usize = 10_000;
+    const EVENTS: usize = 4_000;
     const WINDOW: usize = 50;
     /// What the ingress may have polled and hold back, in events: an eighth of the memory, and some to spare.
     const SPILL: usize = 1000;

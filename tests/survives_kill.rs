@@ -3,11 +3,15 @@
 
 mod support;
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::sink::Sink;
-use support::{record, weft};
-use weft_rig::{Kafka, Weft, WeftBuilder, eventually};
+use support::{event, record, weft};
+use weft_rig::{Kafka, Weft, WeftBuilder, eventually, free_port, http};
 
 const EVENTS: usize = 100_000;
 const KEYS: usize = 1_000;
@@ -216,4 +220,62 @@ fn nothing_is_lost_when_the_group_rebalances_all_the_time() {
     assert!(rebalances >= 10, "{rebalances} rebalances are few");
     flood.judge_committed();
     flood.judge(&format!("{rebalances} rebalances"), rebalances);
+}
+
+#[test]
+fn what_http_answered_204_is_in_kafka_whenever_it_is_killed() {
+    const KILLS: usize = 10;
+    const CLIENTS: usize = 8;
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("answered", 4);
+    let (brokers, port) = (kafka.brokers(), free_port());
+    let mut weft = weft(&format!(
+        r#"
+ingress:
+  web: {{ http: {{ listen: "127.0.0.1:{port}" }} }}
+destinations:
+  out: {{ kafka: {{ brokers: ["{brokers}"], topic: {topic} }} }}
+routes:
+  all: {{ to: out }}
+"#
+    ))
+    .start();
+    let (answered, done) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (answered, done) = (&answered, &done);
+            scope.spawn(move || {
+                for n in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                    let id = format!("{client}-{n}");
+                    // Whoever is not answered, or with anything else, has been promised nothing.
+                    let answer = http::post_event(port, "/", &event(&id));
+                    if answer.is_ok_and(|answer| answer.status == 204) {
+                        answered.lock().unwrap().push(id);
+                    }
+                }
+            });
+        }
+        for _ in 0..KILLS {
+            let before = answered.lock().unwrap().len();
+            eventually("further answers", LIMIT, || {
+                (answered.lock().unwrap().len() >= before + 100).then_some(())
+            });
+            weft.kill9();
+            weft.restart();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let answered = answered.into_inner().unwrap();
+    let written: HashSet<String> = kafka
+        .drain(&topic)
+        .iter()
+        .map(|record| record.text_header("ce_id").unwrap().to_owned())
+        .collect();
+    let lost: Vec<_> = answered.iter().filter(|id| !written.contains(*id)).collect();
+    assert_eq!(lost, [&""; 0], "{} were answered 204", answered.len());
+    eprintln!(
+        "{} answered 204 over {KILLS} kills, {} written",
+        answered.len(),
+        written.len()
+    );
 }

@@ -192,7 +192,7 @@ impl Gate {
         let why = NoLegs::Malformed;
         match self.policy.malformed {
             Malformed::DeadLetter(node) => {
-                // The letter's `weftreason` is a word; what exactly was wrong goes where every letter has its text.
+                // As a failure, so that this letter says like every other since when, and why.
                 let why = event
                     .get("weftreason")
                     .map(|why| SendError::event(Reason::Malformed, why.text));
