@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test ci bench setup fmt format clippy docs deny advisories
+.PHONY: help run test ci bench scenarios setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -21,6 +21,11 @@ ci: ## what the continuous integration runs
 bench: ## the micro benchmarks
 	@tools/setup.sh build
 	cargo bench --locked -p weft --bench '*'
+
+scenarios: ## the router beside plain loops, as whole processes (minutes)
+	@tools/setup.sh test
+	cargo build --locked --release -p weft -p weft-scenarios
+	cargo run --locked --release -p weft-scenarios -- all
 
 setup: ## install and fetch what the tests need
 	@tools/setup.sh test

@@ -261,7 +261,12 @@ impl Destination {
         }
         self.publish_in_flight(&state);
         self.discharge(&mut state, events, bytes);
-        unlock_and_wake(state);
+        if state.queue.is_empty() {
+            // Room, a free shard and a closed breaker matter only to legs that wait: a direct send crosses no thread.
+            unlock(state);
+        } else {
+            unlock_and_wake(state);
+        }
     }
 
     /// Takes no more legs: what waits, and what still comes, goes the way that `leftover` says.
