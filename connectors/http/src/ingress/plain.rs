@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
-use weft_api::event::{Event, EventBuilder};
+use weft_api::event::{Event, EventBuilder, json};
 use weft_api::mapping::{Inputs, MappingError, PlainDefaults, PlainMapping};
 use weft_api::template::{Scope, Step};
 

@@ -142,9 +142,13 @@ impl ConsumerLoop {
         while let Some((lane, event)) = self.cx.lanes.try_next() {
             self.said(lane, event);
         }
-        let idle = self.poll()?;
+        let held_back = self.holds_back();
+        let idle = held_back || self.poll()?;
         self.pump_touched();
         self.commit_when_due();
+        if held_back && !self.holds_back() {
+            return Ok(Round::More);
+        }
         Ok(if idle { Round::Idle } else { Round::More })
     }
 

@@ -16,7 +16,17 @@ use super::partition::{Flow, Partition};
 /// How long a seek may take before it is tried again.
 const SEEK: Duration = Duration::from_secs(1);
 
+/// How long a full spill keeps records in the client's own queue before its partition is paused. A pause throws the
+/// prefetch away and costs some 400 ms; most spills have room again long before that.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 impl ConsumerLoop {
+    /// Whether records stay in the client's queue for now: a spill is full, and its partition not paused.
+    pub(super) fn holds_back(&self) -> bool {
+        let full = |partition: &Partition| partition.flow == Flow::Open && partition.full_since.is_some();
+        self.partitions.iter().flatten().any(full)
+    }
+
     pub(super) fn pump_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
@@ -44,8 +54,15 @@ impl ConsumerLoop {
             debug_assert_eq!(given, first, "the lane and the books count alike");
         }
         let waiting = partition.waiting_bytes();
+        partition.full_since = match partition.full_since {
+            Some(since) if waiting > share / 2 => Some(since),
+            _ => (waiting > share).then(Instant::now),
+        };
+        let stuck = partition
+            .full_since
+            .is_some_and(|since| since.elapsed() >= PATIENCE);
         match partition.flow {
-            Flow::Open if waiting > share => self.switch(index, Flow::Paused),
+            Flow::Open if stuck => self.switch(index, Flow::Paused),
             Flow::Paused if waiting <= share / 4 && !self.draining => self.switch(index, Flow::Open),
             _ => {}
         }
