@@ -81,6 +81,19 @@ fn a_wrong_command_line_is_64_and_says_what_to_write() {
         (&["init", "gatway"], "gateway"),
         (&["--log", "inof", "version"], "write a level"),
         (&["send", "--to", "http://127.0.0.1:1/"], "--type"),
+        (
+            &[
+                "explain",
+                "f.yaml",
+                "--ingress",
+                "web",
+                "--type",
+                "t",
+                "--header",
+                "a=b",
+            ],
+            "cannot be used with",
+        ),
         (&["send", "--to", "https://crm/", "--type", "t"], "write http://"),
         (&[], "Usage"),
     ] {

@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::Value;
 use support::{Books, LIMIT, record, records, wait_committed, wait_metric, weft};
-use weft_rig::{Kafka, Receiver, Record, Reply, Request, Weft, WeftBuilder, eventually};
+use weft_rig::{Kafka, Receiver, Record, Reply, Request, Weft, WeftBuilder, eventually, free_port, http};
 
 const EVENTS: usize = 10;
 /// The event that the receiver does not like.
@@ -219,11 +219,11 @@ fn a_refused_event_is_in_the_dead_letter_with_its_bytes_and_the_reason() {
         );
     }
     // And why it is here.
-    assert_eq!(attribute(letter, "weftreason"), "refused");
+    assert_eq!(attribute(letter, "weftclass"), "refused");
     assert_eq!(attribute(letter, "weftdestination"), "out");
     assert_eq!(attribute(letter, "weftroute"), "all");
     assert_eq!(attribute(letter, "weftattempts"), "1");
-    assert!(attribute(letter, "wefterror").contains("422"), "{letter:?}");
+    assert!(attribute(letter, "weftreason").contains("422"), "{letter:?}");
     assert!(attribute(letter, "weftfirst").starts_with("20"), "{letter:?}");
     assert!(
         attribute(letter, "weftlast") >= attribute(letter, "weftfirst"),
@@ -251,10 +251,48 @@ fn poison_goes_to_the_dead_letter_after_its_attempts_while_others_flow() {
     let letters = case.kafka.drain(&case.dead);
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert_eq!(attribute(&letters[0], "id"), BAD);
-    assert_eq!(attribute(&letters[0], "weftreason"), "exhausted");
+    assert_eq!(attribute(&letters[0], "weftclass"), "exhausted");
     assert_eq!(attribute(&letters[0], "weftattempts"), "3");
     assert_eq!(letters[0].key.as_deref(), Some(&b"k"[..]));
     Books::of(&weft.metrics()).assert_balanced();
+}
+
+#[test]
+fn http_hears_whose_fault_it_was_and_never_of_a_delivery() {
+    let (receiver, port) = (Receiver::start(), free_port());
+    let url = receiver.url("/");
+    let weft = weft(&format!(
+        r#"
+ingress:
+  web: {{ http: {{ listen: "127.0.0.1:{port}", deadline: 300ms }} }}
+destinations:
+  out:
+    http: {{ url: "{url}" }}
+    breaker: {{ initial: 20ms, max: 100ms }}
+routes:
+  all: {{ to: out }}
+"#
+    ))
+    .start();
+    let post = || http::post_event(port, "/", &support::event("1")).unwrap();
+    for status in [400, 413, 415, 422] {
+        receiver.answer(status);
+        let answer = post();
+        assert_eq!(answer.status, 422, "{status}: {}", answer.text());
+    }
+    for status in [401, 403, 404, 410, 302, 409, 408, 425, 429, 500, 501, 502, 503] {
+        receiver.answer(status);
+        let answer = post();
+        assert_eq!(answer.status, 503, "{status}: {}", answer.text());
+        assert!(answer.header("retry-after").is_some(), "{status}");
+        receiver.answer(204);
+        eventually("the mended receiver", LIMIT, || {
+            (post().status == 204).then_some(())
+        });
+    }
+    let books = Books::of(&weft.metrics());
+    books.assert_balanced();
+    assert_eq!((books.dead_lettered, books.dropped), (0.0, 0.0));
 }
 
 /// Records that say that they are events, and are none.
@@ -326,18 +364,11 @@ fn a_malformed_record_is_in_the_dead_letter_with_its_bytes_and_headers() {
         let letter = letters.iter().find(|letter| attribute(letter, "id") == id);
         let letter = letter.unwrap_or_else(|| panic!("{what}: no letter {id}"));
         assert_eq!(attribute(letter, "type"), "weft.malformed", "{what}");
+        assert_eq!(attribute(letter, "weftclass"), "malformed", "{what}");
         assert_eq!(letter.value, sent.value, "{what}");
         // Somewhere it says what was wrong, not only that something was.
-        let said: Vec<_> = letter
-            .headers
-            .iter()
-            .filter(|(name, _)| name.starts_with("ce_weft"))
-            .collect();
-        let said: String = said
-            .iter()
-            .map(|(_, v)| String::from_utf8_lossy(v.as_deref().unwrap()))
-            .collect();
         let hint = ["no value", "UTF-8", "bad-name", "time", "type", "JSON"][offset];
+        let said = attribute(letter, "weftreason");
         assert!(said.contains(hint), "{what}: nothing of {hint:?} in {said}");
         // Not the content type of a whole event, which the bytes are not: readers of the letter would trust it.
         assert!(

@@ -3,15 +3,21 @@
 
 mod support;
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::sink::Sink;
-use support::{record, weft};
-use weft_rig::{Kafka, Weft, WeftBuilder, eventually};
+use support::{event, record, weft};
+use weft_rig::{Kafka, Weft, WeftBuilder, eventually, free_port, http};
 
 const EVENTS: usize = 100_000;
 const KEYS: usize = 1_000;
-const PARTITIONS: i32 = 8;
+const PARTITIONS: usize = 8;
+/// What one partition may have unsettled.
+const WINDOW: usize = 500;
 const OUTAGE: Duration = Duration::from_secs(60);
 /// For all of it, on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -27,7 +33,7 @@ impl Flood {
     /// Puts all events into a topic: `k0/0 k1/0 ... k0/1 k1/1 ...`, the key before the slash.
     fn new(label: &str) -> Flood {
         let kafka = Kafka::shared();
-        let topic = kafka.topic(label, PARTITIONS);
+        let topic = kafka.topic(label, i32::try_from(PARTITIONS).unwrap());
         let all: Vec<_> = (0..EVENTS)
             .map(|n| (format!("k{}", n % KEYS), n / KEYS))
             .map(|(key, sequence)| record(&topic, &format!("{key}/{sequence}")).key(key))
@@ -56,6 +62,7 @@ ingress:
       group: {topic}
       session_timeout: 2s
       librdkafka: {{ heartbeat.interval.ms: 400 }}
+    window: {{ events: {WINDOW} }}
 destinations:
   out:
     http: {{ url: "{url}" }}
@@ -106,14 +113,20 @@ routes:
         });
     }
 
-    /// None lost, none in the dead letter, order kept.
-    fn judge(&self, what: &str) {
+    /// None lost, none in the dead letter, order kept, and few came again: for each of `occasions` no more than what
+    /// was unsettled, and what was settled since the last commit, which is no more than another window.
+    fn judge(&self, what: &str, occasions: usize) {
         let tally = self.sink.tally();
         eprintln!(
             "{what}: {EVENTS} events, {} came again, {} requests were refused",
             tally.again, tally.refused
         );
         assert_eq!(tally.first, EVENTS);
+        assert!(
+            tally.again <= occasions * PARTITIONS * 2 * WINDOW,
+            "{} came again",
+            tally.again
+        );
         assert_eq!(
             tally.disorder, [""; 0],
             "first deliveries of a key came out of order"
@@ -169,7 +182,7 @@ fn nothing_is_lost_when_it_is_killed_ten_times_and_the_receiver_is_down_for_a_mi
     flood.judge_committed();
     weft.sigterm();
     assert_eq!(weft.wait().code(), Some(0));
-    flood.judge("killed ten times");
+    flood.judge("killed ten times", kills);
 }
 
 #[test]
@@ -206,5 +219,63 @@ fn nothing_is_lost_when_the_group_rebalances_all_the_time() {
     flood.wait_first(EVENTS, &[&steady, &restless]);
     assert!(rebalances >= 10, "{rebalances} rebalances are few");
     flood.judge_committed();
-    flood.judge(&format!("{rebalances} rebalances"));
+    flood.judge(&format!("{rebalances} rebalances"), rebalances);
+}
+
+#[test]
+fn what_http_answered_204_is_in_kafka_whenever_it_is_killed() {
+    const KILLS: usize = 10;
+    const CLIENTS: usize = 8;
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("answered", 4);
+    let (brokers, port) = (kafka.brokers(), free_port());
+    let mut weft = weft(&format!(
+        r#"
+ingress:
+  web: {{ http: {{ listen: "127.0.0.1:{port}" }} }}
+destinations:
+  out: {{ kafka: {{ brokers: ["{brokers}"], topic: {topic} }} }}
+routes:
+  all: {{ to: out }}
+"#
+    ))
+    .start();
+    let (answered, done) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (answered, done) = (&answered, &done);
+            scope.spawn(move || {
+                for n in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                    let id = format!("{client}-{n}");
+                    // Whoever is not answered, or with anything else, has been promised nothing.
+                    let answer = http::post_event(port, "/", &event(&id));
+                    if answer.is_ok_and(|answer| answer.status == 204) {
+                        answered.lock().unwrap().push(id);
+                    }
+                }
+            });
+        }
+        for _ in 0..KILLS {
+            let before = answered.lock().unwrap().len();
+            eventually("further answers", LIMIT, || {
+                (answered.lock().unwrap().len() >= before + 100).then_some(())
+            });
+            weft.kill9();
+            weft.restart();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let answered = answered.into_inner().unwrap();
+    let written: HashSet<String> = kafka
+        .drain(&topic)
+        .iter()
+        .map(|record| record.text_header("ce_id").unwrap().to_owned())
+        .collect();
+    let lost: Vec<_> = answered.iter().filter(|id| !written.contains(*id)).collect();
+    assert_eq!(lost, [&""; 0], "{} were answered 204", answered.len());
+    eprintln!(
+        "{} answered 204 over {KILLS} kills, {} written",
+        answered.len(),
+        written.len()
+    );
 }

@@ -53,6 +53,7 @@ missing_packages() {
   [ "$goal" = test ] || return 0
   have java || echo default-jre-headless
   have kcat || echo kcat
+  have curl || echo curl
   # Only needed to fill the cache.
   [ -d "$KAFKA_DIR" ] || have mvn || echo maven
   [ -d "$PYTHON_DIR" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv

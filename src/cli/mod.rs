@@ -33,7 +33,7 @@ pub use error::CliError;
 
 use crate::telemetry::LogSpec;
 
-/// An event mesh router: Kafka, AMQP 1.0, MQTT and HTTP in and out, CloudEvents inside.
+/// An event mesh router: events in, CloudEvents inside, to whom the routes say. `weft version` lists the protocols.
 #[derive(clap::Parser, Debug)]
 #[command(
     name = "weft",
@@ -43,7 +43,8 @@ use crate::telemetry::LogSpec;
     1 refused, 64 the command line or a file is wrong, 69 something outside does not answer, 70 a fault of weft."
 )]
 struct Cli {
-    /// What is logged, on standard error: [json:]LEVEL[,TARGET=LEVEL...]; else WEFT_LOG, else info.
+    /// What is logged, on standard error: a level, or targets (info,weft_kafka=debug), after json: for JSON lines;
+    /// else what WEFT_LOG says, else info
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     #[command(subcommand)]

@@ -1,6 +1,6 @@
 //! The configuration: from YAML files to a validated [`Model`].
 //!
-//! The way: [`source`] reads files, [`yaml`] parses each into a tree with places, [`files`] unites them, `substitute`
+//! The way: [`source`] reads files, `yaml` parses each into a tree with places, `files` unites them, `substitute`
 //! puts `${...}` in, `read` checks types and hands sections to their connectors, `check` looks at the whole.
 //!
 //! Invariants

@@ -64,6 +64,7 @@ pub struct Gate {
 pub type CurrentGate = Arc<ArcSwap<Gate>>;
 
 /// What an admitted event owes.
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation an event")]
 pub enum Owed {
     /// Nothing: it is settled like this.
     Nothing {
@@ -191,7 +192,7 @@ impl Gate {
         let why = NoLegs::Malformed;
         match self.policy.malformed {
             Malformed::DeadLetter(node) => {
-                // The letter's `weftreason` is a word; what exactly was wrong goes where every letter has its text.
+                // As a failure, so that this letter says like every other since when, and why.
                 let why = event
                     .get("weftreason")
                     .map(|why| SendError::event(Reason::Malformed, why.text));

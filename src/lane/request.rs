@@ -120,6 +120,7 @@ impl RequestLaneBackend for Lane {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation a request")]
 enum Admitted {
     Verdict(Verdict),
     Direct(Direct),
@@ -173,6 +174,10 @@ impl Lane {
     }
 
     /// The way past the queue, for a single obligation to a destination that can be sent to from here.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the choices go on to the queue; a box would be an allocation"
+    )]
     fn direct(
         &self,
         gate: &Gate,
@@ -228,10 +233,10 @@ impl Lane {
         let known = senders
             .iter()
             .position(|sender| Arc::ptr_eq(&sender.destination, destination));
-        if let Some(at) = known {
-            if senders[at].life == client.life {
-                return Some(Arc::clone(&senders[at].send));
-            }
+        if let Some(at) = known
+            && senders[at].life == client.life
+        {
+            return Some(Arc::clone(&senders[at].send));
         }
         // Senders of clients that are gone, with their connections.
         senders.retain(|sender| {

@@ -55,7 +55,7 @@ pub struct Topology {
     board: Arc<Board>,
     ingresses: BTreeMap<Arc<str>, Ingress>,
     destinations: BTreeMap<Arc<str>, Egress>,
-    /// What [`Topology::sweep`] goes over; shared with the task that does it.
+    /// What the sweep goes over; shared with the task that does it.
     swept: Arc<ArcSwap<Vec<Arc<Destination>>>>,
     janitor: tokio::task::JoinHandle<()>,
     /// Destinations that a reload took away, until they are gone.

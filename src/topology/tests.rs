@@ -41,7 +41,9 @@ impl Ingress for Tap {
                 () = cx.stop.draining(), if running => running = false,
                 (_, said) = cx.lanes.next() => {
                     if let LaneEvent::Settled { first, last, outcome } = said {
-                        (first..=last).for_each(|_| drop(self.settled.send(outcome)));
+                        for _ in first..=last {
+                            self.settled.send(outcome).ok();
+                        }
                     }
                 }
                 Some(event) = events.recv(), if running => {

@@ -190,7 +190,8 @@ impl DestinationCase {
             retry_max: ms(rng, 300..3000),
             unavailable: (rng.u32(0..3) == 0).then(|| ms(rng, 500..5000)),
             queue_events: rng.u64(4..300),
-            queue_bytes: rng.u64(2_000..200_000),
+            // Room for the largest event through each of the plans that may meet here.
+            queue_bytes: rng.u64(50_000..200_000),
             linger: if rng.bool() {
                 Duration::ZERO
             } else {

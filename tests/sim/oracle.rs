@@ -223,12 +223,7 @@ impl Oracle<'_> {
                 ingress.unmatched
             };
             let rejected = matches!(outcome, Outcome::Rejected(_));
-            let reachable = if load.malformed {
-                stray == Stray::Reject
-            } else {
-                stray == Stray::Reject
-            };
-            if rejected != reachable {
+            if rejected != (stray == Stray::Reject) {
                 self.wrong(format!("{id} owed nothing ({stray:?}) and ended as {outcome:?}"));
             }
             return;
@@ -311,13 +306,16 @@ impl Oracle<'_> {
     fn was_refused(&self, id: &str, owed: &Owed) -> bool {
         let mut all = places(&self.case.groups, &owed.part);
         all.extend(owed.dead_letter);
-        all.into_iter().any(|at| {
-            let case = &self.case.destinations[at];
-            let answers = self.sinks[at].answers.get(id).map_or(&[][..], Vec::as_slice);
-            let failed = answers.iter().filter(|(_, act)| *act == Act::Fail).count();
-            let rejected = answers.iter().any(|(_, act)| *act == Act::Reject);
-            rejected || failed >= case.attempts as usize || case.unavailable.is_some()
-        })
+        all.into_iter().any(|at| self.given_up(at, id))
+    }
+
+    /// A destination refused the event, used up its attempts, or may have been given up because it was down.
+    fn given_up(&self, at: usize, id: &str) -> bool {
+        let case = &self.case.destinations[at];
+        let answers = self.sinks[at].answers.get(id).map_or(&[][..], Vec::as_slice);
+        let failed = answers.iter().filter(|(_, act)| *act == Act::Fail).count();
+        let rejected = answers.iter().any(|(_, act)| *act == Act::Reject);
+        rejected || failed >= case.attempts as usize || case.unavailable.is_some()
     }
 
     /// C19: nothing is handed over after its age has passed. Dead letters do not age.
@@ -386,10 +384,9 @@ impl Oracle<'_> {
                 let Some((before, earlier)) = last.insert(line, (load, *first)) else {
                     continue;
                 };
-                // NOTE: what was in flight behind an event that the remote refused, and that is held here, has passed it.
-                let answers = seen.answers.get(before.event.id());
-                let held = answers.is_some_and(|answers| answers.iter().any(|(_, act)| *act == Act::Reject));
-                if earlier.order > first.order && !(held && self.case.destinations[number].ordered) {
+                // NOTE: an event that the remote refused, or that was given up here, lets those behind it pass: it is held,
+                // or went to the dead letter, and comes late if its lane starts again before that has it.
+                if earlier.order > first.order && !self.given_up(number, before.event.id()) {
                     let (before, id) = (before.event.id(), load.event.id());
                     wrong.push(format!(
                         "C20: d{number} got {id} before {before}, which has the same key"

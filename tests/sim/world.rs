@@ -391,7 +391,7 @@ fn watch(case: &Case, world: &World, overruns: Arc<Mutex<BTreeMap<String, String
         .collect();
     let start = Instant::now();
     tokio::spawn(async move {
-        let mut note = |what: String, found: String| {
+        let note = |what: String, found: String| {
             let line = format!("{what}: {found}");
             overruns
                 .lock()

@@ -9,8 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
-use weft_api::ingress::{Ingress, IngressContext, IngressError, LaneSpec, RequestLane, Settle, Window};
-use weft_api::outcome::{Outcome, Reason};
+use weft_api::ingress::{
+    Ingress, IngressContext, IngressError, LaneSpec, RequestLane, Settle, Verdict, Window,
+};
+use weft_api::outcome::Outcome;
 use weft_api::status::Health;
 
 use crate::feed::{Crash, Feed, Happening};
@@ -59,10 +61,8 @@ impl Ingress for RequestIngress {
             };
             tokio::select! {
                 biased;
-                // A client that panicked left its message unsettled: as lost as an answer can be, and seen below.
-                Some(ended) = clients.join_next() => if ended.is_err_and(|error| error.is_panic()) {
-                    self.feed.violated(0, "the request's own task panicked", "see its message on stderr");
-                },
+                // One that panicked (a direct send did) has lost its connection, and sends again like any other.
+                Some(_) = clients.join_next() => {}
                 () = cx.stop.stopped() => return Ok(()),
                 () = cx.stop.draining(), if !draining => {}
                 _ = changes.changed() => {}
@@ -98,31 +98,58 @@ impl RequestIngress {
                 self.feed
                     .record(number, Happening::Delivered { offset, epoch: 0 });
                 let answer = lane.submit(incoming, self.deadline);
-                let (feed, redeliver_after) = (self.feed.clone(), self.redeliver_after);
+                let mut client = Client {
+                    feed: self.feed.clone(),
+                    number,
+                    offset,
+                    again: self.redeliver_after,
+                    told: None,
+                };
                 clients.spawn(async move {
                     // Longer than any deadline: a client without a limit of its own.
                     let patience = hang_up_after.unwrap_or(Duration::from_secs(86_400));
-                    let mut again = redeliver_after;
-                    let outcome = tokio::select! {
+                    tokio::select! {
                         biased;
-                        verdict = answer => {
-                            again = again.max(verdict.retry_after.unwrap_or_default());
-                            feed.record(number, Happening::Settled { offset, outcome: verdict.outcome });
-                            verdict.outcome
-                        }
-                        () = sleep(patience) => {
-                            feed.record(number, Happening::HungUp { offset });
-                            Outcome::Unknown(Reason::Reset)
-                        }
-                    };
-                    if matches!(outcome, Outcome::Released(_) | Outcome::Unknown(_)) {
-                        let ready = (Instant::now() + again, offset);
-                        locked(&feed.state).lane(number).ready.insert(ready);
-                        feed.notify();
+                        verdict = answer => client.hear(verdict),
+                        () = sleep(patience) => {}
                     }
                 });
             }
         }
         wake
+    }
+}
+
+/// One request. Gone without an answer, whether it hung up or its connection broke, it sends again.
+struct Client {
+    feed: Feed,
+    number: u32,
+    offset: u64,
+    again: Duration,
+    told: Option<Outcome>,
+}
+
+impl Client {
+    fn hear(&mut self, verdict: Verdict) {
+        self.again = self.again.max(verdict.retry_after.unwrap_or_default());
+        self.told = Some(verdict.outcome);
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let offset = self.offset;
+        self.feed.record(
+            self.number,
+            match self.told {
+                Some(outcome) => Happening::Settled { offset, outcome },
+                None => Happening::HungUp { offset },
+            },
+        );
+        if !matches!(self.told, Some(Outcome::Accepted | Outcome::Rejected(_))) {
+            let ready = (Instant::now() + self.again, offset);
+            locked(&self.feed.state).lane(self.number).ready.insert(ready);
+            self.feed.notify();
+        }
     }
 }

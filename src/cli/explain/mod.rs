@@ -27,10 +27,10 @@ pub(super) struct Args {
     #[command(flatten)]
     event: EventArgs,
     /// A header, property or user property of the raw message; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", requires = "ingress")]
+    #[arg(long, value_name = "NAME=VALUE", requires = "ingress", conflicts_with_all = ["event", "ty"])]
     header: Vec<String>,
     /// The topic, path or address of the raw message; the ingress' own where it is left out.
-    #[arg(long, value_name = "TEXT", requires = "ingress")]
+    #[arg(long, value_name = "TEXT", requires = "ingress", conflicts_with_all = ["event", "ty"])]
     address: Option<String>,
     /// Print JSON.
     #[arg(long)]

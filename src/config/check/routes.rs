@@ -33,7 +33,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
 }
 
 /// A dead letter at the very destination that refused the event would be refused, too. Where it comes from
-/// `defaults`, the route goes without; see [`dead_letter_of`].
+/// `defaults`, the route goes without; see `dead_letter_of`.
 fn own_dead_letter(
     groups: &HashMap<&str, &Plan>,
     named: &Named<Route>,

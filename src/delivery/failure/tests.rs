@@ -57,10 +57,10 @@ async fn a_refused_event_goes_to_the_dead_letter_with_its_story() {
     let batch = dlt.take().unwrap();
     let dead = &batch.events()[0];
     for (name, value) in [
-        ("weftreason", "refused"),
+        ("weftclass", "refused"),
         ("weftdestination", "a"),
         ("weftroute", "r0"),
-        ("wefterror", "422"),
+        ("weftreason", "422"),
     ] {
         assert_eq!(dead.get(name).unwrap().text, value);
     }

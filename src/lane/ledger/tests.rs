@@ -27,6 +27,12 @@ fn admit(ledger: &mut Ledger, legs: u32) -> u64 {
     ledger.admit(10, legs, ACCEPTED, 0)
 }
 
+fn admit_many(ledger: &mut Ledger, count: u32) {
+    for _ in 0..count {
+        admit(ledger, 1);
+    }
+}
+
 /// Ends a leg and asks for everything that became ready by it.
 fn end(ledger: &mut Ledger, seq: u64, outcome: Outcome) -> Vec<Step> {
     if ledger.end_leg(seq, outcome) {
@@ -57,7 +63,7 @@ fn run(first: u64, last: u64, outcome: Outcome) -> Step {
 #[test]
 fn an_in_order_lane_settles_a_contiguous_prefix() {
     let mut ledger = ledger(Settle::InOrder);
-    (0..4).for_each(|_| drop(admit(&mut ledger, 1)));
+    admit_many(&mut ledger, 4);
     assert_eq!(end(&mut ledger, 1, ACCEPTED), []);
     assert_eq!(end(&mut ledger, 2, ACCEPTED), []);
     assert_eq!((ledger.watermark(), ledger.unsettled()), (0, 4));
@@ -71,7 +77,7 @@ fn an_in_order_lane_settles_a_contiguous_prefix() {
 #[test]
 fn an_individual_lane_settles_each_event_by_itself() {
     let mut ledger = ledger(Settle::Individual);
-    (0..3).for_each(|_| drop(admit(&mut ledger, 1)));
+    admit_many(&mut ledger, 3);
     assert_eq!(end(&mut ledger, 2, ACCEPTED), [run(2, 2, ACCEPTED)]);
     assert_eq!(end(&mut ledger, 0, RELEASED), [run(0, 0, RELEASED)]);
     assert_eq!((ledger.unsettled(), ledger.bytes()), (1, 10));
@@ -80,7 +86,7 @@ fn an_individual_lane_settles_each_event_by_itself() {
 #[test]
 fn a_rejected_leg_never_moves_the_watermark_together_with_accepted_ones() {
     let mut ledger = ledger(Settle::InOrder);
-    (0..3).for_each(|_| drop(admit(&mut ledger, 1)));
+    admit_many(&mut ledger, 3);
     end(&mut ledger, 2, ACCEPTED);
     end(&mut ledger, 1, REJECTED);
     let told = end(&mut ledger, 0, ACCEPTED);
@@ -102,7 +108,7 @@ fn the_worst_leg_decides() {
 #[test]
 fn an_in_order_lane_rewinds_at_its_first_released_slot_and_not_before_it_is_first() {
     let mut ledger = ledger(Settle::InOrder);
-    (0..3).for_each(|_| drop(admit(&mut ledger, 1)));
+    admit_many(&mut ledger, 3);
     assert_eq!(end(&mut ledger, 1, RELEASED), []);
     assert_eq!(
         end(&mut ledger, 0, ACCEPTED),
@@ -154,7 +160,7 @@ fn a_slot_that_is_not_open_is_ignored() {
 #[test]
 fn the_window_counts_slots_that_wait_for_their_turn() {
     let mut ledger = ledger(Settle::InOrder);
-    (0..10).for_each(|_| drop(admit(&mut ledger, 1)));
+    admit_many(&mut ledger, 10);
     end(&mut ledger, 9, ACCEPTED);
     assert_eq!(ledger.room().0, 0);
     end(&mut ledger, 0, ACCEPTED);

@@ -181,10 +181,12 @@ async fn a_dead_letter_takes_and_frees_as_much_as_it_weighs() {
     world.assert_at_rest();
 }
 
+type Answer = oneshot::Sender<Result<(), SendError>>;
+
 /// A direct sender whose answers the test gives.
 #[derive(Default)]
 struct Wire {
-    sent: Mutex<Vec<(String, oneshot::Sender<Result<(), SendError>>)>>,
+    sent: Mutex<Vec<(String, Answer)>>,
 }
 
 struct Factory(Arc<Wire>);

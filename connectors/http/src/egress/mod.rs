@@ -1,7 +1,7 @@
 //! HTTP out: one request an event (or a batch), judged by its answer.
 //!
 //! Owns: requests, connections, and what an answer means. Two ways in: `run` takes from the destination's queue, and
-//! [`DirectSend`](weft_api::egress::DirectSend) sends from the caller's own task with connections of its thread.
+//! [`DirectSend`] sends from the caller's own task with connections of its thread.
 //!
 //! Must not know: retry, order, breaker. It delivers what it is given, once.
 

@@ -10,6 +10,8 @@ use super::sender::Sender;
 
 /// Takes batches until there are no more or the router stops; at most `concurrency` at a time.
 pub(super) async fn run(sender: Sender, concurrency: usize, mut cx: EgressContext) {
+    // There is no connection to wait for: what the receiver is like shows with the first event.
+    cx.report.health(Health::Ready);
     let mut under_way = JoinSet::new();
     let stop = cx.stop.clone();
     let mut stopped = std::pin::pin!(stop.stopped());

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
-use weft_api::event::{Event, EventBuilder};
+use weft_api::event::{Event, EventBuilder, json};
 use weft_api::mapping::{Inputs, MappingError, PlainDefaults, PlainMapping};
 use weft_api::template::{Scope, Step};
 
@@ -46,6 +46,11 @@ impl Plain {
     pub(crate) fn event(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Event, String> {
         let media = content_type(headers)
             .map_err(|_| "header \"content-type\" comes more than once or is no text")?;
+        // What `curl -d` says of any body unless it is told otherwise: JSON is taken for what it is.
+        let media = match media {
+            Some("application/x-www-form-urlencoded") if json::is_value(&body) => Some("application/json"),
+            other => other,
+        };
         let data = (!body.is_empty()).then_some(body);
         let inputs = Request {
             uri,

@@ -20,7 +20,6 @@ use rdkafka::message::{BorrowedMessage, Message};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
 use weft_api::ingress::{Incoming, IngressContext, IngressError, LaneEvent};
-use weft_api::status::Health;
 use weft_api::stop::Phase;
 
 use super::context::{Context, Place};
@@ -94,6 +93,8 @@ pub(super) struct ConsumerLoop {
     pub(super) tombstones: u64,
     pub(super) draining: bool,
     pub(super) committed_at: Instant,
+    /// When the ends of paused partitions were last asked for.
+    pub(super) looked_at: Instant,
 }
 
 impl ConsumerLoop {
@@ -113,10 +114,7 @@ impl ConsumerLoop {
         client
             .subscribe(&topics)
             .map_err(|error| IngressError(format!("subscribing to {}: {error}", topics.join(", "))))?;
-        cx.report.health(Health::Waiting(format!(
-            "kafka {brokers}: joining group `{}`",
-            plan.section.group
-        )));
+        tracing::info!(ingress = %cx.name, group = plan.section.group, brokers, "kafka joining the group");
         Ok(ConsumerLoop {
             mapper: Mapper::new(plan.mapping.clone()),
             plan,
@@ -131,6 +129,7 @@ impl ConsumerLoop {
             tombstones: 0,
             draining: false,
             committed_at: Instant::now(),
+            looked_at: Instant::now(),
         })
     }
 
@@ -143,9 +142,13 @@ impl ConsumerLoop {
         while let Some((lane, event)) = self.cx.lanes.try_next() {
             self.said(lane, event);
         }
-        let idle = self.poll()?;
+        let held_back = self.holds_back();
+        let idle = held_back || self.poll()?;
         self.pump_touched();
         self.commit_when_due();
+        if held_back && !self.holds_back() {
+            return Ok(Round::More);
+        }
         Ok(if idle { Round::Idle } else { Round::More })
     }
 

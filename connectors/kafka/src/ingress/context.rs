@@ -44,6 +44,7 @@ pub(crate) enum Change {
 /// The consumer's side of the callbacks.
 pub(crate) struct Context {
     pub(crate) voice: Voice,
+    pub(crate) ends: lag::Ends,
     report: Reporter,
     start: Start,
     isolation: Isolation,
@@ -56,6 +57,7 @@ impl Context {
     pub(crate) fn new(voice: Voice, report: Reporter, start: Start, isolation: Isolation) -> Context {
         Context {
             voice,
+            ends: lag::Ends::default(),
             report,
             start,
             isolation,
@@ -163,7 +165,8 @@ impl ClientContext for Context {
     fn stats(&self, stats: Statistics) {
         self.called();
         self.voice.stats(&stats);
-        self.report.lag(Some(lag::events(&stats, self.isolation)));
+        self.report
+            .lag(Some(lag::events(&stats, self.isolation, &self.ends)));
     }
 }
 

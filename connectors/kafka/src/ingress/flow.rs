@@ -3,19 +3,30 @@
 //! Invariant: a partition is resumed only if it was paused. A resume without a pause throws the prefetch away, and
 //! librdkafka does not fetch it again: its records would be skipped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 use weft_api::ingress::{LaneEvent, LaneId};
 
 use super::consumer::ConsumerLoop;
-use super::partition::Flow;
+use super::lag;
+use super::partition::{Flow, Partition};
 
 /// How long a seek may take before it is tried again.
 const SEEK: Duration = Duration::from_secs(1);
 
+/// How long a full spill keeps records in the client's own queue before its partition is paused. A pause throws the
+/// prefetch away and costs some 400 ms; most spills have room again long before that.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 impl ConsumerLoop {
+    /// Whether records stay in the client's queue for now: a spill is full, and its partition not paused.
+    pub(super) fn holds_back(&self) -> bool {
+        let full = |partition: &Partition| partition.flow == Flow::Open && partition.full_since.is_some();
+        self.partitions.iter().flatten().any(full)
+    }
+
     pub(super) fn pump_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
@@ -43,8 +54,15 @@ impl ConsumerLoop {
             debug_assert_eq!(given, first, "the lane and the books count alike");
         }
         let waiting = partition.waiting_bytes();
+        partition.full_since = match partition.full_since {
+            Some(since) if waiting > share / 2 => Some(since),
+            _ => (waiting > share).then(Instant::now),
+        };
+        let stuck = partition
+            .full_since
+            .is_some_and(|since| since.elapsed() >= PATIENCE);
         match partition.flow {
-            Flow::Open if waiting > share => self.switch(index, Flow::Paused),
+            Flow::Open if stuck => self.switch(index, Flow::Paused),
             Flow::Paused if waiting <= share / 4 && !self.draining => self.switch(index, Flow::Open),
             _ => {}
         }
@@ -116,5 +134,23 @@ impl ConsumerLoop {
             self.seek(index);
             self.touch(index);
         }
+        self.look_at_ends();
+    }
+
+    fn look_at_ends(&mut self) {
+        if self.looked_at.elapsed() < lag::LOOK_EVERY {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        let paused = self
+            .partitions
+            .iter()
+            .flatten()
+            .filter(|p| p.flow == Flow::Paused);
+        for Partition { place, .. } in paused {
+            list.add_partition(&place.0, place.1);
+        }
+        self.client.context().ends.look(&self.client, list);
+        self.looked_at = Instant::now();
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use weft_api::ingress::{Credit, Incoming, LaneId};
 
@@ -31,6 +32,8 @@ pub(crate) struct Partition {
     pub(crate) place: Place,
     pub(crate) lane: LaneId,
     pub(crate) flow: Flow,
+    /// Since when more waits than this partition's share of the spill, until half of it is gone.
+    pub(crate) full_since: Option<Instant>,
     offsets: Offsets,
     waiting: VecDeque<Waiting>,
     waiting_bytes: u64,
@@ -52,6 +55,7 @@ impl Partition {
             place,
             lane,
             flow: Flow::Open,
+            full_since: None,
             offsets: Offsets::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -137,6 +141,7 @@ impl Partition {
     pub(crate) fn forget_waiting(&mut self) {
         self.waiting.clear();
         self.waiting_bytes = 0;
+        self.full_since = None;
     }
 
     /// How many records were settled since the last [`Partition::take_store`].
