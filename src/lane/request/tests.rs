@@ -218,6 +218,11 @@ impl Wire {
 }
 
 fn wired(world: &World, in_flight: u32) -> Arc<Wire> {
+    wired_as(world, in_flight).0
+}
+
+/// The wire, and the number of the client that it belongs to.
+fn wired_as(world: &World, in_flight: u32) -> (Arc<Wire>, u64) {
     let wire = Arc::new(Wire::default());
     let profile = EgressProfile {
         batch_events: 10,
@@ -225,10 +230,10 @@ fn wired(world: &World, in_flight: u32) -> Arc<Wire> {
         in_flight,
         keeps_order_or_fails: false,
     };
-    world
+    let client = world
         .destination("a")
         .install(profile, Some(Arc::new(Factory(Arc::clone(&wire)))));
-    wire
+    (wire, client)
 }
 
 #[tokio::test(start_paused = true)]
@@ -327,4 +332,49 @@ async fn an_open_member_of_an_anycast_is_passed_over() {
         assert_eq!(future.await.outcome, Outcome::Accepted);
     }
     world.assert_at_rest();
+}
+
+/// Counts how often the task behind it is woken.
+#[derive(Default)]
+struct Wakes(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// DESIGN section 4: the number of cross-thread wakes on the direct path is 0. Who could be woken from a request's task
+/// are the destination's egress and the ingress' own task.
+#[tokio::test(start_paused = true)]
+async fn a_direct_send_wakes_no_other_task() {
+    use std::task::{Context, Waker};
+    use weft_api::egress::BatchQueue;
+
+    let world = Draft::new(&["a"]).route(to("a")).build();
+    let (wire, client) = wired_as(&world, 10);
+    let mut outlet = crate::delivery::batch::Outlet::new(Arc::clone(world.destination("a")), client);
+    let (egress, ingress) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+    let lane = world.requests(10);
+    let waker = Waker::from(Arc::clone(&egress));
+    assert!(outlet.poll_next(&mut Context::from_waker(&waker)).is_pending());
+    let waker = Waker::from(Arc::clone(&ingress));
+    let mailbox = &world.port.mailbox;
+    assert!(
+        mailbox
+            .poll_take(&mut Vec::new(), &mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    for n in 0..100 {
+        let mut one = submit(&lane, &n.to_string());
+        assert_eq!(now(&mut one).await, None);
+        wire.answer(Ok(()));
+        assert_eq!(one.await.outcome, Outcome::Accepted);
+    }
+    let woken = |wakes: &Wakes| wakes.0.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!((woken(&egress), woken(&ingress)), (0, 0));
+    // It could have been: what has to wait does wake the egress.
+    let keyed = lane.submit(crate::testing::keyed("k", "key").into(), DEADLINE);
+    assert_eq!(woken(&egress), 1);
+    drop(keyed);
 }
