@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::thread;
 
 use support::{Books, LIMIT, post, record, records, wait_committed, wait_metric, weft, with_head};
-use weft_rig::{Kafka, Receiver, Reply, Weft, eventually, free_port};
+use weft_rig::{Kafka, Receiver, Reply, Weft, eventually, free_port, http};
 
 /// Waits until the last reload is over, and asserts how it ended.
 #[track_caller]
@@ -322,14 +322,14 @@ fn a_stop_lets_what_is_under_way_end_and_takes_nothing_new() {
     receiver.release();
     assert_eq!(client.join().unwrap(), 204, "{}", weft.log().tail());
     assert_eq!(weft.wait().code(), Some(0));
-    assert!(weft_rig::http::get(port, "/").is_err(), "nobody listens any more");
+    assert!(http::get(port, "/").is_err(), "nobody listens any more");
 }
 
 #[test]
 fn an_interrupt_says_for_what_it_waits_and_a_second_one_ends_it_at_once() {
     let (receiver, port) = (hanging(), free_port());
     let mut weft = weft(&web(&receiver, port)).start();
-    let client = thread::spawn(move || weft_rig::http::post_event(port, "/", &support::event("1")));
+    let client = thread::spawn(move || http::post_event(port, "/", &support::event("1")));
     let _ = receiver.wait_for(1, LIMIT);
     weft.sigint();
     let line = weft
@@ -354,7 +354,7 @@ fn an_interrupt_says_for_what_it_waits_and_a_second_one_ends_it_at_once() {
 fn a_drain_has_an_end() {
     let (receiver, port) = (hanging(), free_port());
     let mut weft = weft(&web(&receiver, port)).arg("--drain").arg("1s").start();
-    let client = thread::spawn(move || weft_rig::http::post_event(port, "/", &support::event("1")));
+    let client = thread::spawn(move || http::post_event(port, "/", &support::event("1")));
     let _ = receiver.wait_for(1, LIMIT);
     weft.sigterm();
     assert_eq!(weft.wait().code(), Some(0));
@@ -367,6 +367,25 @@ fn a_drain_has_an_end() {
             .unwrap()
             .map_or(true, |answer| [503, 504].contains(&answer.status))
     );
+}
+
+#[test]
+fn it_is_not_ready_before_it_listens_and_says_what_it_waits_for() {
+    let taken = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let receiver = Receiver::start();
+    let mut weft = weft(&web(&receiver, port)).spawn();
+    weft.log().wait_for("what it waits for", LIMIT, |line| {
+        line.contains("waiting") && line.contains("web") && line.contains(&port.to_string())
+    });
+    let answer = eventually("an answer", LIMIT, || {
+        http::get(weft.observe_port(), "/readyz").ok()
+    });
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("web"), "{}", answer.text());
+    drop(taken);
+    weft.wait_ready();
+    assert_eq!(post(port, "/", "1"), 204);
 }
 
 #[test]

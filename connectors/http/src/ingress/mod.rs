@@ -112,6 +112,10 @@ impl IngressBuilder for Builder {
         all.join(", ")
     }
 
+    fn listens(&self) -> bool {
+        true
+    }
+
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
         let site = self.site();
         let mut headers = HeaderMap::new();
