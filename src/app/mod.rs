@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use weft_api::config::Finding;
 use weft_api::stop::{Phase, StopHandle};
 
-use crate::admin::{self, Admin, Surface};
+use crate::admin::{self, Admin, Source as _, Surface};
 use crate::config::{self, Environment, Model, Registry, Removed};
 use crate::metrics::{Metrics, ReloadResult};
 use crate::shutdown::{Asked, Drained, Signals, drain};
@@ -139,14 +139,24 @@ struct Router {
 impl Router {
     /// Loads the files again; whatever is wrong changes nothing (C30).
     async fn reload(&mut self, options: &Options, environment: &dyn Environment) {
+        let before = self.source.config();
         let result = self.try_reload(options, environment).await;
-        let counted = if result.is_ok() {
-            ReloadResult::Applied
-        } else {
-            ReloadResult::Refused
+        // What the printed file masks, a secret, shows in the entry that has it.
+        let same = |report: &crate::topology::reload::Report| {
+            listed(&report.ingresses) == UNCHANGED
+                && listed(&report.destinations) == UNCHANGED
+                && self.source.config() == before
+        };
+        let counted = match &result {
+            Ok(report) if same(report) => ReloadResult::Unchanged,
+            Ok(_) => ReloadResult::Applied,
+            Err(_) => ReloadResult::Refused,
         };
         self.source.metrics().process().reloaded(counted);
         match result {
+            Ok(_) if counted == ReloadResult::Unchanged => {
+                tracing::info!("the files were read again: nothing changed");
+            }
             Ok(report) => tracing::info!(
                 ingress = %listed(&report.ingresses),
                 destinations = %listed(&report.destinations),
@@ -219,6 +229,9 @@ fn lines(findings: &[Finding]) -> String {
         .join("\n")
 }
 
+/// How the log says that no entry of a section is new, other or gone.
+const UNCHANGED: &str = "unchanged";
+
 fn listed(changes: &crate::topology::reload::Changes) -> String {
     let parts = [
         ("+", &changes.added),
@@ -230,7 +243,7 @@ fn listed(changes: &crate::topology::reload::Changes) -> String {
         .flat_map(|(sign, names)| names.iter().map(move |name| format!("{sign}{name}")));
     let text = names.collect::<Vec<_>>().join(" ");
     if text.is_empty() {
-        "unchanged".to_owned()
+        UNCHANGED.to_owned()
     } else {
         text
     }

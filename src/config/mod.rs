@@ -62,14 +62,20 @@ pub fn from_sources(
 ) -> Result<Model, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut roots = Vec::new();
+    // With a file that is not YAML, names that it defines would seem unknown.
+    let mut complete = true;
     for source in sources {
         match yaml::parse(&source.name, &source.text) {
-            Ok(root) => roots.push(root),
-            Err(said) => findings.extend(said),
+            Ok((root, said)) => {
+                roots.push(root);
+                findings.extend(said);
+            }
+            Err(said) => {
+                complete = false;
+                findings.extend(said);
+            }
         }
     }
-    // With a file that is not YAML, names that it defines would seem unknown.
-    let complete = findings.is_empty();
     let united = files::unite(roots, &mut findings);
     let (true, Some(mut root)) = (complete, united) else {
         return Err(sorted(findings, sources));

@@ -32,11 +32,12 @@ const PATHS_MAX: usize = 64 << 20;
 /// Most findings of one file's syntax that are worth telling.
 const FINDINGS_MAX: usize = 100;
 
-/// Reads one file; an empty one is an empty mapping.
+/// Reads one file; an empty one is an empty mapping. What stands twice, and a tag, is told beside the tree, which has
+/// the first and the bare value, so that the rest of the file can be checked, too.
 ///
 /// # Errors
-/// The syntax error, or every key that stands twice and every construct that is not supported.
-pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<Finding>> {
+/// The syntax error, or the constructs that leave holes in the tree (merge keys), with what was told before.
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<(Node, Vec<Finding>), Vec<Finding>> {
     // A byte order mark is no part of the text.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
@@ -46,6 +47,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<Finding>> {
         anchors: HashMap::new(),
         nodes: 0,
         paths: 0,
+        holes: false,
         findings: Vec::new(),
     };
     let root = match reader.file() {
@@ -55,10 +57,10 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<Finding>> {
             return Err(reader.findings);
         }
     };
-    if reader.findings.is_empty() {
-        Ok(root)
-    } else {
+    if reader.holes {
         Err(reader.findings)
+    } else {
+        Ok((root, reader.findings))
     }
 }
 
@@ -71,6 +73,8 @@ struct Reader<'t> {
     anchors: HashMap<usize, Node>,
     nodes: usize,
     paths: usize,
+    /// Something was left out that the file means to have: what is missing would be told as a mistake of its own.
+    holes: bool,
     findings: Vec<Finding>,
 }
 
@@ -194,6 +198,7 @@ impl<'t> Reader<'t> {
             let absent = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text.is_empty());
             let node = self.node(event, if absent { at } else { value_at }, &below, depth + 1)?;
             if key.name == "<<" {
+                self.holes = true;
                 let what = "merge keys (`<<`) are no part of YAML 1.2";
                 self.report(
                     &key.span,

@@ -116,7 +116,7 @@ families! {
         "The destination's breaker: 0 closed, 1 half open (a probe is under way), 2 open.";
 
     MEMORY_BUDGET = Gauge "weft_memory_budget_bytes" []
-        "The byte budget for events (limits.memory).";
+        "The byte budget for events: limits.memory less a quarter for client buffers.";
     MEMORY_USED = Gauge "weft_memory_used_bytes" []
         "Bytes of the budget that admitted events hold.";
     BUILD_INFO = Gauge "weft_build_info" ["version"]
