@@ -131,6 +131,11 @@ impl Breaker {
         jitter: f64,
     ) -> bool {
         match self.state {
+            // A probe was due, and there is not even a client to send it with, or it would be refused.
+            BreakerState::Open { until } if at_once && now >= until => {
+                self.open(now, retry_after, jitter);
+                false
+            }
             BreakerState::Open { .. } => false,
             BreakerState::Probing => {
                 self.open(now, retry_after, jitter);

@@ -321,6 +321,8 @@ fn unreserve(reserved: &[(&Arc<Destination>, u64)]) {
 
 /// Waits for the last leg, but not past the deadline.
 async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
+    // Dropped while it waits (its runtime went away), nobody will ever tell the sender: what is not dispatched goes.
+    let _closing = Closing(Arc::clone(&ticket));
     let outcome = tokio::select! {
         biased;
         outcome = ticket.done() => outcome,
@@ -330,6 +332,15 @@ async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
     };
     books::settled(ticket.port(), outcome, 1);
     verdict(outcome, matched)
+}
+
+/// Closes a ticket that nobody waits for any more.
+struct Closing(Arc<Ticket>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 fn verdict(outcome: Outcome, matched: u32) -> Verdict {

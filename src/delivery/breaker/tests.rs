@@ -111,3 +111,14 @@ fn backoff_grows_within_its_bounds() {
     assert_eq!(full_jitter(initial, max, 3, 0.0), Duration::ZERO);
     assert_eq!(full_jitter(initial, max, u32::MAX, 1.0), max);
 }
+
+#[test]
+fn a_failure_at_once_after_the_probe_was_due_opens_it_for_longer() {
+    let now = Instant::now();
+    let mut breaker = opened(now);
+    assert!(!breaker.failed(now, None, true, None, 1.0));
+    assert_eq!(until(&breaker), now + Duration::from_secs(1), "not due yet");
+    let due = until(&breaker);
+    assert!(!breaker.failed(due, None, true, None, 1.0), "it has been open");
+    assert_eq!(until(&breaker), due + Duration::from_secs(2));
+}

@@ -321,6 +321,25 @@ fn a_direct_send_whose_runtime_went_away_gives_back_what_it_took() {
     world.assert_at_rest();
 }
 
+#[test]
+fn a_queued_request_whose_runtime_went_away_leaves_the_queue() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let world = Draft::new(&["a"]).route(to("a")).build();
+    runtime.block_on(async {
+        let lane = world.requests(10);
+        tokio::spawn(submit(&lane, "1"));
+        tokio::task::yield_now().await;
+        assert_eq!(world.unsettled(), 1);
+    });
+    drop(runtime);
+    world.destination("a").sweep();
+    assert_eq!(world.unsettled(), 0);
+    world.assert_at_rest();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_open_member_of_an_anycast_is_passed_over() {
     let world = Draft::new(&["a", "b"]).route(any(&["a", "b"])).build();

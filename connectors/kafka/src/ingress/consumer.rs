@@ -49,7 +49,13 @@ pub(super) async fn run(
         match consumer.round() {
             Err(error) => break Err(error),
             Ok(Round::Stopped) => break Ok(()),
-            Ok(Round::More) if gone.try_recv() == Err(TryRecvError::Empty) => continue,
+            Ok(Round::More) if gone.try_recv() == Err(TryRecvError::Empty) => {
+                // A loop that always finds more never sleeps: what waits for the tick must not wait for that.
+                if consumer.ticked_at.elapsed() >= TICK {
+                    consumer.tick();
+                }
+                continue;
+            }
             Ok(Round::More) => break Ok(()),
             Ok(Round::Idle) => {}
         }
@@ -95,6 +101,7 @@ pub(super) struct ConsumerLoop {
     pub(super) committed_at: Instant,
     /// When the ends of paused partitions were last asked for.
     pub(super) looked_at: Instant,
+    pub(super) ticked_at: Instant,
 }
 
 impl ConsumerLoop {
@@ -130,6 +137,7 @@ impl ConsumerLoop {
             draining: false,
             committed_at: Instant::now(),
             looked_at: Instant::now(),
+            ticked_at: Instant::now(),
         })
     }
 

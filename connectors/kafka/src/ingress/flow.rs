@@ -129,6 +129,7 @@ impl ConsumerLoop {
     }
 
     pub(super) fn tick(&mut self) {
+        self.ticked_at = Instant::now();
         self.client.context().voice.tick();
         for index in 0..self.partitions.len() {
             self.seek(index);

@@ -32,13 +32,7 @@ pub(crate) fn place(
     let committed = again("reading the group's committed offsets", || {
         consumer.committed_offsets(list.clone(), LOOKUP)
     })?;
-    let fresh: Vec<(String, i32)> = committed
-        .elements()
-        .iter()
-        .filter(|element| !matches!(element.offset(), Offset::Offset(_)))
-        .map(|element| (element.topic().to_string(), element.partition()))
-        .collect();
-    for (topic, partition) in fresh {
+    for (topic, partition) in fresh(&committed)? {
         let (low, high) = again("reading the ends of a partition", || {
             consumer.fetch_watermarks(&topic, partition, LOOKUP)
         })?;
@@ -52,6 +46,22 @@ pub(crate) fn place(
         tracing::info!(topic, partition, start = %start, offset = first, skipped = first - low, "kafka partition begins");
     }
     Ok(())
+}
+
+/// The partitions for which nothing is committed. The brokers answer for each partition: one whose offset they could
+/// not tell has no offset in the answer either, and must not be taken for one that never had any.
+fn fresh(committed: &TopicPartitionList) -> Result<Vec<(String, i32)>, String> {
+    let mut fresh = Vec::new();
+    for element in committed.elements() {
+        let (topic, partition) = (element.topic(), element.partition());
+        element
+            .error()
+            .map_err(|error| format!("reading the committed offset of {topic}/{partition}: {error}"))?;
+        if !matches!(element.offset(), Offset::Offset(_)) {
+            fresh.push((topic.to_string(), partition));
+        }
+    }
+    Ok(fresh)
 }
 
 /// The first offset that is not older than `ms`; `None` if all are older.
