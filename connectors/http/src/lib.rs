@@ -37,7 +37,7 @@ impl Connector for Http {
         section: &Node,
         settings: &IngressSettings,
     ) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>> {
-        let plain = config::plain(section, settings);
+        let plain = ingress::plain::Plain::read(settings, section);
         Some(match (IngressSection::read(section), plain) {
             (Ok(read), Ok(plain)) => Ok(Box::new(ingress::Builder::new(read, settings.clone(), plain))),
             (read, plain) => Err(read.err().into_iter().chain(plain.err()).flatten().collect()),

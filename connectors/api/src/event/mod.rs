@@ -6,6 +6,7 @@
 
 mod attr;
 mod builder;
+pub mod check;
 pub mod header;
 mod invalid;
 pub mod json;

@@ -4,6 +4,7 @@
 //! validator. Must not know: how a protocol tells that a message is a CloudEvent already.
 
 mod plain;
+mod section;
 
 use schemars::JsonSchema;
 use serde::Deserialize;

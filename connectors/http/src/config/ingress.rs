@@ -6,11 +6,9 @@ use std::str::FromStr;
 use http::{HeaderValue, Method};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use weft_api::config::{ByteSize, Finding, HumanDuration, Node, Value, decode};
-use weft_api::connector::IngressSettings;
+use weft_api::config::{ByteSize, Finding, HumanDuration, Node, decode};
 
 use super::{Findings, OneOrMany};
-use crate::ingress::plain::Plain;
 
 /// Without `workers`: one a core, at most this many.
 const WORKERS_DEFAULT_MAX: usize = 4;
@@ -240,55 +238,4 @@ impl IngressSection {
 /// What RFC 3986 section 3.3 lets stand in a path.
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/-._~!$&()*+,;=:@%".contains(&byte)
-}
-
-/// Compiles `event:`, the mapping of plain requests.
-pub(crate) fn plain(section: &Node, settings: &IngressSettings) -> Result<Plain, Vec<Finding>> {
-    let mut found = Vec::new();
-    let mut texts = Vec::new();
-    if let Some(node) = &settings.event {
-        match &node.value {
-            Value::Null => {}
-            Value::Map(entries) => {
-                for (key, value) in entries {
-                    match text(value) {
-                        Some(text) => texts.push((key.name.as_str(), text)),
-                        None => found.push(Finding::error(
-                            value,
-                            "an attribute is made from text",
-                            "write a template such as \"{path[0]}\"",
-                        )),
-                    }
-                }
-            }
-            _ => found.push(Finding::error(
-                node,
-                "expected a mapping of attributes to templates",
-                "write type: com.example.hello",
-            )),
-        }
-    }
-    let pairs = texts.iter().map(|(name, text)| (*name, text.as_str()));
-    match Plain::compile(pairs, &settings.default_source()) {
-        Ok(plain) if found.is_empty() => Ok(plain),
-        Ok(_) => Err(found),
-        Err(errors) => {
-            let event = settings.event.as_ref().unwrap_or(section);
-            found.extend(errors.into_iter().map(|error| {
-                let what = format!("{} (column {} of the template)", error.what, error.column);
-                Finding::error(event.get(&error.attribute).unwrap_or(event), what, error.remedy)
-            }));
-            Err(found)
-        }
-    }
-}
-
-/// A scalar as it would be written.
-fn text(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Int(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
-    }
 }

@@ -9,7 +9,7 @@ mod one_or_many;
 use weft_api::config::{Finding, Node};
 
 pub(crate) use egress::{EgressSection, SendMode, target_and_headers};
-pub(crate) use ingress::{IngressSection, plain};
+pub(crate) use ingress::IngressSection;
 pub(crate) use one_or_many::OneOrMany;
 
 /// The place of `key` in `section`, or of the section where the key is left to its default.

@@ -8,8 +8,10 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
+use weft_api::config::{Finding, Node};
+use weft_api::connector::IngressSettings;
 use weft_api::event::{Event, EventBuilder, json};
-use weft_api::mapping::{Inputs, MappingError, PlainDefaults, PlainMapping};
+use weft_api::mapping::{Inputs, PlainMapping};
 use weft_api::template::{Scope, Step};
 
 use crate::mapping::content_type;
@@ -28,18 +30,12 @@ thread_local! {
 pub(crate) struct Plain(PlainMapping);
 
 impl Plain {
-    /// Compiles `event:`.
-    pub(crate) fn compile<'a>(
-        event: impl IntoIterator<Item = (&'a str, &'a str)>,
-        source: &str,
-    ) -> Result<Plain, Vec<MappingError>> {
-        // The names of cluster and ingress have no braces; a template takes them as they are.
-        let defaults = PlainDefaults {
-            ty: PLAIN_TYPE,
-            source,
-            id: PLAIN_ID,
-        };
-        PlainMapping::compile(event, defaults, &Scope::HTTP_INGRESS).map(Plain)
+    /// Reads `event:`; `section` is `http:`.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub(crate) fn read(settings: &IngressSettings, section: &Node) -> Result<Plain, Vec<Finding>> {
+        PlainMapping::read(settings, section, PLAIN_TYPE, PLAIN_ID, &Scope::HTTP_INGRESS).map(Plain)
     }
 
     /// Makes the event; one bounded line where it cannot.
@@ -142,9 +138,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use http::HeaderValue;
+    use weft_api::mapping::PlainDefaults;
+
+    fn compile(section: &[(&str, &str)]) -> Plain {
+        let defaults = PlainDefaults {
+            ty: PLAIN_TYPE,
+            source: "weft://paris/app",
+            id: PLAIN_ID,
+        };
+        PlainMapping::compile(section.iter().copied(), defaults, &Scope::HTTP_INGRESS)
+            .map(Plain)
+            .unwrap()
+    }
 
     fn made(section: &[(&str, &str)], uri: &str, body: &'static str) -> Result<Event, String> {
-        let plain = Plain::compile(section.iter().copied(), "weft://paris/app").unwrap();
+        let plain = compile(section);
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("x-kind", HeaderValue::from_static("big"));
@@ -192,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_repeated_idempotency_key_is_the_same_identity() {
-        let plain = Plain::compile([], "weft://paris/app").unwrap();
+        let plain = compile(&[]);
         let mut headers = HeaderMap::new();
         headers.insert("idempotency-key", HeaderValue::from_static("k-1"));
         let id = |body| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rdkafka::message::BorrowedMessage;
-use weft_api::config::Finding;
+use weft_api::config::{Finding, Node};
 use weft_api::connector::{IngressSettings, RawMessage};
 use weft_api::event::{Coordinates, Event, EventBuilder, malformed};
 use weft_api::mapping::Accept;
@@ -30,11 +30,15 @@ impl Mapping {
     ///
     /// # Errors
     /// Every mistake in the mapping of plain records.
-    pub(crate) fn new(section: &IngressSection, settings: &IngressSettings) -> Result<Mapping, Vec<Finding>> {
+    pub(crate) fn new(
+        section: &IngressSection,
+        node: &Node,
+        settings: &IngressSettings,
+    ) -> Result<Mapping, Vec<Finding>> {
         Ok(Mapping {
             accept: settings.accept.unwrap_or_default(),
             tombstones: section.tombstones,
-            plain: Plain::new(settings)?,
+            plain: Plain::new(settings, node)?,
             source: settings.default_source(),
             event_max: settings.event_max,
         })

@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use weft_api::config::{Finding, Node, Value};
+use weft_api::config::{Finding, Node};
 use weft_api::connector::IngressSettings;
 use weft_api::event::{Event, EventBuilder};
-use weft_api::mapping::{PlainDefaults, PlainMapping};
+use weft_api::mapping::PlainMapping;
 use weft_api::template::{Inputs, Scope, Step};
 
 use super::chunk::Chunk;
@@ -26,39 +26,12 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// Compiles the ingress' `event:`.
+    /// Reads the ingress' `event:`; `section` is `kafka:`.
     ///
     /// # Errors
     /// Every mistake in it.
-    pub(crate) fn new(settings: &IngressSettings) -> Result<Plain, Vec<Finding>> {
-        let texts = match &settings.event {
-            Some(node) => texts(node)?,
-            None => Vec::new(),
-        };
-        let source = settings.default_source();
-        let defaults = PlainDefaults {
-            ty: TYPE,
-            source: &source,
-            id: ID,
-        };
-        let pairs = texts.iter().map(|(name, text)| (*name, text.as_ref()));
-        let mapping = PlainMapping::compile(pairs, defaults, &Scope::KAFKA_INGRESS).map_err(|errors| {
-            let place = |attribute: &str| {
-                settings
-                    .event
-                    .as_ref()
-                    .map(|node| node.get(attribute).unwrap_or(node).clone())
-            };
-            let finding = |error: weft_api::mapping::MappingError| {
-                let node = place(&error.attribute)?;
-                Some(Finding::error(
-                    &node,
-                    format!("{} (column {})", error.what, error.column),
-                    error.remedy,
-                ))
-            };
-            errors.into_iter().filter_map(finding).collect::<Vec<_>>()
-        })?;
+    pub(crate) fn new(settings: &IngressSettings, section: &Node) -> Result<Plain, Vec<Finding>> {
+        let mapping = PlainMapping::read(settings, section, TYPE, ID, &Scope::KAFKA_INGRESS)?;
         Ok(Plain { mapping })
     }
 
@@ -87,40 +60,6 @@ impl Plain {
         self.mapping
             .apply(&inputs, data.clone(), record.content_type(), builder)
             .map_err(|error| error.to_string())
-    }
-}
-
-/// The attributes and their template texts.
-fn texts(node: &Node) -> Result<Vec<(&str, Cow<'_, str>)>, Vec<Finding>> {
-    let Value::Map(entries) = &node.value else {
-        return Err(vec![Finding::error(
-            node,
-            "`event` maps attributes to templates",
-            "write `event: { type: com.acme.order }`",
-        )]);
-    };
-    let mut findings = Vec::new();
-    let mut texts = Vec::new();
-    for (key, value) in entries {
-        let text = match &value.value {
-            Value::Text(text) => Cow::Borrowed(text.as_str()),
-            Value::Int(int) => Cow::Owned(int.to_string()),
-            Value::Bool(bool) => Cow::Owned(bool.to_string()),
-            Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_) => {
-                findings.push(Finding::error(
-                    value,
-                    format!("`{}` is no template", key.name),
-                    "write a text",
-                ));
-                continue;
-            }
-        };
-        texts.push((key.name.as_str(), text));
-    }
-    if findings.is_empty() {
-        Ok(texts)
-    } else {
-        Err(findings)
     }
 }
 

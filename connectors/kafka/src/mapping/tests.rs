@@ -18,7 +18,8 @@ fn mapper(more: serde_json::Value, accept: Option<Accept>, event: Option<serde_j
     for (key, value) in more.as_object().unwrap() {
         section[key] = value.clone();
     }
-    let section: IngressSection = weft_api::config::decode(&node(&section)).unwrap();
+    let place = node(&section);
+    let section: IngressSection = weft_api::config::decode(&place).unwrap();
     let settings = IngressSettings {
         name: Arc::from("in"),
         node: Arc::from("n"),
@@ -30,7 +31,7 @@ fn mapper(more: serde_json::Value, accept: Option<Accept>, event: Option<serde_j
         client_memory: 0,
     };
     Mapper::new(Arc::new(
-        Mapping::new(&section, &settings)
+        Mapping::new(&section, &place, &settings)
             .map_err(|f| format!("{f:?}"))
             .unwrap(),
     ))
