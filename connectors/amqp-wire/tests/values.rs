@@ -369,6 +369,13 @@ fn text_and_binary_bodies_are_read_without_a_copy() {
 }
 
 #[test]
+fn a_content_type_that_was_written_as_a_string_is_read() {
+    let payload = Bytes::from([&[0x00, 0x53, 0x73, 0xc0, 10, 7][..], &[0x40; 6], &[0xa1, 1, b't']].concat());
+    let read = Message::decode(&payload).unwrap();
+    assert_eq!(read.properties.content_type, Some("t"));
+}
+
+#[test]
 fn secrets_do_not_show_in_debug_output() {
     use weft_amqp_wire::sasl::{Init, Response};
     let init = Init {
