@@ -1,0 +1,7 @@
+//! TEMP
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+mod config;
+mod mapping;
+#[cfg(test)]
+mod testing;
