@@ -13,6 +13,7 @@ use super::{Auth, Qos, Remote, Version, at, check_client_id, check_keep_alive};
 /// How an event is laid into a message (MQTT binding, 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "MqttMode")]
 pub(crate) enum Mode {
     /// Attributes as user properties, data as the payload (MQTT 5).
     Binary,
@@ -23,6 +24,7 @@ pub(crate) enum Mode {
 /// Delivers events to an MQTT broker.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MqttDestination")]
 pub(crate) struct EgressSection {
     /// The broker: `mqtt://HOST[:PORT]`, or `mqtts://HOST[:PORT]` over TLS.
     pub(crate) url: String,
@@ -104,7 +106,7 @@ impl EgressSection {
             }
         };
         require(
-            self.qos != Qos::AtMostOnce || lossy,
+            self.qos != Qos::AtMost || lossy,
             "qos",
             "nobody confirms a message of QoS 0, so it can be lost without a trace",
             "use 1, or mark the destination `lossy: true`",

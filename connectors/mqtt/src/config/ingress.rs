@@ -20,6 +20,7 @@ const PACKET_MAX: u64 = 268_435_460;
 /// Which retained messages a new subscription brings (Retain Handling).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "MqttRetain")]
 pub(crate) enum Retain {
     /// Those that are there, each time the connector subscribes.
     #[default]
@@ -33,6 +34,7 @@ pub(crate) enum Retain {
 /// Takes messages from an MQTT broker.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MqttIngress")]
 pub(crate) struct IngressSection {
     /// The broker: `mqtt://HOST[:PORT]`, or `mqtts://HOST[:PORT]` over TLS.
     pub(crate) url: String,

@@ -29,6 +29,7 @@ pub(crate) use version::{Qos, Version};
 /// Who we are to the broker.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MqttAuth")]
 pub(crate) struct Auth {
     /// The user's name.
     pub(crate) user: String,

@@ -58,7 +58,7 @@ fn silence_means_what_the_documentation_says() {
     let (read, _) = super::ingress(&node(&section), &ingress_settings(None, None)).unwrap();
     assert_eq!(
         (read.version, read.qos, read.sessions),
-        (Version::V5, Qos::AtLeastOnce, 1)
+        (Version::V5, Qos::AtLeast, 1)
     );
     assert_eq!(read.session_expiry().as_secs(), 7 * 24 * 3600);
     assert_eq!(read.share("in"), None);
@@ -66,7 +66,7 @@ fn silence_means_what_the_documentation_says() {
     let (read, layout) = super::egress(&node(&section), &egress_settings(false)).unwrap();
     assert_eq!(
         (read.qos, read.mode(), read.in_flight),
-        (Qos::AtLeastOnce, Mode::Binary, 256)
+        (Qos::AtLeast, Mode::Binary, 256)
     );
     assert_eq!(layout.fixed_topic(), Some("a"));
     let section = json!({ "url": "mqtt://a", "topic": "a", "version": "3.1.1" });

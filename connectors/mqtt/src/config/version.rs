@@ -85,20 +85,20 @@ impl fmt::Display for Version {
 #[repr(u8)]
 pub(crate) enum Qos {
     /// At most once: nobody confirms anything.
-    AtMostOnce = 0,
+    AtMost = 0,
     /// At least once.
     #[default]
-    AtLeastOnce = 1,
+    AtLeast = 1,
     /// Exactly once between two neighbours.
-    ExactlyOnce = 2,
+    Exactly = 2,
 }
 
 impl<'de> Deserialize<'de> for Qos {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Qos, D::Error> {
         match u8::deserialize(deserializer)? {
-            0 => Ok(Qos::AtMostOnce),
-            1 => Ok(Qos::AtLeastOnce),
-            2 => Ok(Qos::ExactlyOnce),
+            0 => Ok(Qos::AtMost),
+            1 => Ok(Qos::AtLeast),
+            2 => Ok(Qos::Exactly),
             other => Err(D::Error::custom(format!(
                 "{other} is no quality of service; write 0, 1 or 2"
             ))),
