@@ -1,6 +1,7 @@
 //! TEMP
 #![forbid(unsafe_code)]
 #![allow(dead_code)]
+pub mod bench;
 mod config;
 mod mapping;
 #[cfg(test)]
