@@ -72,7 +72,7 @@ fn timeout() -> HumanDuration {
 }
 
 fn in_flight() -> u16 {
-    256
+    1024
 }
 
 impl EgressSection {

@@ -66,7 +66,7 @@ fn silence_means_what_the_documentation_says() {
     let (read, layout) = super::egress(&node(&section), &egress_settings(false)).unwrap();
     assert_eq!(
         (read.qos, read.mode(), read.in_flight),
-        (Qos::AtLeast, Mode::Binary, 256)
+        (Qos::AtLeast, Mode::Binary, 1024)
     );
     assert_eq!(layout.fixed_topic(), Some("a"));
     let section = json!({ "url": "mqtt://a", "topic": "a", "version": "3.1.1" });
