@@ -56,7 +56,7 @@ missing_packages() {
   have curl || echo curl
   have openssl || echo openssl
   # Only needed to fill the cache.
-  [ -d "$KAFKA_DIR" ] || have mvn || echo maven
+  { [ -d "$KAFKA_DIR" ] && [ -d "$ARTEMIS_DIR" ]; } || have mvn || echo maven
   [ -d "$PYTHON_DIR" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
 
@@ -89,6 +89,14 @@ fetch_kafka() {
   say "fetching Kafka's jars into ${1%.part}"
   mvn -B -q -ntp -Dstyle.color=never -f tests/rig/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
     -DoutputDirectory="$1" </dev/null
+}
+
+fetch_artemis() {
+  say "fetching Artemis into ${1%.part}"
+  mvn -B -q -ntp -Dstyle.color=never -f tests/rig/artemis/pom.xml dependency:copy-dependencies \
+    -DoutputDirectory="$1" </dev/null
+  tar -xzf "$1"/apache-artemis-*.tar.gz -C "$1" --strip-components=2 --wildcards '*/lib/*.jar'
+  rm "$1"/apache-artemis-*.tar.gz
 }
 
 fetch_python() {
@@ -142,6 +150,7 @@ packages=$(missing_packages | xargs)
 [ -z "$packages" ] || install_packages "$packages"
 if [ "$goal" = test ]; then
   once "$KAFKA_DIR" fetch_kafka
+  once "$ARTEMIS_DIR" fetch_artemis
   once "$PYTHON_DIR" fetch_python
   once "$MOSQUITTO_DIR" fetch_mosquitto
   once "$TLS_DIR" make_certificates

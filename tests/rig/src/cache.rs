@@ -18,6 +18,11 @@ pub(crate) fn python() -> PathBuf {
     fetched("python", &source("python/requirements.txt")).join("bin/python")
 }
 
+/// The directory of Artemis' jars.
+pub(crate) fn artemis_jars() -> PathBuf {
+    fetched("artemis", &source("artemis/pom.xml"))
+}
+
 /// Where the package of Mosquitto is unpacked.
 pub(crate) fn mosquitto() -> PathBuf {
     fetched("mosquitto", &source("debian/mosquitto"))

@@ -16,6 +16,7 @@
 //!
 //! A failure here panics with what went wrong, since there is nobody but a test to hand an error to.
 
+pub mod artemis;
 mod broker;
 mod cache;
 mod child;
@@ -41,6 +42,7 @@ mod tool;
 mod wait;
 mod weft;
 
+pub use artemis::Artemis;
 pub use broker::Broker;
 pub use dir::Dir;
 pub use kafka::Kafka;
