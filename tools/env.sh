@@ -14,6 +14,7 @@ KAFKA_DIR=$WEFT_CACHE/kafka-$(hash_of tests/rig/kafka/pom.xml)
 PYTHON_DIR=$WEFT_CACHE/python-$(hash_of tests/rig/python/requirements.txt)
 ARTEMIS_DIR=$WEFT_CACHE/artemis-$(hash_of tests/rig/artemis/pom.xml)
 MOSQUITTO_DIR=$WEFT_CACHE/mosquitto-$(hash_of tests/rig/debian/mosquitto)
+RABBITMQ_DIR=$WEFT_CACHE/rabbitmq-$(hash_of tests/rig/debian/rabbitmq)
 TLS_DIR=$WEFT_CACHE/tls-$(hash_of tests/rig/tls/make.sh)
 CARGO_DENY_DIR=$WEFT_CACHE/cargo-deny-$CARGO_DENY_VERSION
 

@@ -127,6 +127,15 @@ fetch_mosquitto() {
   unpack_packages "$1" tests/rig/debian/mosquitto
 }
 
+fetch_rabbitmq() {
+  say "unpacking RabbitMQ and Erlang into ${1%.part}"
+  unpack_packages "$1" tests/rig/debian/rabbitmq
+  # Erlang's own script knows one place only.
+  # shellcheck disable=SC2016  # that is for the script to expand
+  sed -i 's|^\( *\)ROOTDIR=/usr/lib/erlang$|\1ROOTDIR=$(cd "$(dirname "$(readlink -f "$0")")/.." \&\& pwd)|' \
+    "$1/usr/lib/erlang/bin/erl"
+}
+
 make_certificates() {
   say "making certificates in ${1%.part}"
   tests/rig/tls/make.sh "$1"
@@ -153,6 +162,7 @@ if [ "$goal" = test ]; then
   once "$ARTEMIS_DIR" fetch_artemis
   once "$PYTHON_DIR" fetch_python
   once "$MOSQUITTO_DIR" fetch_mosquitto
+  once "$RABBITMQ_DIR" fetch_rabbitmq
   once "$TLS_DIR" make_certificates
   fetch_promtool
 fi

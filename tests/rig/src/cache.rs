@@ -28,6 +28,11 @@ pub(crate) fn mosquitto() -> PathBuf {
     fetched("mosquitto", &source("debian/mosquitto"))
 }
 
+/// Where the packages of RabbitMQ and of Erlang are unpacked.
+pub(crate) fn rabbitmq() -> PathBuf {
+    fetched("rabbitmq", &source("debian/rabbitmq"))
+}
+
 /// The certificates of the tests.
 pub(crate) fn tls() -> PathBuf {
     fetched("tls", &source("tls/make.sh"))
