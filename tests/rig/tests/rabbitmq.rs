@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use weft_rig::{Python, RabbitMq, rabbitmq, unique};
+use weft_rig::{Client, RabbitMq, rabbitmq, unique};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -14,7 +14,7 @@ fn events_go_through_a_queue_of_amqp() {
     let address = format!("/queue/{}", unique("trip"));
     for mode in ["binary", "structured"] {
         let call = |script| {
-            let call = Python::script(script).option("--port", broker.amqp_port());
+            let call = Client::script(script).option("--port", broker.amqp_port());
             call.option("--address", &address).option("--count", 4)
         };
         let sent = call("amqp_send.py").option("--mode", mode);
@@ -35,7 +35,7 @@ fn events_go_through_a_topic_of_mqtt() {
     let broker = RabbitMq::shared();
     let topic = format!("rig/{}", unique("trip"));
     let call = |script| {
-        let call = Python::script(script).option("--port", broker.mqtt_port());
+        let call = Client::script(script).option("--port", broker.mqtt_port());
         call.option("--version", "3.1.1")
             .option("--topic", &topic)
             .option("--count", 2)
