@@ -234,7 +234,11 @@ fn a_connector_depends_on_what_is_open_to_connectors_and_on_nothing_else_of_ours
         let dependencies = dependencies.split("\n[").next().unwrap_or_default();
         for line in dependencies.lines().filter(|line| line.starts_with("weft-")) {
             let name = line.split(['.', ' ']).next().unwrap_or_default();
-            assert!(OPEN_TO_CONNECTORS.contains(&name), "{}: {line}", manifest.display());
+            assert!(
+                OPEN_TO_CONNECTORS.contains(&name),
+                "{}: {line}",
+                manifest.display()
+            );
             seen += 1;
         }
     }
