@@ -164,9 +164,9 @@ pub trait EgressSubject: Send + Sync {
         None
     }
 
-    /// From now on an event with more bytes of data than the answer is too large, for the remote or for the egress; the
-    /// error names this number.
-    async fn limit(&self) -> Option<usize> {
+    /// From now on an event with more bytes of data than the answer is too large, for the remote or for the egress; and
+    /// how the error names that limit (the number, or the setting where nobody tells the number).
+    async fn limit(&self) -> Option<(usize, String)> {
         None
     }
 
