@@ -217,9 +217,9 @@ impl EgressSubject for Out {
             "an_overload_is_the_destinations_fault" => {
                 Some("brokers throttle by answering late; they do not refuse for now")
             }
-            "refused_credentials_are_the_destinations_fault" => {
-                Some("the broker of the tests has no authoriser; the codes are unit tests of `egress/errors.rs`")
-            }
+            "refused_credentials_are_the_destinations_fault" => Some(
+                "the broker of the tests has no authoriser; the codes are unit tests of `egress/errors.rs`",
+            ),
             _ => None,
         }
     }
