@@ -122,6 +122,7 @@ impl IngressSubject for In {
             "topics": [self.topic],
             "group": self.topic,
             "commit_every": "50ms",
+            "librdkafka": soon_back(),
         });
         let settings = IngressSettings {
             window,
@@ -225,7 +226,12 @@ impl EgressSubject for Out {
     }
 
     fn egress(&self) -> Box<dyn Egress> {
-        let section = json!({ "brokers": [self.cluster.brokers()], "topic": self.topic, "timeout": "1s" });
+        let section = json!({
+            "brokers": [self.cluster.brokers()],
+            "topic": self.topic,
+            "timeout": "1s",
+            "librdkafka": soon_back(),
+        });
         let settings = EgressSettings {
             event_max: self.event_max as u64,
             ..support::egress_settings()
@@ -300,6 +306,11 @@ impl Out {
             false => kafka.create_topic(&self.topic, 1, &settings),
         });
     }
+}
+
+/// The pause before a reconnect grows up to five seconds otherwise, which no case is about.
+fn soon_back() -> serde_json::Value {
+    json!({ "reconnect.backoff.max.ms": 300 })
 }
 
 /// An event in binary mode.

@@ -9,14 +9,19 @@ use super::super::QUIET;
 use super::{acknowledged, close, must, soon, until};
 use crate::events::{corpus, difference, plain, with_data};
 use crate::harness::IngressDesk;
-use crate::subject::{IngressSubject, TooLarge};
+use crate::subject::{IngressSubject, Shape, TooLarge};
 
 /// C2, C34, C35: attributes and data arrive equal, whatever their type, size and content.
 pub async fn what_comes_in_is_what_was_sent(subject: &impl IngressSubject) {
     let desk = IngressDesk::start(subject.ingress(None), None);
     let corpus = corpus(subject.data_max());
+    if subject.shape() != Shape::Request {
+        subject.inject_all(&corpus).await;
+    }
     for event in &corpus {
-        subject.inject(event).await;
+        if subject.shape() == Shape::Request {
+            subject.inject(event).await;
+        }
         let admitted = soon("a message comes in", desk.next()).await;
         assert!(
             !admitted.incoming.malformed,

@@ -23,7 +23,7 @@ use weft_api::outcome::Outcome;
 use super::{INGRESS, QUIET, STOPS_WITHIN, docs, soon, until, within};
 use crate::events::keyed;
 use crate::harness::{Admitted, IngressDesk};
-use crate::subject::IngressSubject;
+use crate::subject::{IngressSubject, Shape};
 
 /// Whether the subject is let off a case; says so.
 pub fn is_waived(subject: &impl IngressSubject, case: &str) -> bool {
@@ -48,16 +48,20 @@ fn id(admitted: &Admitted) -> usize {
     admitted.incoming.event.id().parse().expect("our ids are numbers")
 }
 
-/// Injects one after the other, each as soon as the one before it has come in, so that requests keep the order, too.
+/// Injects so many and takes them in, in their order; requests one after the other, since their clients have none.
 async fn hold(
     subject: &impl IngressSubject,
     desk: &IngressDesk,
     numbers: std::ops::Range<usize>,
 ) -> Vec<Admitted> {
+    if subject.shape() != Shape::Request {
+        subject.inject_all(&numbered(numbers.clone())).await;
+        return take(desk, numbers.len()).await;
+    }
     let mut held = Vec::with_capacity(numbers.len());
     for event in numbered(numbers) {
         subject.inject(&event).await;
-        held.push(soon("a message comes in", desk.next()).await);
+        held.extend(take(desk, 1).await);
     }
     held
 }
