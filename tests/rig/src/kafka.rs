@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -18,6 +18,9 @@ use crate::{Broker, Record, runtime, unique};
 
 /// How long a healthy broker may take for one call.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// The largest record that a test sends; a topic takes it only with a `max.message.bytes` of its own.
+const RECORD_MAX: &str = "8388608";
 
 /// A cluster under test, and what a test does with it. Every call panics where the broker refuses.
 #[derive(Debug, Clone)]
@@ -94,6 +97,29 @@ impl Kafka {
         });
     }
 
+    /// Gives a topic these settings, and the defaults for all others.
+    pub fn configure_topic(&self, name: &str, settings: &[(&str, &str)]) {
+        let admin = self.admin();
+        let owned: Vec<(String, String)> = settings
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let name = name.to_owned();
+        runtime::wait(async move {
+            let mut config = AlterConfig::new(ResourceSpecifier::Topic(&name));
+            for (key, value) in &owned {
+                config = config.set(key, value);
+            }
+            let results = admin
+                .alter_configs([&config], &admin_options())
+                .await
+                .expect("asking to configure a topic");
+            for result in results {
+                result.unwrap_or_else(|(topic, code)| panic!("configuring topic {topic:?}: {code}"));
+            }
+        });
+    }
+
     /// Removes a topic.
     pub fn delete_topic(&self, name: &str) {
         let admin = self.admin();
@@ -132,6 +158,7 @@ impl Kafka {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("linger.ms", "1")
+            .set("message.max.bytes", RECORD_MAX)
             .create_with_context(Deliveries::default())
             .expect("making a producer");
         for (index, record) in records.iter().enumerate() {
