@@ -15,7 +15,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use weft_api::config::{ByteSize, Finding, HumanDuration, Node};
-use weft_net::Tls;
+use weft_net::{Address, AddressError, Scheme, Tls};
 
 pub(crate) use egress::{EgressSection, Mode, Prefix};
 pub(crate) use ingress::IngressSection;
@@ -137,6 +137,34 @@ pub(crate) struct Remote {
     pub(crate) auth: Option<Auth>,
 }
 
+/// The ways to write `url`.
+const SCHEMES: &[Scheme] = &[
+    Scheme {
+        name: "amqp",
+        port: 5672,
+        tls: false,
+    },
+    Scheme {
+        name: "amqps",
+        port: 5671,
+        tls: true,
+    },
+];
+
+impl Remote {
+    /// Where the broker listens.
+    ///
+    /// # Errors
+    /// What is wrong with `url`.
+    pub(crate) fn address(&self) -> Result<Address, AddressError> {
+        Address::parse(&self.url, SCHEMES)
+    }
+
+    fn is_tls(&self) -> bool {
+        self.tls.is_some() || self.address().is_ok_and(|address| address.scheme().tls)
+    }
+}
+
 /// Keys of a connection that may stand in `connections.NAME.amqp`.
 pub(crate) const CONNECTION_KEYS: &[&str] = &["url", "container_id", "virtual_host", "idle_timeout", "max_frame"];
 
@@ -163,8 +191,8 @@ pub(crate) fn check_remote(section: &Node, remote: &Remote, max_frame: ByteSize,
     let mut error = |key: &str, what: String, remedy: &str| {
         findings.push(Finding::error(at(section, key), what, remedy));
     };
-    if let Err(wrong) = crate::client::endpoint(remote) {
-        error(wrong.key, wrong.what, &wrong.remedy);
+    if let Err(wrong) = remote.address() {
+        error("url", wrong.what, &wrong.remedy);
     }
     if !(FRAME_MIN..=FRAME_MAX).contains(&max_frame.0) {
         error(
@@ -192,7 +220,20 @@ pub(crate) fn check_remote(section: &Node, remote: &Remote, max_frame: ByteSize,
             );
         }
     }
+    if let Some(tls) = &remote.tls {
+        tls.check(at(section, "tls"), findings);
+    }
+    let mut error = |key: &str, what: String, remedy: &str| {
+        findings.push(Finding::error(at(section, key), what, remedy));
+    };
     if let Some(auth) = &remote.auth {
+        if auth.mechanism == Mechanism::External && !remote.is_tls() {
+            error(
+                "auth",
+                "EXTERNAL names the client by its TLS certificate, and this is no TLS".into(),
+                "use `amqps://`, with `cert` and `key` under `tls`",
+            );
+        }
         let (user, password) = (auth.user.is_some(), auth.password.is_some());
         if auth.mechanism.needs_password() && !(user && password) {
             error(
