@@ -166,7 +166,8 @@ impl Remote {
 }
 
 /// Keys of a connection that may stand in `connections.NAME.amqp`.
-pub(crate) const CONNECTION_KEYS: &[&str] = &["url", "container_id", "virtual_host", "idle_timeout", "max_frame"];
+pub(crate) const CONNECTION_KEYS: &[&str] =
+    &["url", "container_id", "virtual_host", "idle_timeout", "max_frame"];
 
 fn idle_timeout() -> HumanDuration {
     HumanDuration(Duration::from_secs(60))
@@ -187,7 +188,12 @@ pub(crate) fn at<'a>(section: &'a Node, key: &str) -> &'a Node {
 }
 
 /// Checks the keys that both sections share.
-pub(crate) fn check_remote(section: &Node, remote: &Remote, max_frame: ByteSize, findings: &mut Vec<Finding>) {
+pub(crate) fn check_remote(
+    section: &Node,
+    remote: &Remote,
+    max_frame: ByteSize,
+    findings: &mut Vec<Finding>,
+) {
     let mut error = |key: &str, what: String, remedy: &str| {
         findings.push(Finding::error(at(section, key), what, remedy));
     };

@@ -31,7 +31,12 @@ impl Address {
     /// Reads `address` and `addresses`.
     pub(crate) fn new(section: &EgressSection, node: &Node, findings: &mut Vec<Finding>) -> Option<Address> {
         let place = at(node, "address");
-        for address in section.addresses.iter().flatten().filter(|address| !legal(address)) {
+        for address in section
+            .addresses
+            .iter()
+            .flatten()
+            .filter(|address| !legal(address))
+        {
             findings.push(Finding::error(
                 at(node, "addresses"),
                 format!("`{}` cannot be an address", address.escape_debug()),
@@ -97,7 +102,9 @@ impl Address {
             .render_guarded(event, &guard::level(FORBIDDEN), &mut address)
             .map_err(|missing| refused(format!("`address`: {missing}")))?;
         if !legal(&address) {
-            return Err(refused("`address` gives an address that is empty or too long".into()));
+            return Err(refused(
+                "`address` gives an address that is empty or too long".into(),
+            ));
         }
         match allowed {
             Some(allowed) if !allowed.contains(&address) => Err(refused(format!(

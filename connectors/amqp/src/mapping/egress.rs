@@ -100,11 +100,16 @@ impl Layout {
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         let known = Known::of(event);
-        let Scratch { text, id, correlation, json } = scratch;
+        let Scratch {
+            text,
+            id,
+            correlation,
+            json,
+        } = scratch;
         let mut message = MessageWriter::new(out);
         let (expiry, ttl) = known.expiry();
         message.header(&Header {
-            durable: self.durable && known.durable,
+            durable: Some(self.durable && known.durable),
             priority: self.priority.or(known.priority).unwrap_or(Header::PRIORITY),
             ttl,
             ..Header::default()
@@ -127,7 +132,9 @@ impl Layout {
             content_encoding: known.content_encoding.filter(|encoding| encoding.is_ascii()),
             absolute_expiry_time: expiry,
             creation_time: event.time().and_then(millis::near),
-            group_id: event.transport_key().and_then(|key| std::str::from_utf8(key).ok()),
+            group_id: event
+                .transport_key()
+                .and_then(|key| std::str::from_utf8(key).ok()),
             ..Properties::default()
         });
         message.application_properties(|map| {
@@ -256,7 +263,10 @@ impl<'a> Known<'a> {
 /// application properties.
 pub(crate) fn raw(raw: &RawMessage) -> Bytes {
     let field = |name: &str| {
-        let found = raw.headers.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(name));
+        let found = raw
+            .headers
+            .iter()
+            .find(|(theirs, _)| theirs.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     };
     const FIELDS: [&str; 6] = [

@@ -114,10 +114,16 @@ mod tests {
         let uuid = *b"\x12\x3e\x45\x67\xe8\x9b\x12\xd3\xa4\x56\x42\x66\x14\x17\x40\x00";
         for (id, expected) in [
             (MessageId::String("order-1"), "order-1"),
-            (MessageId::String("ID:AMQP_ULONG:1"), "ID:AMQP_STRING:ID:AMQP_ULONG:1"),
+            (
+                MessageId::String("ID:AMQP_ULONG:1"),
+                "ID:AMQP_STRING:ID:AMQP_ULONG:1",
+            ),
             (MessageId::Ulong(42), "ID:AMQP_ULONG:42"),
             (MessageId::Ulong(u64::MAX), "ID:AMQP_ULONG:18446744073709551615"),
-            (MessageId::Uuid(uuid), "ID:AMQP_UUID:123e4567-e89b-12d3-a456-426614174000"),
+            (
+                MessageId::Uuid(uuid),
+                "ID:AMQP_UUID:123e4567-e89b-12d3-a456-426614174000",
+            ),
             (MessageId::Binary(b"\x00\xff"), "ID:AMQP_BINARY:00ff"),
             (MessageId::Binary(b""), "ID:AMQP_BINARY:"),
         ] {

@@ -59,7 +59,9 @@ impl Mapper {
         let message = match Message::decode(payload) {
             Ok(message) => message,
             Err(error) => {
-                return malformed_incoming(self.unreadable(payload, &format!("it is no AMQP message: {error}")));
+                return malformed_incoming(
+                    self.unreadable(payload, &format!("it is no AMQP message: {error}")),
+                );
             }
         };
         match self.decode(address, &message, payload) {
@@ -95,7 +97,9 @@ impl Mapper {
             let mode = ContentMode::of(message.properties.content_type);
             if mode == ContentMode::Structured {
                 let data = body::data(message, payload)?;
-                let text = data.bytes.ok_or("the message has no body, so it holds no event")?;
+                let text = data
+                    .bytes
+                    .ok_or("the message has no body, so it holds no event")?;
                 let event = json::decode(&text).map_err(|error| error.to_string())?;
                 return with_meta(event, &meta, payload, builder, scratch);
             }
@@ -105,7 +109,10 @@ impl Mapper {
                 // Another format may still carry the attributes as properties.
                 ContentMode::Unsupported if !found.is_event => {
                     let format = message.properties.content_type.unwrap_or_default();
-                    return Err(format!("the event format `{}` is not known here", format.escape_default()));
+                    return Err(format!(
+                        "the event format `{}` is not known here",
+                        format.escape_default()
+                    ));
                 }
                 _ => {}
             }

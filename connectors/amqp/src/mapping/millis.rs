@@ -23,7 +23,28 @@ pub(crate) fn exact(text: &str) -> Option<i64> {
         [b'.', a, b, c, b'Z'] => digits(&[*a, *b, *c]).filter(|ms| *ms > 0)?,
         _ => return None,
     };
-    let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2] = *head else {
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        o1,
+        o2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        h1,
+        h2,
+        b':',
+        m1,
+        m2,
+        b':',
+        s1,
+        s2,
+    ] = *head
+    else {
         return None;
     };
     let (year, month, day) = (digits(&[y1, y2, y3, y4])?, digits(&[o1, o2])?, digits(&[d1, d2])?);
@@ -157,7 +178,11 @@ mod tests {
         ] {
             let ms = exact(text).unwrap();
             assert_eq!(Text::of(ms).unwrap().as_str(), text);
-            assert_eq!(weft_api::event::time::parse(text).and_then(of), Some(ms), "{text}");
+            assert_eq!(
+                weft_api::event::time::parse(text).and_then(of),
+                Some(ms),
+                "{text}"
+            );
         }
     }
 

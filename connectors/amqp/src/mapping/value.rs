@@ -101,7 +101,9 @@ pub(crate) fn text_of(value: ValueRef<'_>, out: &mut String) -> Result<AttrKind,
         ValueRef::Decimal32(_) | ValueRef::Decimal64(_) | ValueRef::Decimal128(_) => {
             return Err("is a decimal, which no attribute can hold");
         }
-        ValueRef::Compound(_) => return Err("is a list, map, array or described value, which no attribute can hold"),
+        ValueRef::Compound(_) => {
+            return Err("is a list, map, array or described value, which no attribute can hold");
+        }
         whole => {
             let number = whole.as_i64().unwrap_or_default();
             let _ = write!(out, "{number}");
@@ -174,24 +176,42 @@ mod tests {
 
     #[test]
     fn every_amqp_type_is_an_attribute_type() {
-        let uuid = [0x12, 0x3e, 0x45, 0x67, 0xe8, 0x9b, 0x12, 0xd3, 0xa4, 0x56, 0x42, 0x66, 0x14, 0x17, 0x40, 0x00];
+        let uuid = [
+            0x12, 0x3e, 0x45, 0x67, 0xe8, 0x9b, 0x12, 0xd3, 0xa4, 0x56, 0x42, 0x66, 0x14, 0x17, 0x40, 0x00,
+        ];
         for (value, kind, text) in [
             (ValueRef::Bool(true), AttrKind::Boolean, "true"),
             (ValueRef::Ubyte(7), AttrKind::Integer, "7"),
             (ValueRef::Ushort(7), AttrKind::Integer, "7"),
             (ValueRef::Uint(u32::MAX), AttrKind::String, "4294967295"),
-            (ValueRef::Ulong(u64::MAX), AttrKind::String, "18446744073709551615"),
+            (
+                ValueRef::Ulong(u64::MAX),
+                AttrKind::String,
+                "18446744073709551615",
+            ),
             (ValueRef::Ulong(8), AttrKind::Integer, "8"),
             (ValueRef::Byte(-7), AttrKind::Integer, "-7"),
             (ValueRef::Short(-7), AttrKind::Integer, "-7"),
             (ValueRef::Int(i32::MIN), AttrKind::Integer, "-2147483648"),
-            (ValueRef::Long(i64::from(i32::MAX)), AttrKind::Integer, "2147483647"),
+            (
+                ValueRef::Long(i64::from(i32::MAX)),
+                AttrKind::Integer,
+                "2147483647",
+            ),
             (ValueRef::Long(i64::MIN), AttrKind::String, "-9223372036854775808"),
             (ValueRef::Float(0.5), AttrKind::String, "0.5"),
             (ValueRef::Double(-1.25), AttrKind::String, "-1.25"),
             (ValueRef::Char('é'), AttrKind::String, "é"),
-            (ValueRef::Timestamp(1_522_949_460_250), AttrKind::Timestamp, "2018-04-05T17:31:00.250Z"),
-            (ValueRef::Uuid(uuid), AttrKind::String, "123e4567-e89b-12d3-a456-426614174000"),
+            (
+                ValueRef::Timestamp(1_522_949_460_250),
+                AttrKind::Timestamp,
+                "2018-04-05T17:31:00.250Z",
+            ),
+            (
+                ValueRef::Uuid(uuid),
+                AttrKind::String,
+                "123e4567-e89b-12d3-a456-426614174000",
+            ),
             (ValueRef::Binary(b"\x00\xff"), AttrKind::Binary, "AP8="),
             (ValueRef::String("x"), AttrKind::String, "x"),
             (ValueRef::Symbol("y"), AttrKind::String, "y"),
@@ -223,7 +243,10 @@ mod tests {
             ValueRef::Decimal128([0; 16]),
             ValueRef::Timestamp(i64::MAX),
         ] {
-            assert!(set(&mut builder, "ext", value, &mut String::new()).is_err(), "{value:?}");
+            assert!(
+                set(&mut builder, "ext", value, &mut String::new()).is_err(),
+                "{value:?}"
+            );
         }
     }
 
