@@ -174,7 +174,7 @@ fn idle_timeout() -> HumanDuration {
 }
 
 fn max_frame() -> ByteSize {
-    ByteSize(128 << 10)
+    ByteSize(32 << 10)
 }
 
 /// A size that was checked against [`FRAME_MAX`].
@@ -204,7 +204,7 @@ pub(crate) fn check_remote(
         error(
             "max_frame",
             format!("a frame of {} bytes is out of bounds", max_frame.0),
-            "512 B to 16MiB; 128KiB is what most brokers use",
+            "512 B to 16MiB; 32KiB is the default",
         );
     }
     if !(IDLE_MIN..=IDLE_MAX).contains(&remote.idle_timeout) {
