@@ -13,7 +13,56 @@
 
 #![forbid(unsafe_code)]
 
+mod client;
 mod config;
+mod egress;
+mod ingress;
 mod mapping;
 #[cfg(test)]
 mod testing;
+
+use std::sync::Arc;
+
+use schemars::{Schema, SchemaGenerator};
+use weft_api::config::{Finding, Node};
+use weft_api::connector::{Connector, EgressBuilder, EgressSettings, IngressBuilder, IngressSettings};
+
+/// The kind `amqp`.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Amqp;
+
+impl Connector for Amqp {
+    fn kind(&self) -> &'static str {
+        "amqp"
+    }
+
+    fn ingress(
+        &self,
+        section: &Node,
+        settings: &IngressSettings,
+    ) -> Option<Result<Box<dyn IngressBuilder>, Vec<Finding>>> {
+        let plan = ingress::Plan::new(section, settings);
+        Some(plan.map(|plan| Box::new(ingress::Builder { plan: Arc::new(plan) }) as Box<dyn IngressBuilder>))
+    }
+
+    fn egress(
+        &self,
+        section: &Node,
+        settings: &EgressSettings,
+    ) -> Option<Result<Box<dyn EgressBuilder>, Vec<Finding>>> {
+        let plan = egress::Plan::new(section, settings);
+        Some(plan.map(|plan| Box::new(egress::Builder { plan: Arc::new(plan) }) as Box<dyn EgressBuilder>))
+    }
+
+    fn ingress_schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<config::IngressSection>())
+    }
+
+    fn egress_schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(generator.subschema_for::<config::EgressSection>())
+    }
+
+    fn connection_keys(&self) -> &'static [&'static str] {
+        config::CONNECTION_KEYS
+    }
+}

@@ -11,6 +11,8 @@ use weft_amqp_wire::condition;
 use weft_amqp_wire::performative::{DeliveryState, Error};
 use weft_api::outcome::{Reason, SendError};
 
+use crate::client::trouble::line;
+
 /// Where the event was to go.
 #[derive(Clone, Copy)]
 pub(crate) struct Where<'a> {
@@ -114,21 +116,6 @@ fn ours(reason: Reason, text: String, at: Where<'_>) -> SendError {
     }
 }
 
-/// An error of the peer in one line of bounded length.
-pub(crate) fn line(error: &Error) -> String {
-    const MAX: usize = 300;
-    let text = error.to_string();
-    let mut line: String = text
-        .chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .take(MAX)
-        .collect();
-    if line.len() < text.len() {
-        line.push_str("...");
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -222,11 +209,5 @@ mod tests {
         assert_eq!((error.fault, error.reason, error.maybe_delivered), (Fault::Destination, Reason::Reset, true));
         let error = detached(Some(&Error::new(condition::MESSAGE_SIZE_EXCEEDED, "")), at(false));
         assert_eq!((error.fault, error.reason), (Fault::Attempt, Reason::TooLarge));
-    }
-
-    #[test]
-    fn a_peers_text_is_cut_and_stays_on_one_line() {
-        let text = line(&Error::new(condition::NOT_FOUND, "x\r\n".repeat(1000)));
-        assert!(text.len() < 320 && !text.contains('\n'), "{text}");
     }
 }
