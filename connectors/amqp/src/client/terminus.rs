@@ -16,6 +16,13 @@ pub(crate) struct Receiver {
     pub(crate) source: Source,
 }
 
+impl Receiver {
+    /// Whether the broker keeps the link's subscription while it is detached.
+    pub(crate) fn durable(&self) -> bool {
+        self.source.durable != TerminusDurability::None
+    }
+}
+
 /// A producer for an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {

@@ -73,6 +73,28 @@ impl Trouble {
     }
 }
 
+/// Why a consumer cannot have its link.
+pub(crate) fn link(at: &str, address: &str, error: Option<&Error>) -> Trouble {
+    let Some(error) = error else {
+        return Trouble::misconfigured(format!(
+            "{at}: `{address}` is refused without a reason; does it exist?"
+        ));
+    };
+    let text = format!("{at}: `{address}` is refused: {}", line(error));
+    match error.condition.as_str() {
+        condition::NOT_FOUND | condition::RESOURCE_DELETED => {
+            Trouble::misconfigured(format!("{text}; create it, or correct `address` and `kind`"))
+        }
+        condition::UNAUTHORIZED_ACCESS | condition::NOT_ALLOWED => {
+            Trouble::unauthorised(format!("{text}; grant this user the right to consume it"))
+        }
+        condition::INVALID_FIELD | condition::NOT_IMPLEMENTED => Trouble::misconfigured(format!(
+            "{text}; check `selector`, `kind`, `subscription` and `shared`"
+        )),
+        _ => Trouble::unavailable(text),
+    }
+}
+
 impl From<DialError> for Trouble {
     fn from(error: DialError) -> Trouble {
         match error {

@@ -92,9 +92,10 @@ impl Ledger {
         }
     }
 
-    /// How many deliveries the lane holds, answered or not.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.iter().filter(|entry| **entry != Entry::Done).count()
+    /// Whether the lane has settled everything.
+    pub(crate) fn is_settled(&self) -> bool {
+        // Settled ones at the front are gone, so that one at the front is not settled.
+        self.entries.is_empty()
     }
 }
 
@@ -121,7 +122,8 @@ mod tests {
         let mut ledger = ledger([Some(5), Some(6), Some(9), Some(10)]);
         assert_eq!(settle(&mut ledger, 0, 3), [(5, 6), (9, 10)]);
         assert_eq!(settle(&mut ledger, 0, 3), []);
-        assert_eq!((ledger.next(), ledger.len()), (4, 0));
+        assert!(ledger.is_settled());
+        assert_eq!(ledger.next(), 4);
         ledger.delivered(Some(11));
         assert_eq!(settle(&mut ledger, 4, 4), [(11, 11)]);
     }
@@ -143,7 +145,7 @@ mod tests {
         let mut ledger = ledger([Some(1), Some(2)]);
         ledger.forget();
         ledger.delivered(Some(0));
-        assert_eq!(ledger.len(), 3);
+        assert!(!ledger.is_settled());
         assert_eq!(settle(&mut ledger, 0, 2), [(0, 0)]);
     }
 
