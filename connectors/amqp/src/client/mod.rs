@@ -4,6 +4,8 @@
 //! there is none ([`trouble`]).
 //! Does not know: messages, lanes, batches.
 
+mod io;
+pub(crate) mod terminus;
 pub(crate) mod trouble;
 pub(crate) mod wire;
 
