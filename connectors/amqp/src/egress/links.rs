@@ -275,6 +275,7 @@ mod tests {
         links.get(5).unwrap().waiting.clear();
         links.get(3).unwrap().waiting.clear();
         assert_eq!(links.find("more", now), Some((3, Some(3))));
+        links.get(3).unwrap().waiting.push_back((tickets(1)[0], now));
         assert_eq!(links.find("3", now), Some((5, Some(5))));
     }
 }

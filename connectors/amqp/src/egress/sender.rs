@@ -280,8 +280,6 @@ impl Sender {
         let Some(link) = self.links.get(token) else {
             return;
         };
-        let at = plan.at(&link.address.clone());
-        let _ = at;
         let address = link.address.clone();
         let was_up = matches!(link.state, State::Up { .. });
         let refused = outcome::link(error, plan.at(&address));

@@ -338,7 +338,6 @@ impl Consumer {
         if let Some(more) = link.credit(credit, wire.unused(token)) {
             wire.credit(token, more);
         }
-        wire.waiting(token, link.waiting());
     }
 
     /// Takes nothing more in, and gives back what no lane has.
