@@ -59,7 +59,10 @@ async fn waiting(desk: &IngressDesk, what: &str) -> String {
 
 async fn ids(desk: &IngressDesk, count: usize) -> Vec<String> {
     let taken = within("the messages come in", desk.accept(count)).await;
-    taken.iter().map(|incoming| incoming.event.id().to_owned()).collect()
+    taken
+        .iter()
+        .map(|incoming| incoming.event.id().to_owned())
+        .collect()
 }
 
 fn shared() -> &'static Artemis {
@@ -129,12 +132,19 @@ async fn wrong_credentials_are_the_destinations_fault_and_say_so() {
     for mechanism in ["plain", "scram-sha-256"] {
         let auth = json!({ "mechanism": mechanism, "user": USER, "password": "wrong" });
         let error = refusal(&json!({ "url": url, "auth": auth })).await;
-        assert_eq!((error.fault, error.reason), (Fault::Destination, Reason::Unauthorised), "{error}");
+        assert_eq!(
+            (error.fault, error.reason),
+            (Fault::Destination, Reason::Unauthorised),
+            "{error}"
+        );
         assert!(!error.detail.contains("wrong"), "{error}");
     }
     let auth = json!({ "mechanism": "scram-sha-1", "user": USER, "password": PASSWORD });
     let error = refusal(&json!({ "url": url, "auth": auth })).await;
-    assert!(error.detail.contains("SCRAM-SHA-512"), "it lists what the broker has: {error}");
+    assert!(
+        error.detail.contains("SCRAM-SHA-512"),
+        "it lists what the broker has: {error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,7 +155,9 @@ async fn several_addresses_and_links_share_one_connection() {
     assert_eq!(desk.open_lanes(), 4);
     let peer = client();
     for address in [&a, &b] {
-        let events: Vec<Json> = (0..20).map(|n| message(&plain(&format!("{address}-{n}")))).collect();
+        let events: Vec<Json> = (0..20)
+            .map(|n| message(&plain(&format!("{address}-{n}"))))
+            .collect();
         peer.send(address, &events);
     }
     let mut lanes = std::collections::BTreeSet::new();
@@ -154,8 +166,10 @@ async fn several_addresses_and_links_share_one_connection() {
         lanes.insert(admitted.lane.to_string());
         desk.settle(admitted, Outcome::Accepted);
     }
-    let expected: std::collections::BTreeSet<String> =
-        [&a, &b].iter().flat_map(|address| (0..2).map(move |n| format!("{address}/{n}"))).collect();
+    let expected: std::collections::BTreeSet<String> = [&a, &b]
+        .iter()
+        .flat_map(|address| (0..2).map(move |n| format!("{address}/{n}")))
+        .collect();
     assert_eq!(lanes, expected);
     within("closed", desk.close()).await.unwrap();
     assert_eq!((peer.depth(&a), peer.depth(&b)), (0, 0));
@@ -164,7 +178,8 @@ async fn several_addresses_and_links_share_one_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_is_refused_is_named_and_leaves_the_others_alone() {
     let good = unique("good");
-    let section = json!({ "url": shared().amqp_url(), "address": ["locked.nobody-reads", good], "kind": "queue" });
+    let section =
+        json!({ "url": shared().amqp_url(), "address": ["locked.nobody-reads", good], "kind": "queue" });
     let desk = start(&section);
     let why = waiting(&desk, "locked.nobody-reads").await;
     assert!(why.contains("amqp:"), "{why}");
@@ -178,7 +193,10 @@ async fn a_link_that_is_refused_is_named_and_leaves_the_others_alone() {
 async fn a_durable_subscription_keeps_what_is_published_meanwhile() {
     let topic = unique("news");
     let base = json!({ "url": shared().amqp_url(), "address": topic, "kind": "topic" });
-    let own = with(&base, json!({ "subscription": "audit", "container_id": unique("weft") }));
+    let own = with(
+        &base,
+        json!({ "subscription": "audit", "container_id": unique("weft") }),
+    );
     let desk = start(&own);
     ready(&desk).await;
     within("closed", desk.close()).await.unwrap();
@@ -235,10 +253,21 @@ async fn a_selector_keeps_the_others_out() {
     let out = EgressDesk::start(support::egress(&base));
     let regional = |id: &str, region: &str| {
         let mut builder = EventBuilder::new();
-        builder.id(id).source("/s").ty("t").extension("region", region).build().unwrap()
+        builder
+            .id(id)
+            .source("/s")
+            .ty("t")
+            .extension("region", region)
+            .build()
+            .unwrap()
     };
     let events = [regional("1", "us"), regional("2", "eu"), regional("3", "us")];
-    assert!(within("sent", out.send(&events)).await.iter().all(Fate::is_accepted));
+    assert!(
+        within("sent", out.send(&events))
+            .await
+            .iter()
+            .all(Fate::is_accepted)
+    );
     assert_eq!(ids(&desk, 1).await, ["2"]);
     within("closed", desk.close()).await.unwrap();
     within("closed", out.close()).await.unwrap();
@@ -262,11 +291,16 @@ async fn a_full_address_gives_no_credit_and_holds_the_events() {
     let mut large = message(&plain("fill"));
     large["body"] = json!("A".repeat(160_000));
     peer.send(&address, &[large]);
-    let section = json!({ "url": shared().amqp_url(), "address": address, "kind": "queue", "timeout": "500ms" });
+    let section =
+        json!({ "url": shared().amqp_url(), "address": address, "kind": "queue", "timeout": "500ms" });
     let out = EgressDesk::start(support::egress(&section));
     let fates = within("settled", out.send(&[plain("1")])).await;
     let error = fates[0].error();
-    assert_eq!((error.fault, error.reason), (Fault::Destination, Reason::Overloaded), "{error}");
+    assert_eq!(
+        (error.fault, error.reason),
+        (Fault::Destination, Reason::Overloaded),
+        "{error}"
+    );
     assert!(!error.maybe_delivered, "{error}");
     peer.drain(&address);
     within("there is room again", async {
@@ -280,31 +314,50 @@ async fn a_full_address_gives_no_credit_and_holds_the_events() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_we_may_not_send_to_is_named() {
-    let section = json!({ "url": shared().amqp_url(), "address": "locked.box", "kind": "queue", "timeout": "2s" });
+    let section =
+        json!({ "url": shared().amqp_url(), "address": "locked.box", "kind": "queue", "timeout": "2s" });
     let error = support::egress(&section).probe().await.unwrap_err();
-    assert_eq!((error.fault, error.reason), (Fault::Destination, Reason::Unauthorised), "{error}");
+    assert_eq!(
+        (error.fault, error.reason),
+        (Fault::Destination, Reason::Unauthorised),
+        "{error}"
+    );
     // Where a template made it, it is the event's.
     let section = with(&section, json!({ "address": "locked.{type}" }));
     let out = EgressDesk::start(support::egress(&section));
     let fates = within("settled", out.send(&[plain("1")])).await;
     let error = fates[0].error();
-    assert_eq!((error.fault, error.reason), (Fault::Event, Reason::Address), "{error}");
+    assert_eq!(
+        (error.fault, error.reason),
+        (Fault::Event, Reason::Address),
+        "{error}"
+    );
     within("closed", out.close()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_go_where_their_template_says() {
     let base = unique("where");
-    let section = json!({ "url": shared().amqp_url(), "address": format!("{base}.{{region}}"), "kind": "queue" });
+    let section =
+        json!({ "url": shared().amqp_url(), "address": format!("{base}.{{region}}"), "kind": "queue" });
     let out = EgressDesk::start(support::egress(&section));
     let events: Vec<Event> = (0..300)
         .map(|n: usize| {
             let mut builder = EventBuilder::new();
-            builder.id(&n.to_string()).source("/s").ty("t").extension("region", &format!("r{}", n % 3));
+            builder
+                .id(&n.to_string())
+                .source("/s")
+                .ty("t")
+                .extension("region", &format!("r{}", n % 3));
             builder.build().unwrap()
         })
         .collect();
-    assert!(within("sent", out.send(&events)).await.iter().all(Fate::is_accepted));
+    assert!(
+        within("sent", out.send(&events))
+            .await
+            .iter()
+            .all(Fate::is_accepted)
+    );
     let peer = client();
     for region in 0..3 {
         assert_eq!(peer.depth(&format!("{base}.r{region}")), 100);

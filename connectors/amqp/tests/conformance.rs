@@ -156,7 +156,10 @@ impl IngressSubject for In {
 
     async fn inject_malformed(&self, body: &[u8]) -> bool {
         let mut bad = message(&with_data("1", "text/plain", Bytes::copy_from_slice(body)));
-        bad["attributes"].as_array_mut().unwrap().push(json!(["Not-a-name", "string", "x"]));
+        bad["attributes"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!(["Not-a-name", "string", "x"]));
         self.send(&[bad]);
         true
     }
@@ -164,7 +167,9 @@ impl IngressSubject for In {
     async fn acknowledged(&self) -> usize {
         let refused = self.refused().await.unwrap_or(0);
         let left = self.peer().depth(&self.address);
-        self.injected.load(Ordering::Relaxed).saturating_sub(left + refused)
+        self.injected
+            .load(Ordering::Relaxed)
+            .saturating_sub(left + refused)
     }
 
     async fn refused(&self) -> Option<usize> {

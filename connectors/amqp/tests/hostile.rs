@@ -230,15 +230,33 @@ fn hostilities(stage: Stage) -> Vec<(&'static str, Vec<u8>)> {
         ("a frame of 4 GiB", vec![0xff, 0xff, 0xff, 0xff, 2, kind, 0, 0]),
         ("a frame too short", vec![0, 0, 0, 4, 2, kind, 0, 0]),
         ("a data offset outside", vec![0, 0, 0, 8, 200, kind, 0, 0]),
-        ("half a frame", framed(kind, &described(&[0xc0, 0x20]))[..9].to_vec()),
+        (
+            "half a frame",
+            framed(kind, &described(&[0xc0, 0x20]))[..9].to_vec(),
+        ),
         ("nested lists", framed(kind, &described(&list_of(&nested(DEEP))))),
-        ("nested descriptors", framed(kind, &[[0x00].repeat(DEEP), vec![0x40]].concat())),
+        (
+            "nested descriptors",
+            framed(kind, &[[0x00].repeat(DEEP), vec![0x40]].concat()),
+        ),
         ("a list of 4 GiB", framed(kind, &described(&lengths(0xd0)))),
-        ("an array of 4 GiB", framed(kind, &described(&list_of(&lengths(0xf0))))),
-        ("a binary of 4 GiB", framed(kind, &described(&list_of(&lengths(0xb0))))),
-        ("a map of 4 GiB", framed(kind, &described(&list_of(&lengths(0xd1))))),
+        (
+            "an array of 4 GiB",
+            framed(kind, &described(&list_of(&lengths(0xf0)))),
+        ),
+        (
+            "a binary of 4 GiB",
+            framed(kind, &described(&list_of(&lengths(0xb0)))),
+        ),
+        (
+            "a map of 4 GiB",
+            framed(kind, &described(&list_of(&lengths(0xd1)))),
+        ),
         ("an unknown performative", framed(kind, &[0x00, 0x53, 0x7f, 0x45])),
-        ("fields of other types", framed(kind, &described(&list_of(&[0xa1, 1, b'x'])))),
+        (
+            "fields of other types",
+            framed(kind, &described(&list_of(&[0xa1, 1, b'x']))),
+        ),
         ("no field at all", framed(kind, &described(&[0x45]))),
         ("zeros", vec![0; 4096]),
         ("ones", vec![0xff; 4096]),
@@ -310,7 +328,10 @@ async fn a_hostile_broker_gets_nowhere_at_any_stage() {
         let Health::Waiting(why) = desk.health() else {
             panic!("{stage:?}: {:?}", desk.health());
         };
-        assert!(why.contains("127.0.0.1") && !why.contains('\n') && why.len() < 500, "{stage:?}: {why}");
+        assert!(
+            why.contains("127.0.0.1") && !why.contains('\n') && why.len() < 500,
+            "{stage:?}: {why}"
+        );
         assert!(!desk.has_ended());
         within("the close", desk.close()).await.unwrap();
         assert_eq!(served.load(Ordering::Relaxed), words.len());
@@ -375,7 +396,8 @@ async fn a_hostile_message_is_malformed_and_disturbs_nothing() {
     // All are answered on the same connection.
     let mut answered = 0;
     while answered < count {
-        let Some(Performative::Disposition(said)) = within("an answer", fake.until("disposition")).await else {
+        let Some(Performative::Disposition(said)) = within("an answer", fake.until("disposition")).await
+        else {
             panic!("the connection is gone");
         };
         answered += (said.last.unwrap_or(said.first) - said.first) as usize + 1;

@@ -1,7 +1,7 @@
 //! Bytes in and out of a socket, both in one step.
 //!
-//! Invariants: cancel-safe, since all that is under way is kept here; what is to be written is offered in one piece, and
-//! what comes is read in chunks, so that a busy connection costs two system calls for many frames.
+//! Invariants: cancel-safe, since all that is under way is kept here and in the machine; what is to be written is offered
+//! in one piece, and what comes is read in chunks, so that a busy connection costs two system calls for many frames.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -14,8 +14,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 const CHUNK: usize = 64 << 10;
 /// With less room than this a new chunk is begun.
 const ROOM_MIN: usize = 8 << 10;
-/// How much output a buffer keeps room for between rounds.
-const KEPT: usize = 1 << 20;
+
+/// Whoever has something to write.
+pub(crate) trait Output {
+    /// What is to be written.
+    fn output(&self) -> &[u8];
+    /// So much of it was written.
+    fn written(&mut self, bytes: usize);
+}
 
 /// What a step brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,13 +34,11 @@ pub(crate) enum Moved {
     End,
 }
 
-/// A socket with its buffers.
+/// A socket with what came by it.
 pub(crate) struct Io<S> {
     stream: S,
     /// What came and is not taken yet.
     pub(crate) input: BytesMut,
-    /// How much of the output is written already.
-    written: usize,
     /// TLS holds a record that the socket had no room for.
     unflushed: bool,
 }
@@ -44,48 +48,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         Io {
             stream,
             input: BytesMut::with_capacity(CHUNK),
-            written: 0,
             unflushed: false,
         }
-    }
-
-    /// Bytes of `output` that are not written yet.
-    pub(crate) fn pending(&self, output: &[u8]) -> usize {
-        output.len() - self.written
     }
 
     /// Writes what it can of `output`, and reads what is there. Waits until one of them has moved.
     ///
     /// # Errors
     /// Those of the socket.
-    pub(crate) async fn step(&mut self, output: &mut Vec<u8>) -> io::Result<Moved> {
+    pub(crate) async fn step(&mut self, output: &mut impl Output) -> io::Result<Moved> {
         std::future::poll_fn(|cx| self.poll_step(output, cx)).await
     }
 
-    fn poll_step(&mut self, output: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<Moved>> {
+    fn poll_step(&mut self, output: &mut impl Output, cx: &mut Context<'_>) -> Poll<io::Result<Moved>> {
         let written = self.poll_write(output, cx)?;
         if let Poll::Ready(read) = self.poll_read(cx)? {
             return Poll::Ready(Ok(if read == 0 { Moved::End } else { Moved::Read }));
         }
-        if written { Poll::Ready(Ok(Moved::Written)) } else { Poll::Pending }
+        if written {
+            Poll::Ready(Ok(Moved::Written))
+        } else {
+            Poll::Pending
+        }
     }
 
     /// True: there was something to write, and it is written.
-    fn poll_write(&mut self, output: &mut Vec<u8>, cx: &mut Context<'_>) -> io::Result<bool> {
-        if output.is_empty() && !self.unflushed {
+    fn poll_write(&mut self, output: &mut impl Output, cx: &mut Context<'_>) -> io::Result<bool> {
+        if output.output().is_empty() && !self.unflushed {
             return Ok(false);
         }
-        while let Some(rest) = output.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+        while !output.output().is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, output.output()) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => self.written += count,
+                Poll::Ready(Ok(count)) => output.written(count),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(false),
             }
         }
-        output.clear();
-        output.shrink_to(KEPT);
-        self.written = 0;
         // A no-op for TCP.
         let flushed = Pin::new(&mut self.stream).poll_flush(cx)?;
         self.unflushed = flushed.is_pending();
@@ -108,6 +107,16 @@ mod tests {
 
     use super::*;
 
+    impl Output for Vec<u8> {
+        fn output(&self) -> &[u8] {
+            self
+        }
+
+        fn written(&mut self, bytes: usize) {
+            self.drain(..bytes);
+        }
+    }
+
     #[tokio::test]
     async fn output_goes_out_whole_while_input_comes_in() {
         let (mine, mut theirs) = tokio::io::duplex(10);
@@ -126,7 +135,7 @@ mod tests {
                 moved.push(io.step(&mut output).await.unwrap());
             }
             assert!(moved.contains(&Moved::Read));
-            assert!(output.is_empty() && io.pending(&output) == 0);
+            assert!(output.is_empty());
             assert_eq!(io.input, "hello");
         };
         tokio::join!(peer, own);
@@ -142,7 +151,7 @@ mod tests {
             _ = io.step(&mut output) => panic!("there is no room for all of it"),
             () = std::future::ready(()) => {}
         }
-        assert_eq!(io.pending(&output), 4);
+        assert_eq!(output, b"efgh");
         output.extend_from_slice(b"ij");
         let peer = async {
             let mut read = [0; 10];

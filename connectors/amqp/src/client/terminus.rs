@@ -1,7 +1,8 @@
 //! What a link asks the broker for: sources and targets with their capabilities.
 
+use weft_amqp_wire::machine::{ReceiverSpec, SenderSpec};
 use weft_amqp_wire::performative::{
-    DeliveryState, ExpiryPolicy, Modified, Source, Target, TerminusDurability, filter,
+    DeliveryState, ExpiryPolicy, Modified, SenderSettleMode, Source, Target, TerminusDurability, filter,
 };
 use weft_amqp_wire::value::{Fields, Symbol, Text, Value};
 
@@ -10,24 +11,15 @@ use crate::config::{AddressKind, IngressSection};
 /// A consumer of an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
-    /// The link's name: with the container id, it is what a durable subscription is found by.
-    pub(crate) name: String,
     pub(crate) address: String,
-    pub(crate) source: Source,
+    pub(crate) spec: ReceiverSpec,
 }
 
 impl Receiver {
     /// Whether the broker keeps the link's subscription while it is detached.
     pub(crate) fn durable(&self) -> bool {
-        self.source.durable != TerminusDurability::None
+        self.spec.source.durable != TerminusDurability::None
     }
-}
-
-/// A producer for an address.
-#[derive(Clone, Debug)]
-pub(crate) struct Sender {
-    pub(crate) name: String,
-    pub(crate) target: Target,
 }
 
 /// Consumer `number` of an address.
@@ -69,25 +61,35 @@ pub(crate) fn receiver(section: &IngressSection, ingress: &str, address: &str, n
         source.expiry_policy = ExpiryPolicy::Never;
     }
     if let Some(selector) = &section.selector {
-        let described = Value::described(Value::Ulong(filter::SELECTOR_CODE), Value::from(selector.as_str()));
+        let described = Value::described(
+            Value::Ulong(filter::SELECTOR_CODE),
+            Value::from(selector.as_str()),
+        );
         source.filter = Fields::default().with(filter::SELECTOR, described);
     }
     Receiver {
-        name,
         address: address.to_owned(),
-        source,
+        spec: ReceiverSpec {
+            name: Text::from(name),
+            source,
+            // Settled ones would be lost in a crash; a broker that sends them all the same is believed.
+            snd_settle_mode: SenderSettleMode::Unsettled,
+            desired_capabilities: Vec::new(),
+        },
     }
 }
 
-/// A producer; `serial` tells it from others of this connection.
-pub(crate) fn sender(kind: AddressKind, destination: &str, address: &str, serial: u64) -> Sender {
-    Sender {
-        name: format!("weft-{destination}-{address}-{serial}"),
+/// A producer for an address; `serial` tells it from others of this connection.
+pub(crate) fn sender(kind: AddressKind, destination: &str, address: &str, serial: u64) -> SenderSpec {
+    SenderSpec {
+        name: Text::from(format!("weft-{destination}-{address}-{serial}")),
         target: Target {
             address: Some(Text::from(address)),
             capabilities: capability(kind).into_iter().collect(),
             ..Target::default()
         },
+        snd_settle_mode: SenderSettleMode::Unsettled,
+        desired_capabilities: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use weft_amqp_wire::condition;
+use weft_amqp_wire::login::LoginError;
 use weft_amqp_wire::performative::Error;
 use weft_api::outcome::{Reason, SendError};
 use weft_net::DialError;
@@ -67,6 +68,22 @@ impl Trouble {
         }
     }
 
+    /// The broker does not let us in.
+    pub(crate) fn login(at: &str, error: &LoginError) -> Trouble {
+        match error {
+            LoginError::NotOffered { .. } => {
+                Trouble::misconfigured(format!("{at}: {error}; choose another `auth.mechanism`"))
+            }
+            LoginError::Refused { .. } => Trouble::unauthorised(format!("{at}: {error}; check `auth`")),
+            LoginError::NotAuthentic(_) => {
+                Trouble::unauthorised(format!("{at}: {error}; check `url` and the password"))
+            }
+            LoginError::Unavailable | LoginError::Challenge { .. } => {
+                Trouble::unavailable(format!("{at}: {error}"))
+            }
+        }
+    }
+
     /// The fault of an event that could not be sent for this; certainly not delivered.
     pub(crate) fn error(&self) -> SendError {
         SendError::destination(self.reason, self.text.as_str())
@@ -128,7 +145,10 @@ mod tests {
     #[test]
     fn a_peers_text_is_cut_and_stays_on_one_line() {
         let text = line(&Error::new(condition::NOT_FOUND, "x\r\n".repeat(1000)));
-        assert!(text.len() < 320 && text.ends_with("...") && !text.contains('\n'), "{text}");
+        assert!(
+            text.len() < 320 && text.ends_with("...") && !text.contains('\n'),
+            "{text}"
+        );
         assert!(!line(&Error::new(condition::NOT_FOUND, "short")).ends_with("..."));
     }
 

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use weft_api::config::{ByteSize, Finding, HumanDuration, Node};
 use weft_net::{Address, AddressError, Scheme, Tls};
 
-pub(crate) use egress::{EgressSection, Mode, Prefix};
+pub(crate) use egress::{EgressSection, Mode};
 pub(crate) use ingress::IngressSection;
 
 /// The least `max_frame`: what the specification obliges every peer to take (transport 2.7.1).

@@ -25,7 +25,10 @@ fn egress(section: &Value) -> Vec<String> {
 }
 
 fn paths(found: &[String]) -> Vec<&str> {
-    found.iter().map(|line| line.split(": ").next().unwrap()).collect()
+    found
+        .iter()
+        .map(|line| line.split(": ").next().unwrap())
+        .collect()
 }
 
 #[test]

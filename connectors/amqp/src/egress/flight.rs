@@ -132,7 +132,10 @@ mod tests {
         }
         fn accept_rest(&mut self) {}
         fn fail(&mut self, index: u32, _: &[Event], error: SendError) -> usize {
-            self.0.lock().unwrap().push(format!("fail {index} {}", error.reason));
+            self.0
+                .lock()
+                .unwrap()
+                .push(format!("fail {index} {}", error.reason));
             usize::from(self.1.insert(index))
         }
         fn abandon(&mut self, _: &[Event]) {

@@ -106,7 +106,9 @@ impl Links {
 
     /// Tokens of all links.
     pub(super) fn tokens(&self) -> impl Iterator<Item = usize> + use<> {
-        let open: Vec<usize> = (0..self.links.len()).filter(|token| self.links[*token].is_some()).collect();
+        let open: Vec<usize> = (0..self.links.len())
+            .filter(|token| self.links[*token].is_some())
+            .collect();
         open.into_iter()
     }
 
@@ -267,7 +269,9 @@ mod tests {
         let mut links = Links::default();
         let now = Instant::now();
         for number in 0..LINKS_MAX {
-            let (token, evicted) = links.find(&number.to_string(), now + Duration::from_secs(number as u64)).unwrap();
+            let (token, evicted) = links
+                .find(&number.to_string(), now + Duration::from_secs(number as u64))
+                .unwrap();
             assert_eq!((token, evicted), (number, None));
             links.get(token).unwrap().waiting.push_back((tickets(1)[0], now));
         }

@@ -146,7 +146,10 @@ mod tests {
     fn only_accepted_is_a_delivery() {
         assert!(of(Some(&DeliveryState::Accepted), at(false)).is_none());
         let unknown = of(None, at(false)).unwrap();
-        assert_eq!((unknown.fault, unknown.maybe_delivered), (Fault::Destination, true));
+        assert_eq!(
+            (unknown.fault, unknown.maybe_delivered),
+            (Fault::Destination, true)
+        );
         assert!(of(Some(&DeliveryState::Other(Box::new(Value::Null))), at(false)).is_some());
     }
 
@@ -200,13 +203,19 @@ mod tests {
         let attempt = (Fault::Attempt, Reason::Failed, false);
         assert_eq!(blame(&DeliveryState::Released, true), attempt);
         assert_eq!(blame(&modified(true, false), false), attempt);
-        assert_eq!(blame(&modified(true, true), false), (Fault::Event, Reason::Refused, false));
+        assert_eq!(
+            blame(&modified(true, true), false),
+            (Fault::Event, Reason::Refused, false)
+        );
     }
 
     #[test]
     fn what_was_on_its_way_when_a_link_ended_may_have_been_delivered() {
         let error = detached(Some(&Error::new(condition::DETACH_FORCED, "")), at(false));
-        assert_eq!((error.fault, error.reason, error.maybe_delivered), (Fault::Destination, Reason::Reset, true));
+        assert_eq!(
+            (error.fault, error.reason, error.maybe_delivered),
+            (Fault::Destination, Reason::Reset, true)
+        );
         let error = detached(Some(&Error::new(condition::MESSAGE_SIZE_EXCEEDED, "")), at(false));
         assert_eq!((error.fault, error.reason), (Fault::Attempt, Reason::TooLarge));
     }

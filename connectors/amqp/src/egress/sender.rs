@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use weft_amqp_wire::performative::{DeliveryState, Error};
 use weft_api::egress::{Batch, EgressContext};
+use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 use weft_api::status::Health;
 use weft_net::Backoff;
@@ -31,7 +32,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// How soon after a failure a batch makes us try again; sooner, it fails for the same reason.
 const AGAIN: Duration = Duration::from_millis(100);
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Wire, Trouble>> + Send>>;
+/// How often an address that was refused is asked for while no event goes there.
+const ASK: Duration = Duration::from_secs(2);
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<Wire>, Trouble>> + Send>>;
 
 /// Where the connection stands.
 enum Line {
@@ -49,7 +53,7 @@ enum Line {
 
 /// What woke the loop.
 enum Woke {
-    Made(Result<Wire, Trouble>),
+    Made(Result<Box<Wire>, Trouble>),
     Moved(Result<(), Trouble>),
     Due,
 }
@@ -142,14 +146,14 @@ impl Sender {
         }
     }
 
-    fn up(&mut self, wire: Wire) {
+    fn up(&mut self, wire: Box<Wire>) {
         self.backoff.reset();
         self.heard = Instant::now();
         tracing::info!(destination = %self.plan.name, broker = %self.plan.endpoint.dialer.address(), "amqp connected");
         if self.plan.layout.address.templated() {
             self.report.health(Health::Ready);
         }
-        self.line = Line::Up(Box::new(wire));
+        self.line = Line::Up(wire);
         for token in self.links.tokens() {
             self.attach(token);
             self.touched.push(token);
@@ -160,14 +164,16 @@ impl Sender {
     fn down(&mut self, trouble: Trouble) {
         let lost = SendError::destination(Reason::Reset, trouble.text.as_str()).maybe_delivered();
         let flights = &mut self.flights;
-        self.links.abandon(None, |sent| flights.failed(sent.ticket, lost.clone()));
+        self.links
+            .abandon(None, |sent| flights.failed(sent.ticket, lost.clone()));
         self.links.reset();
         let error = trouble.error();
         for token in self.links.tokens() {
             self.fail_waiting(token, &error);
         }
         let now = Instant::now();
-        self.report.health(Health::Waiting(format!("{trouble}; trying again")));
+        self.report
+            .health(Health::Waiting(format!("{trouble}; trying again")));
         self.line = Line::Down {
             since: now,
             why: trouble,
@@ -203,8 +209,10 @@ impl Sender {
                 }
             };
             let Some((token, evicted)) = found else {
-                let text = "too many addresses are in use at a time; these events are sent once some are idle";
-                self.flights.failed(ticket, SendError::destination(Reason::Overloaded, text));
+                let text =
+                    "too many addresses are in use at a time; these events are sent once some are idle";
+                self.flights
+                    .failed(ticket, SendError::destination(Reason::Overloaded, text));
                 continue;
             };
             if let (Some(evicted), Line::Up(wire)) = (evicted, &mut self.line) {
@@ -286,11 +294,13 @@ impl Sender {
         let lost = outcome::detached(error, plan.at(&address));
         link.state = State::Refused(Instant::now(), refused.clone());
         let flights = &mut self.flights;
-        self.links.abandon(Some(token), |sent| flights.failed(sent.ticket, lost.clone()));
+        self.links
+            .abandon(Some(token), |sent| flights.failed(sent.ticket, lost.clone()));
         // A template that names a bad address says nothing about the destination.
         if !plan.layout.address.templated() {
             let text = if was_up { &lost.detail } else { &refused.detail };
-            self.report.health(Health::Waiting(format!("{text}; trying again")));
+            self.report
+                .health(Health::Waiting(format!("{text}; trying again")));
         }
         self.fail_waiting(token, &refused);
     }
@@ -349,9 +359,16 @@ impl Sender {
             let Some(event) = self.flights.event(ticket) else {
                 continue;
             };
+            if let Some(error) = over_limit(event, plan.event_max) {
+                self.flights.failed(ticket, error);
+                continue;
+            }
             self.message.clear();
             let address = &*link.address;
-            if let Err(error) = plan.layout.encode(event, address, &mut self.scratch, &mut self.message) {
+            if let Err(error) = plan
+                .layout
+                .encode(event, address, &mut self.scratch, &mut self.message)
+            {
                 self.flights.failed(ticket, error);
                 continue;
             }
@@ -359,7 +376,10 @@ impl Sender {
                 self.flights.failed(ticket, error);
                 continue;
             }
-            let delivery = wire.send(token, &self.message);
+            let Some(delivery) = wire.send(token, &self.message) else {
+                // Asked before; were it otherwise, the event would wait for its time-out, and not be lost.
+                continue;
+            };
             self.links.sent(
                 delivery,
                 Sent {
@@ -390,6 +410,7 @@ impl Sender {
         }
         for token in self.links.tokens() {
             self.expire_waiting(token, then);
+            self.ask_again(token);
         }
         if silent {
             // Nothing at all was answered for so long: begin anew, or its windows fill with what we have given up.
@@ -397,6 +418,18 @@ impl Sender {
             self.down(Trouble::unavailable(format!(
                 "{at}: the broker takes messages and answers none of them"
             )));
+        }
+    }
+
+    /// An address of the file's that was refused is asked for again, so that it is told when it is there.
+    fn ask_again(&mut self, token: usize) {
+        let templated = self.plan.layout.address.templated();
+        if let Some(link) = self.links.get(token)
+            && let State::Refused(since, _) = &link.state
+            && since.elapsed() >= ASK
+            && !templated
+        {
+            self.attach(token);
         }
     }
 
@@ -417,13 +450,21 @@ impl Sender {
         }
         let text = format!("amqp `{}` {what} within {timeout:?}", link.address);
         for ticket in late {
-            self.flights.failed(ticket, SendError::destination(reason, text.as_str()));
+            self.flights
+                .failed(ticket, SendError::destination(reason, text.as_str()));
         }
     }
 }
 
 fn connect(plan: Arc<Plan>) -> Connecting {
-    Box::pin(async move { plan.connect().await })
+    Box::pin(async move { plan.connect().await.map(Box::new) })
+}
+
+/// The error of an event with more data than the file allows.
+fn over_limit(event: &Event, max: u64) -> Option<SendError> {
+    let bytes = event.data().map_or(0, |data| data.len() as u64);
+    let text = || format!("the event has {bytes} bytes of data, and limits.event allows {max}");
+    (bytes > max).then(|| SendError::event(Reason::TooLarge, text()))
 }
 
 /// The error of a message that the broker said it does not take.

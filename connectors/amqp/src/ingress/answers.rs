@@ -3,7 +3,6 @@
 //! Outcomes come one lane event at a time; deliveries with neighbouring numbers and one outcome are answered by one
 //! frame. Invariant: nothing waits here longer than one round of the consumer's loop.
 
-use weft_amqp_wire::performative::DeliveryState;
 use weft_api::outcome::Outcome;
 
 use super::outcome;
@@ -16,17 +15,15 @@ pub(crate) struct Answers {
 }
 
 struct Run {
-    token: usize,
     first: u32,
     last: u32,
     outcome: Outcome,
 }
 
 impl Answers {
-    /// Deliveries `first` to `last` of a link have this outcome.
-    pub(crate) fn push(&mut self, wire: &mut Wire, token: usize, first: u32, last: u32, outcome: Outcome) {
+    /// Deliveries `first` to `last` have this outcome.
+    pub(crate) fn push(&mut self, wire: &mut Wire, first: u32, last: u32, outcome: Outcome) {
         if let Some(run) = &mut self.run
-            && run.token == token
             && run.outcome == outcome
             && run.last.wrapping_add(1) == first
         {
@@ -34,19 +31,13 @@ impl Answers {
             return;
         }
         self.flush(wire);
-        self.run = Some(Run {
-            token,
-            first,
-            last,
-            outcome,
-        });
+        self.run = Some(Run { first, last, outcome });
     }
 
     /// Hands over what waits.
     pub(crate) fn flush(&mut self, wire: &mut Wire) {
         if let Some(run) = self.run.take() {
-            let state: DeliveryState = outcome::state(run.outcome);
-            wire.settle(run.token, run.first, run.last, &state);
+            wire.settle(run.first, run.last, outcome::state(run.outcome));
         }
     }
 

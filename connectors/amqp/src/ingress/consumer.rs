@@ -22,9 +22,9 @@ use weft_net::Backoff;
 use super::answers::Answers;
 use super::lane::{LinkLane, State, Waiting};
 use super::{Plan, outcome};
+use crate::client;
 use crate::client::trouble::{self, Trouble};
 use crate::client::wire::{Happened, Wire, WireSpec};
-use crate::client::{self};
 use crate::mapping::ingress::Mapper;
 
 /// The first and the longest wait before a link that was refused is asked for again.
@@ -82,6 +82,8 @@ struct Consumer {
     /// What is wrong with each link that is refused.
     refusals: HashMap<usize, String>,
     draining: bool,
+    /// The session's window is held.
+    holding: bool,
     at: String,
 }
 
@@ -100,7 +102,12 @@ impl Consumer {
             });
             *number += 1;
             by_lane.insert(lane.index, token);
-            links.push(LinkLane::new(lane, plan.window.events, now, Backoff::new(AGAIN.0, AGAIN.1)));
+            links.push(LinkLane::new(
+                lane,
+                plan.window.events,
+                now,
+                Backoff::new(AGAIN.0, AGAIN.1),
+            ));
         }
         cx.report.lag(None);
         Consumer {
@@ -115,6 +122,7 @@ impl Consumer {
             touched: Vec::new(),
             refusals: HashMap::new(),
             draining: false,
+            holding: false,
         }
     }
 
@@ -153,9 +161,6 @@ impl Consumer {
     async fn serve(&mut self, wire: &mut Wire) -> Option<Trouble> {
         tracing::info!(ingress = %self.cx.name, broker = self.at, "amqp connected");
         let stop = self.cx.stop.clone();
-        if self.links.is_empty() {
-            self.cx.report.health(Health::Ready);
-        }
         loop {
             match stop.phase() {
                 Phase::Running => {}
@@ -196,7 +201,18 @@ impl Consumer {
             self.pump(wire, token);
         }
         self.touched = touched;
+        self.hold(wire);
         self.answers.flush(wire);
+    }
+
+    /// Stops the session's window while too many bytes wait for lanes. Credit counts messages; this counts what they weigh.
+    fn hold(&mut self, wire: &mut Wire) {
+        let waiting: u64 = self.links.iter().map(LinkLane::waiting_bytes).sum();
+        let most = self.plan.client_memory / 2;
+        if !self.holding && waiting > most || self.holding && waiting <= most / 2 {
+            self.holding = !self.holding;
+            wire.hold(self.holding);
+        }
     }
 
     /// Asks for the links that are due. Gives when the next one is.
@@ -228,13 +244,15 @@ impl Consumer {
                 delivery,
                 payload,
             } => {
-                let (Some(link), Some(receiver)) = (self.links.get_mut(token), self.plan.receivers.get(token)) else {
+                let (Some(link), Some(receiver)) =
+                    (self.links.get_mut(token), self.plan.receivers.get(token))
+                else {
                     return;
                 };
                 if self.draining {
                     if let Some(delivery) = delivery {
                         let stopping = Outcome::Released(Reason::Stopping);
-                        self.answers.push(wire, token, delivery, delivery, stopping);
+                        self.answers.push(wire, delivery, delivery, stopping);
                     }
                     return;
                 }
@@ -246,7 +264,7 @@ impl Consumer {
                 self.answers.flush(wire);
                 match delivery {
                     Some(delivery) => {
-                        wire.settle(token, delivery, delivery, &outcome::too_large(self.plan.event_max));
+                        wire.settle(delivery, delivery, outcome::too_large(self.plan.event_max));
                     }
                     None => self.cx.report.dropped("too_large", 1),
                 }
@@ -313,7 +331,7 @@ impl Consumer {
             let answers = &mut self.answers;
             match wire {
                 Some(wire) => link.ledger.settled(first, last, |from, to| {
-                    answers.push(wire, token, from, to, outcome);
+                    answers.push(wire, from, to, outcome);
                 }),
                 None => link.ledger.settled(first, last, |_, _| {}),
             }
@@ -352,7 +370,7 @@ impl Consumer {
             for waiting in link.drain() {
                 if let Some(delivery) = waiting.delivery {
                     let stopping = Outcome::Released(Reason::Stopping);
-                    self.answers.push(wire, token, delivery, delivery, stopping);
+                    self.answers.push(wire, delivery, delivery, stopping);
                 }
             }
         }
@@ -365,10 +383,10 @@ impl Consumer {
         while let Some((lane, event)) = self.cx.lanes.try_next() {
             self.said(Some(wire), lane, event);
         }
-        for (token, link) in self.links.iter_mut().enumerate() {
+        for link in &mut self.links {
             let answers = &mut self.answers;
             link.ledger.give_up(|from, to| {
-                answers.push(wire, token, from, to, Outcome::Released(Reason::Stopping));
+                answers.push(wire, from, to, Outcome::Released(Reason::Stopping));
             });
         }
         self.answers.flush(wire);
@@ -379,12 +397,15 @@ impl Consumer {
         self.answers.clear();
         self.refusals.clear();
         self.touched.clear();
+        self.holding = false;
         let now = Instant::now();
         for link in &mut self.links {
             link.lost(now);
             link.backoff.reset();
         }
-        self.cx.report.health(Health::Waiting(format!("{trouble}; trying again")));
+        self.cx
+            .report
+            .health(Health::Waiting(format!("{trouble}; trying again")));
     }
 
     fn close(mut self) {
@@ -406,7 +427,7 @@ impl Plan {
     /// Makes a connection with room for what the links may have sent ahead.
     pub(super) async fn connect(&self) -> Result<Wire, Trouble> {
         let spec = WireSpec {
-            incoming_bytes: self.client_memory,
+            incoming_bytes: self.client_memory / 2,
             message_max: self.message_max,
         };
         Wire::connect(&self.endpoint, &spec).await

@@ -38,6 +38,7 @@ pub(crate) struct LinkLane {
     pub(crate) ledger: Ledger,
     pub(crate) backoff: Backoff,
     waiting: VecDeque<Waiting>,
+    waiting_bytes: u64,
     window: u32,
 }
 
@@ -49,12 +50,14 @@ impl LinkLane {
             ledger: Ledger::default(),
             backoff,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             window,
         }
     }
 
     /// A message came.
     pub(crate) fn came(&mut self, waiting: Waiting) {
+        self.waiting_bytes += waiting.incoming.event.size();
         self.waiting.push_back(waiting);
     }
 
@@ -73,6 +76,7 @@ impl LinkLane {
                 break;
             };
             bytes += size;
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
             first.get_or_insert(self.ledger.next());
             self.ledger.delivered(waiting.delivery);
             batch.push(waiting.incoming);
@@ -102,17 +106,19 @@ impl LinkLane {
 
     /// Takes out what waits: no lane has it.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waiting> + '_ {
+        self.waiting_bytes = 0;
         self.waiting.drain(..)
     }
 
-    /// How many messages wait for the lane.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// Bytes of the messages that wait for the lane.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes
     }
 
     /// The link is gone, and with it what waits: the broker brings it again. It is asked for again then.
     pub(crate) fn lost(&mut self, again: Instant) {
         self.waiting.clear();
+        self.waiting_bytes = 0;
         self.ledger.forget();
         self.state = State::Down(again);
     }

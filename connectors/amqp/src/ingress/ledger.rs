@@ -26,7 +26,8 @@ enum Entry {
 impl Ledger {
     /// The next sequence belongs to this delivery; `None` for one that came settled.
     pub(crate) fn delivered(&mut self, delivery: Option<u32>) {
-        self.entries.push_back(delivery.map_or(Entry::Silent, Entry::Open));
+        self.entries
+            .push_back(delivery.map_or(Entry::Silent, Entry::Open));
     }
 
     /// The sequence that the next delivery will have.

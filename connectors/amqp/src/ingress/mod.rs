@@ -90,12 +90,20 @@ impl IngressBuilder for Builder {
     }
 
     fn address(&self) -> String {
-        format!("{} {}", self.plan.endpoint.dialer.address(), self.plan.addresses.join(","))
+        format!(
+            "{} {}",
+            self.plan.endpoint.dialer.address(),
+            self.plan.addresses.join(",")
+        )
     }
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
         let first = self.plan.addresses.first().map_or("", String::as_str);
-        let address = if raw.address.is_empty() { first } else { &raw.address };
+        let address = if raw.address.is_empty() {
+            first
+        } else {
+            &raw.address
+        };
         Mapper::new(self.plan.mapping.clone()).explain(address, raw)
     }
 }

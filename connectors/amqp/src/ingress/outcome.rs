@@ -49,7 +49,10 @@ fn rejection(reason: Reason) -> Error {
             Symbol::from_static(condition::MESSAGE_SIZE_EXCEEDED),
             "the message is larger than a destination takes".to_owned(),
         ),
-        Reason::Unmatched => (Symbol::from_static("weft:unmatched"), "no route takes the event".to_owned()),
+        Reason::Unmatched => (
+            Symbol::from_static("weft:unmatched"),
+            "no route takes the event".to_owned(),
+        ),
         other => (
             // Reasons are lower-case words.
             Symbol::new(&format!("weft:{other}")).unwrap_or_default(),
@@ -87,7 +90,10 @@ mod tests {
             let DeliveryState::Rejected(Some(error)) = state(Outcome::Rejected(*reason)) else {
                 panic!("{reason} is not rejected");
             };
-            assert!(!error.condition.is_empty() && error.description.is_some(), "{reason}");
+            assert!(
+                !error.condition.is_empty() && error.description.is_some(),
+                "{reason}"
+            );
         }
     }
 
@@ -96,7 +102,10 @@ mod tests {
         for reason in [Reason::Overloaded, Reason::Stopping, Reason::Unavailable] {
             assert_eq!(state(Outcome::Released(reason)), DeliveryState::Released);
         }
-        for outcome in [Outcome::Released(Reason::Failed), Outcome::Unknown(Reason::Timeout)] {
+        for outcome in [
+            Outcome::Released(Reason::Failed),
+            Outcome::Unknown(Reason::Timeout),
+        ] {
             let DeliveryState::Modified(modified) = state(outcome) else {
                 panic!("{outcome:?} is not modified");
             };

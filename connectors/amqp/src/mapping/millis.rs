@@ -4,7 +4,7 @@
 //! offset, microseconds, a fraction that is not three digits) travels as a string, so that nothing is lost.
 //! Turned down: writing every time as a timestamp; `12:00:00+02:00` would come back as `10:00:00Z`, another attribute.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -70,16 +70,6 @@ pub(crate) fn of(at: SystemTime) -> Option<i64> {
     match at.duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_millis()).ok(),
         Err(before) => i64::try_from(before.duration().as_millis()).ok().map(|ms| -ms),
-    }
-}
-
-/// The moment of milliseconds since 1970; `None` where the clock does not reach.
-pub(crate) fn moment(ms: i64) -> Option<SystemTime> {
-    let distance = Duration::from_millis(ms.unsigned_abs());
-    if ms < 0 {
-        UNIX_EPOCH.checked_sub(distance)
-    } else {
-        UNIX_EPOCH.checked_add(distance)
     }
 }
 
@@ -209,8 +199,6 @@ mod tests {
     fn milliseconds_that_no_year_of_four_digits_has_have_no_text() {
         for ms in [i64::MIN, FIRST - 1, LAST + 1, i64::MAX] {
             assert!(Text::of(ms).is_none(), "{ms}");
-            // Must not panic.
-            let _ = moment(ms);
         }
         assert_eq!(Text::of(0).unwrap().as_str(), "1970-01-01T00:00:00Z");
     }

@@ -82,7 +82,9 @@ pub struct Peer(Mutex<PythonProcess>);
 impl Peer {
     /// A client of a broker at this port.
     pub fn client(port: u16) -> Peer {
-        Peer(Mutex::new(Python::script("amqp_peer.py").option("--port", port).spawn()))
+        Peer(Mutex::new(
+            Python::script("amqp_peer.py").option("--port", port).spawn(),
+        ))
     }
 
     /// A broker that answers as it is told, and its port.
@@ -103,7 +105,10 @@ impl Peer {
     pub fn send(&self, address: &str, messages: &[Json]) {
         let answer = self.ask(&json!({ "do": "send", "address": address, "messages": messages }));
         let outcomes = answer["outcomes"].as_array().unwrap();
-        assert!(outcomes.iter().all(|outcome| outcome == "ACCEPTED"), "{outcomes:?}");
+        assert!(
+            outcomes.iter().all(|outcome| outcome == "ACCEPTED"),
+            "{outcomes:?}"
+        );
     }
 
     /// Takes what an address has, until none comes for half a second.
