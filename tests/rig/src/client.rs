@@ -101,7 +101,7 @@ impl Client {
     /// Starts it; it runs until it ends by itself or is dropped.
     #[must_use]
     pub fn spawn(self) -> ClientProcess {
-        let process = Process::start(&self.script, &self.command);
+        let process = Process::start_listening(&self.script, &self.command);
         ClientProcess {
             script: self.script,
             process,
@@ -128,6 +128,13 @@ impl ClientProcess {
         };
         self.read += 1;
         parse(&self.script, &line)
+    }
+
+    /// Writes a line of JSON to its standard input, and returns the line that it answers with.
+    #[track_caller]
+    pub fn ask(&mut self, question: &Value, limit: Duration) -> Value {
+        self.process.say(&question.to_string());
+        self.next_line(limit)
     }
 
     /// SIGTERM: a script that runs until it is told to stop says its last line, and ends.
