@@ -20,7 +20,7 @@ ci: ## what the continuous integration runs
 
 bench: ## the micro benchmarks
 	@tools/setup.sh build
-	cargo bench --locked -p weft -p weft-api -p weft-http -p weft-kafka --bench '*'
+	cargo bench --locked -p weft -p weft-api -p weft-http -p weft-kafka -p weft-amqp-wire --bench '*'
 
 scenarios: ## the router beside plain loops, as whole processes (minutes)
 	@tools/setup.sh test

@@ -264,6 +264,19 @@ impl World {
         Lanes::new(Box::new(lanes))
     }
 
+    /// Lanes of another ingress that the same routes feed from.
+    pub(crate) fn lanes_of_another(&self) -> Lanes {
+        let port = Arc::new(Port::new("other".into(), Metrics::new().ingress("other"), false));
+        let (gate, pulse) = (Arc::clone(&self.gate), Arc::new(Pulse::default()));
+        Lanes::new(Box::new(StreamLanes::new(
+            port,
+            gate,
+            Arc::clone(&self.budget),
+            pulse,
+            8,
+        )))
+    }
+
     pub(crate) fn requests(&self, window: u32) -> RequestLane {
         let (port, gate) = (Arc::clone(&self.port), Arc::clone(&self.gate));
         let set = RequestLaneSet::new(port, gate, Arc::clone(&self.budget), Arc::clone(&self.pulse));

@@ -23,7 +23,7 @@ use super::limbo::Limbo;
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
 use crate::delivery::leg::Leg;
-use crate::delivery::origin::{LanePort, Port, Settled};
+use crate::delivery::origin::{Claim, LanePort, Port, Settled};
 
 mod entry;
 mod lane;
@@ -39,6 +39,7 @@ const REWIND_MAX: Duration = Duration::from_secs(30);
 /// All stream lanes of one ingress.
 pub struct StreamLanes {
     port: Arc<Port>,
+    claim: Claim,
     gate: CurrentGate,
     budget: Arc<Budget>,
     pulse: Arc<Pulse>,
@@ -67,6 +68,7 @@ impl StreamLanes {
         seed: u64,
     ) -> StreamLanes {
         StreamLanes {
+            claim: port.mailbox.claim(),
             port,
             gate,
             budget,
@@ -313,7 +315,7 @@ impl LanesBackend for StreamLanes {
                 return Poll::Ready(said);
             }
             let mut inbox = std::mem::take(&mut self.inbox);
-            let came = self.port.mailbox.poll_take(&mut inbox, cx);
+            let came = self.port.mailbox.poll_take(self.claim, &mut inbox, cx);
             for settled in inbox.drain(..) {
                 self.apply(settled);
             }

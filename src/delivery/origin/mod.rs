@@ -10,7 +10,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use join::Join;
-pub use slot::{LanePort, Mailbox, Port, Settled};
+pub use slot::{Claim, LanePort, Mailbox, Port, Settled};
 pub use ticket::{Charge, Ticket};
 
 /// One of the three.

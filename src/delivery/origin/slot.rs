@@ -50,12 +50,18 @@ pub struct LanePort {
     held: AtomicI64,
 }
 
-/// Outcomes that wait for the connector's task.
+/// Outcomes that wait for the connector's task. Only the last one that claimed it takes them out: a former client of the
+/// ingress that does not end (its library hangs) takes nothing away from its successor.
 #[derive(Default)]
 pub struct Mailbox(Mutex<Inbox>);
 
+/// The right to empty a mailbox, until somebody else claims it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim(u64);
+
 #[derive(Default)]
 struct Inbox {
+    claims: u64,
     settled: Vec<Settled>,
     nudged: bool,
     waker: Option<Waker>,
@@ -162,9 +168,22 @@ impl Mailbox {
         wake(waker);
     }
 
-    /// Moves everything that came back into `into` (which must be empty). Ready when there was something, or a nudge.
-    pub fn poll_take(&self, into: &mut Vec<Settled>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Makes the caller the one who empties it. What lies in it is of lanes that are over, and is thrown away.
+    pub fn claim(&self) -> Claim {
         let mut inbox = self.lock();
+        inbox.claims += 1;
+        inbox.settled.clear();
+        inbox.waker = None;
+        Claim(inbox.claims)
+    }
+
+    /// Moves everything that came back into `into` (which must be empty). Ready when there was something, or a nudge;
+    /// never for a claim that is over.
+    pub fn poll_take(&self, claim: Claim, into: &mut Vec<Settled>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inbox = self.lock();
+        if inbox.claims != claim.0 {
+            return Poll::Pending;
+        }
         if inbox.settled.is_empty() && !inbox.nudged {
             if inbox
                 .waker

@@ -109,7 +109,8 @@ fn a_mailbox_gives_everything_once_and_a_nudge_once() {
     let port = port(false);
     let mut cx = Context::from_waker(Waker::noop());
     let mut into = Vec::new();
-    assert_eq!(port.mailbox.poll_take(&mut into, &mut cx), Poll::Pending);
+    let claim = port.mailbox.claim();
+    assert_eq!(port.mailbox.poll_take(claim, &mut into, &mut cx), Poll::Pending);
     let one = Settled {
         lane: 0,
         epoch: 1,
@@ -117,9 +118,38 @@ fn a_mailbox_gives_everything_once_and_a_nudge_once() {
         outcome: Outcome::Accepted,
     };
     port.mailbox.push(&mut vec![one]);
-    assert_eq!(port.mailbox.poll_take(&mut into, &mut cx), Poll::Ready(()));
+    assert_eq!(port.mailbox.poll_take(claim, &mut into, &mut cx), Poll::Ready(()));
     assert_eq!(std::mem::take(&mut into), [one]);
     port.mailbox.nudge();
-    assert_eq!(port.mailbox.poll_take(&mut into, &mut cx), Poll::Ready(()));
-    assert_eq!(port.mailbox.poll_take(&mut into, &mut cx), Poll::Pending);
+    assert_eq!(port.mailbox.poll_take(claim, &mut into, &mut cx), Poll::Ready(()));
+    assert_eq!(port.mailbox.poll_take(claim, &mut into, &mut cx), Poll::Pending);
+}
+
+/// C5: what a hung client of the same ingress may still do.
+#[test]
+fn a_mailbox_is_emptied_by_its_last_claimant_only() {
+    let port = port(false);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut into = Vec::new();
+    let settled = |epoch| Settled {
+        lane: 0,
+        epoch,
+        seq: 2,
+        outcome: Outcome::Accepted,
+    };
+    let former = port.mailbox.claim();
+    port.mailbox.push(&mut vec![settled(1)]);
+    let present = port.mailbox.claim();
+    assert_eq!(
+        port.mailbox.poll_take(present, &mut into, &mut cx),
+        Poll::Pending,
+        "of a lane that is over"
+    );
+    port.mailbox.push(&mut vec![settled(2)]);
+    assert_eq!(port.mailbox.poll_take(former, &mut into, &mut cx), Poll::Pending);
+    assert_eq!(
+        port.mailbox.poll_take(present, &mut into, &mut cx),
+        Poll::Ready(())
+    );
+    assert_eq!(into, [settled(2)]);
 }

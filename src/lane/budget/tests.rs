@@ -10,8 +10,9 @@ fn port() -> Arc<Port> {
 }
 
 fn nudged(port: &Port) -> bool {
+    let claim = port.mailbox.claim();
     port.mailbox
-        .poll_take(&mut Vec::new(), &mut Context::from_waker(Waker::noop()))
+        .poll_take(claim, &mut Vec::new(), &mut Context::from_waker(Waker::noop()))
         .is_ready()
 }
 

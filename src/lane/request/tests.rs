@@ -381,7 +381,7 @@ async fn a_direct_send_wakes_no_other_task() {
     let mailbox = &world.port.mailbox;
     assert!(
         mailbox
-            .poll_take(&mut Vec::new(), &mut Context::from_waker(&waker))
+            .poll_take(mailbox.claim(), &mut Vec::new(), &mut Context::from_waker(&waker))
             .is_pending()
     );
     for n in 0..100 {

@@ -78,7 +78,7 @@ async fn a_full_destination_stops_the_lanes_that_feed_it_and_starts_all_of_them_
 async fn a_lane_that_finds_its_destination_full_again_is_told_once_there_is_room() {
     let draft = Draft::new(&["a"]).route(to("a"));
     let world = draft.settings("a", |s| s.queue.events = 4).build();
-    let (mut lanes, mut others) = (world.lanes(), world.lanes());
+    let (mut lanes, mut others) = (world.lanes(), world.lanes_of_another());
     let (lane, other) = (
         lanes.open(spec(Settle::Individual, 100)),
         others.open(spec(Settle::Individual, 100)),

@@ -123,11 +123,13 @@ macro_rules! scalars {
 
             #[inline]
             fn get(code: u8, reader: &mut Reader<'a>) -> Result<Option<Self>, DecodeError> {
-                let read: fn(&mut Reader<'a>) -> Result<Self, DecodeError> = match code {
-                    $($code => $read,)+
-                    _ => return Ok(None),
-                };
-                read(reader).map(Some)
+                match code {
+                    $($code => {
+                        let read: fn(&mut Reader<'a>) -> Result<Self, DecodeError> = $read;
+                        read(reader).map(Some)
+                    })+
+                    _ => Ok(None),
+                }
             }
         })*
     };
@@ -159,7 +161,9 @@ scalars! {
         code::STRING32 => |r| r.string(true).map(Text::from);
     SymbolRef<'a>, "symbol",
         code::SYMBOL8 => |r| r.symbol(false).map(SymbolRef),
-        code::SYMBOL32 => |r| r.symbol(true).map(SymbolRef);
+        code::SYMBOL32 => |r| r.symbol(true).map(SymbolRef),
+        code::STRING8 => |r| r.string(false).map(SymbolRef),
+        code::STRING32 => |r| r.string(true).map(SymbolRef);
     Symbol, "symbol",
         code::SYMBOL8 => |r| r.symbol(false).map(copied),
         code::SYMBOL32 => |r| r.symbol(true).map(copied);
@@ -174,7 +178,7 @@ fn copied(symbol: &str) -> Symbol {
 /// `timestamp`.
 pub(crate) struct Millis(pub(crate) i64);
 
-/// `symbol`, borrowed.
+/// `symbol`, borrowed. A string is taken for one: some clients write a content type so, and its message is sound.
 pub(crate) struct SymbolRef<'a>(pub(crate) &'a str);
 
 impl<'a> Get<'a> for bool {

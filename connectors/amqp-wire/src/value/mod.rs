@@ -1,4 +1,4 @@
-//! Values of AMQP (types 1.2 to 1.6): built ([`Value`]), borrowed ([`ValueRef`]), read ([`Reader`]) and written ([`write`]).
+//! Values of AMQP (types 1.2 to 1.6): built ([`Value`]), borrowed ([`ValueRef`]), read ([`Reader`]) and written ([`mod@write`]).
 
 mod check;
 pub(crate) mod code;

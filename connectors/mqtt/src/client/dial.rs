@@ -110,7 +110,10 @@ impl Target {
             session_expiry: terms.session_expiry,
             receive_maximum: terms.receive_maximum,
             max_packet: self.limit,
-            user: self.user.as_ref().map(|(user, password)| (user.as_str(), password.as_deref())),
+            user: self
+                .user
+                .as_ref()
+                .map(|(user, password)| (user.as_str(), password.as_deref())),
         };
         connect.encode(link.out());
         let answer = timeout_at(deadline, self.answer(&mut link)).await;
@@ -119,7 +122,12 @@ impl Target {
             .map_err(|_| unavailable(format!("no CONNACK within {:?}", self.patience)))?
             .map_err(unavailable)?;
         if connack.code != 0 {
-            return Err(refusal::connack(&connack, self.version, &self.address(), &terms.client_id));
+            return Err(refusal::connack(
+                &connack,
+                self.version,
+                &self.address(),
+                &terms.client_id,
+            ));
         }
         link.keep_alive(self.interval(connack.keep_alive));
         Ok((link, connack))
@@ -141,10 +149,18 @@ impl Target {
                 let said = super::wire::disconnect::decode(self.version, &frame.body);
                 Err(said.map_or_else(
                     |fault| format!("it sends {fault}"),
-                    |end| format!("it ends the connection: {}", reason::describe(end.code, end.reason)),
+                    |end| {
+                        format!(
+                            "it ends the connection: {}",
+                            reason::describe(end.code, end.reason)
+                        )
+                    },
                 ))
             }
-            other => Err(format!("it answers CONNECT with {}; is it an MQTT broker?", kind::name(other))),
+            other => Err(format!(
+                "it answers CONNECT with {}; is it an MQTT broker?",
+                kind::name(other)
+            )),
         }
     }
 

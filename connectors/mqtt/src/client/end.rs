@@ -37,7 +37,9 @@ impl End {
 
     /// The broker's DISCONNECT.
     pub(crate) fn disconnected(said: &Disconnect<'_>) -> End {
-        let other = said.elsewhere.map_or_else(String::new, |other| format!("; it names {}", shown(other)));
+        let other = said
+            .elsewhere
+            .map_or_else(String::new, |other| format!("; it names {}", shown(other)));
         End::Disconnected {
             code: said.code,
             line: format!(
@@ -74,8 +76,13 @@ impl End {
     /// The code for the router, of what was on its way.
     pub(crate) fn reason(&self) -> Reason {
         match self {
-            End::Disconnected { code: 0x87 | 0x8a, .. } => Reason::Unauthorised,
-            End::Disconnected { code: 0x89 | 0x96 | 0x97 | 0x9f, .. } => Reason::Overloaded,
+            End::Disconnected {
+                code: 0x87 | 0x8a, ..
+            } => Reason::Unauthorised,
+            End::Disconnected {
+                code: 0x89 | 0x96 | 0x97 | 0x9f,
+                ..
+            } => Reason::Overloaded,
             _ => Reason::Reset,
         }
     }

@@ -57,19 +57,37 @@ pub(crate) fn connack(connack: &Connack, version: Version, address: &str, client
         code => code,
     };
     let (reason, remedy) = match code {
-        0x84 => (Reason::Misconfigured, format!("it does not speak MQTT {version}: set `version`")),
+        0x84 => (
+            Reason::Misconfigured,
+            format!("it does not speak MQTT {version}: set `version`"),
+        ),
         0x85 => (
             Reason::Misconfigured,
             format!("it does not take the client id `{client_id}`: set `client_id`"),
         ),
         0x86 => (Reason::Unauthorised, "correct `auth`".into()),
-        0x87 => (Reason::Unauthorised, "allow this user, or this client id, at the broker".into()),
-        0x8a => (Reason::Unauthorised, "it has banned this client; ask its operator".into()),
-        0x8c => (Reason::Unauthorised, "it wants an enhanced authentication, which is not spoken here".into()),
+        0x87 => (
+            Reason::Unauthorised,
+            "allow this user, or this client id, at the broker".into(),
+        ),
+        0x8a => (
+            Reason::Unauthorised,
+            "it has banned this client; ask its operator".into(),
+        ),
+        0x8c => (
+            Reason::Unauthorised,
+            "it wants an enhanced authentication, which is not spoken here".into(),
+        ),
         0x95 => (Reason::Misconfigured, "lower `max_packet`".into()),
         0x9c | 0x9d => {
-            let other = connack.elsewhere.as_deref().map_or_else(String::new, |other| format!(" ({})", shown(other)));
-            (Reason::Misconfigured, format!("set `url` to the other broker{other}"))
+            let other = connack
+                .elsewhere
+                .as_deref()
+                .map_or_else(String::new, |other| format!(" ({})", shown(other)));
+            (
+                Reason::Misconfigured,
+                format!("set `url` to the other broker{other}"),
+            )
         }
         0x89 | 0x97 | 0x9f => (Reason::Overloaded, "tried again".into()),
         _ => (Reason::Unavailable, "tried again".into()),

@@ -31,11 +31,10 @@ pub(super) fn classify(code: u8, words: Option<&str>, sent: &Sent<'_>) -> Option
     };
     Some(match code {
         // An event that names its own topic names a wrong one.
-        0x87 | 0x90 if *templated => SendError::event(Reason::Address, line("; its topic comes from the event")),
-        0x87 => SendError::destination(
-            Reason::Unauthorised,
-            line("; allow this user to publish there"),
-        ),
+        0x87 | 0x90 if *templated => {
+            SendError::event(Reason::Address, line("; its topic comes from the event"))
+        }
+        0x87 => SendError::destination(Reason::Unauthorised, line("; allow this user to publish there")),
         0x90 => SendError::destination(Reason::Misconfigured, line("; correct `topic`")),
         0x91 => SendError::destination(Reason::Failed, line("")),
         0x95 => SendError::event(Reason::TooLarge, line("")),
@@ -64,7 +63,10 @@ mod tests {
             };
             let error = classify(code, Some("no\n"), &sent)?;
             assert!(!error.maybe_delivered);
-            assert!(error.detail.contains("`a/b`") && !error.detail.contains('\n'), "{error}");
+            assert!(
+                error.detail.contains("`a/b`") && !error.detail.contains('\n'),
+                "{error}"
+            );
             Some((error.fault, error.reason))
         };
         for code in [0x00, 0x10] {

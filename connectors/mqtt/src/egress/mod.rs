@@ -95,7 +95,9 @@ impl Plan {
             line: format!("{}: {line}", self.address),
         };
         if self.retain && !connack.retain {
-            return Err(refused("the broker retains no messages; set `retain: false`".into()));
+            return Err(refused(
+                "the broker retains no messages; set `retain: false`".into(),
+            ));
         }
         if self.qos > 0 && connack.max_qos == 0 {
             return Err(refused(

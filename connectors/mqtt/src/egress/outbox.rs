@@ -93,7 +93,9 @@ impl Outbox {
             self.entries.resize(limit, nothing);
         }
         let free = self.entries.iter().zip(1..=u16::MAX).take(limit);
-        let free = free.filter(|(entry, _)| entry.phase == Phase::Free).map(|(_, id)| id);
+        let free = free
+            .filter(|(entry, _)| entry.phase == Phase::Free)
+            .map(|(_, id)| id);
         self.free = free.collect();
         // The lowest are used first.
         self.free.reverse();
@@ -106,7 +108,10 @@ impl Outbox {
 
     /// How many the broker is not done with.
     pub(super) fn in_flight(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.phase != Phase::Free).count()
+        self.entries
+            .iter()
+            .filter(|entry| entry.phase != Phase::Free)
+            .count()
     }
 
     /// How many of them nobody waits for.
@@ -149,7 +154,9 @@ impl Outbox {
                 ack::encode(out, version, kind::PUBREL, id, 0);
                 return Ok(None);
             }
-            (Phase::Sent, kind::PUBCOMP) => return Err(Fault::Protocol("it completes what it has not recorded")),
+            (Phase::Sent, kind::PUBCOMP) => {
+                return Err(Fault::Protocol("it completes what it has not recorded"));
+            }
             (Phase::Sent, _) | (Phase::Releasing, kind::PUBREC) => {}
             // Whatever it says now: it had recorded the message.
             (Phase::Releasing, kind::PUBCOMP) => {
@@ -293,11 +300,23 @@ mod tests {
     fn qos_2_counts_at_its_completion_whatever_the_broker_says_then() {
         let mut outbox = outbox(2);
         let id = send(&mut outbox, 1);
-        assert_eq!(answer(&mut outbox, kind::PUBREC, id, 0), (None, vec![0x62, 2, 0, 1]));
-        assert_eq!(answer(&mut outbox, kind::PUBREC, id, 0), (None, vec![0x62, 2, 0, 1]));
-        assert_eq!(answer(&mut outbox, kind::PUBCOMP, id, 0x92), (Some((1, 0)), vec![]));
+        assert_eq!(
+            answer(&mut outbox, kind::PUBREC, id, 0),
+            (None, vec![0x62, 2, 0, 1])
+        );
+        assert_eq!(
+            answer(&mut outbox, kind::PUBREC, id, 0),
+            (None, vec![0x62, 2, 0, 1])
+        );
+        assert_eq!(
+            answer(&mut outbox, kind::PUBCOMP, id, 0x92),
+            (Some((1, 0)), vec![])
+        );
         let id = send(&mut outbox, 2);
-        assert_eq!(answer(&mut outbox, kind::PUBREC, id, 0x97), (Some((2, 0x97)), vec![]));
+        assert_eq!(
+            answer(&mut outbox, kind::PUBREC, id, 0x97),
+            (Some((2, 0x97)), vec![])
+        );
         assert_eq!(outbox.in_flight(), 0);
     }
 
@@ -317,7 +336,10 @@ mod tests {
                 code: 0,
                 reason: None,
             };
-            assert!(outbox.answered(kind, &ack, &mut Vec::new()).is_err(), "{kind} {id}");
+            assert!(
+                outbox.answered(kind, &ack, &mut Vec::new()).is_err(),
+                "{kind} {id}"
+            );
         }
     }
 
@@ -348,7 +370,10 @@ mod tests {
         outbox.expire(start + SECOND, SECOND, &mut Vec::new());
         let again = outbox.resume();
         let expected = [(first, None), (recorded, None), (last, Some(ticket(4)))];
-        assert_eq!(again.iter().map(|a| (a.id, a.ticket)).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            again.iter().map(|a| (a.id, a.ticket)).collect::<Vec<_>>(),
+            expected
+        );
         // The release of the one that nobody waits for frees its identifier.
         assert_eq!(answer(&mut outbox, kind::PUBCOMP, first, 0x92).0, None);
         assert_eq!(outbox.orphans(), 0);

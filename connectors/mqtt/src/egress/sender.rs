@@ -457,7 +457,8 @@ impl Sender {
         let any = !late.is_empty();
         let line = format!("{address}: not confirmed within {timeout:?}");
         let error = SendError::destination(Reason::Timeout, line.as_str()).maybe_delivered();
-        let unsent = format!("{address}: the broker takes no more messages, and confirms none, within {timeout:?}");
+        let unsent =
+            format!("{address}: the broker takes no more messages, and confirms none, within {timeout:?}");
         self.fail(late, &error);
         let since = self.sending.and_then(|slot| self.batches.since(slot));
         if since.is_some_and(|since| now.duration_since(since) >= timeout) {

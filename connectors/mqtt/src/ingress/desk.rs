@@ -31,7 +31,13 @@ struct Loose {
 }
 
 impl Desk {
-    pub(super) fn new(lanes: Lanes, report: Reporter, mapper: Mapper, lane_name: Arc<str>, window: Window) -> Desk {
+    pub(super) fn new(
+        lanes: Lanes,
+        report: Reporter,
+        mapper: Mapper,
+        lane_name: Arc<str>,
+        window: Window,
+    ) -> Desk {
         Desk {
             lanes,
             report,
@@ -60,7 +66,9 @@ impl Desk {
                 settle: Settle::Individual,
             })
         });
-        let room = loose.room.get_or_insert_with(|| Room::new(lanes.credit(lane), false));
+        let room = loose
+            .room
+            .get_or_insert_with(|| Room::new(lanes.credit(lane), false));
         if room.takes(incoming.event.size()) {
             loose.batch.push(incoming);
         } else {

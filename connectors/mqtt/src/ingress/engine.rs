@@ -51,7 +51,9 @@ impl Engine {
         let mapper = Mapper::new(plan.mapping.clone());
         Engine {
             desk: Desk::new(lanes, report.clone(), mapper, plan.loose_name(), plan.window),
-            sessions: (0..plan.section.sessions).map(|number| Session::new(plan, number)).collect(),
+            sessions: (0..plan.section.sessions)
+                .map(|number| Session::new(plan, number))
+                .collect(),
             report,
             told: Standing::Starting,
         }
@@ -96,11 +98,15 @@ impl Engine {
 
     /// Says how the whole stands: ready when every session is; else the first that is not.
     fn report(&mut self) {
-        let worst = self.sessions.iter().map(|session| &session.standing).reduce(|a, b| match (a, b) {
-            (Standing::Waiting(_), _) | (Standing::Starting, Standing::Ready) => a,
-            (_, b) if *b != Standing::Ready => b,
-            _ => a,
-        });
+        let worst = self
+            .sessions
+            .iter()
+            .map(|session| &session.standing)
+            .reduce(|a, b| match (a, b) {
+                (Standing::Waiting(_), _) | (Standing::Starting, Standing::Ready) => a,
+                (_, b) if *b != Standing::Ready => b,
+                _ => a,
+            });
         let Some(worst) = worst.filter(|worst| **worst != self.told && !self.desk.draining) else {
             return;
         };

@@ -63,7 +63,13 @@ impl Inbox {
     ///
     /// # Errors
     /// The broker sends more than it may.
-    pub(super) fn arrived(&mut self, id: u16, qos: u8, dup: bool, out: &mut Vec<u8>) -> Result<Arrival, Fault> {
+    pub(super) fn arrived(
+        &mut self,
+        id: u16,
+        qos: u8,
+        dup: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<Arrival, Fault> {
         if qos == 2 {
             match self.exact.get(&id) {
                 // Its PUBREC is still to come.

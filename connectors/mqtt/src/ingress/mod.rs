@@ -137,12 +137,20 @@ impl IngressBuilder for Builder {
     }
 
     fn address(&self) -> String {
-        format!("{} {}", self.plan.target.address(), self.plan.section.subscribe.join(","))
+        format!(
+            "{} {}",
+            self.plan.target.address(),
+            self.plan.section.subscribe.join(",")
+        )
     }
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
         let first = self.plan.section.subscribe.first().map_or("", String::as_str);
-        let topic = if raw.address.is_empty() { first } else { &raw.address };
+        let topic = if raw.address.is_empty() {
+            first
+        } else {
+            &raw.address
+        };
         Mapper::new(self.plan.mapping.clone()).explain(topic, raw)
     }
 }

@@ -17,10 +17,10 @@ use weft_api::ingress::{Incoming, LaneId, LaneSpec, Settle};
 use weft_api::outcome::Outcome;
 use weft_net::Backoff;
 
+use super::Plan;
 use super::desk::{Desk, Room};
 use super::inbox::{Arrival, Inbox};
 use super::subscription::{Answer, Subscription};
-use super::Plan;
 use crate::client::dial::{Dialing, Terms};
 use crate::client::end::End;
 use crate::client::link::Link;
@@ -140,7 +140,12 @@ impl Session {
                 }
             }
             State::Live(link, _) => {
-                let step = poll_live(link, cx, self.held.is_none() && !desk.draining, [&mut self.again, &mut self.patience]);
+                let step = poll_live(
+                    link,
+                    cx,
+                    self.held.is_none() && !desk.draining,
+                    [&mut self.again, &mut self.patience],
+                );
                 let ended = match step {
                     Poll::Pending if desk.draining && self.inbox.unsettled() == 0 => {
                         self.leave(Next::Over, desk);
@@ -190,7 +195,10 @@ impl Session {
             ));
         }
         let wanted = self.terms.session_expiry;
-        if let Some(given) = connack.session_expiry.filter(|given| *given < wanted && !self.connected) {
+        if let Some(given) = connack
+            .session_expiry
+            .filter(|given| *given < wanted && !self.connected)
+        {
             desk.report.warn(format!(
                 "{address}: the broker keeps the session of `{id}` for {given}s only, and `session_expiry` asks for {wanted}s"
             ));
@@ -265,7 +273,8 @@ impl Session {
             Answer::Granted(note) => {
                 self.standing = Standing::Ready;
                 if let Some(note) = note {
-                    desk.report.warn(format!("{}: {note}", self.plan.target.address()));
+                    desk.report
+                        .warn(format!("{}: {note}", self.plan.target.address()));
                 }
             }
             Answer::Refused(line) => {

@@ -58,13 +58,23 @@ impl Subscription {
         if !session_present {
             self.filters.iter_mut().for_each(|filter| filter.granted = false);
         }
-        let missing = self.filters.iter().enumerate().filter(|(_, filter)| !filter.granted);
+        let missing = self
+            .filters
+            .iter()
+            .enumerate()
+            .filter(|(_, filter)| !filter.granted);
         self.asked = missing.map(|(at, _)| at).collect();
         if self.asked.is_empty() {
             return false;
         }
         let texts = self.asked.iter().filter_map(|at| self.filters.get(*at));
-        subscribe::encode(out, version, ID, texts.map(|filter| filter.text.as_str()), self.options);
+        subscribe::encode(
+            out,
+            version,
+            ID,
+            texts.map(|filter| filter.text.as_str()),
+            self.options,
+        );
         true
     }
 
@@ -75,7 +85,9 @@ impl Subscription {
         }
         let (mut refused, mut lower) = (Vec::new(), Vec::new());
         for (at, code) in std::mem::take(&mut self.asked).into_iter().zip(suback.codes) {
-            let Some(filter) = self.filters.get_mut(at) else { continue };
+            let Some(filter) = self.filters.get_mut(at) else {
+                continue;
+            };
             filter.granted = *code < 0x80;
             if !filter.granted {
                 let why = match version {
@@ -143,7 +155,10 @@ mod tests {
     #[test]
     fn a_kept_session_is_subscribed_to_once_and_a_forgotten_one_again() {
         let (mut subscription, mut out) = (subscription(), Vec::new());
-        assert!(subscription.ask(Version::V5, true, &mut out), "an older life may have had other filters");
+        assert!(
+            subscription.ask(Version::V5, true, &mut out),
+            "an older life may have had other filters"
+        );
         assert_eq!(answer(&mut subscription, &[1, 1]), Some(Answer::Granted(None)));
         assert!(!subscription.ask(Version::V5, true, &mut out));
         assert!(subscription.ask(Version::V5, false, &mut out));
@@ -156,7 +171,10 @@ mod tests {
         let Some(Answer::Refused(line)) = answer(&mut subscription, &[1, 0x87]) else {
             panic!("granted");
         };
-        assert!(line.contains("`b/#`: not authorised (0x87): \"no\"") && !line.contains("`a`"), "{line}");
+        assert!(
+            line.contains("`b/#`: not authorised (0x87): \"no\"") && !line.contains("`a`"),
+            "{line}"
+        );
         out.clear();
         assert!(subscription.ask(Version::V5, true, &mut out));
         assert_eq!(out, [0x82, 9, 0, 1, 0, 0, 3, b'b', b'/', b'#', 0x25]);

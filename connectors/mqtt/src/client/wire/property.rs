@@ -95,7 +95,11 @@ impl<'a> Properties<'a> {
         self.seen |= bit;
         let reader = &mut self.reader;
         let value = match id {
-            PAYLOAD_FORMAT | MAXIMUM_QOS | RETAIN_AVAILABLE | WILDCARD_AVAILABLE | SUBSCRIPTION_AVAILABLE
+            PAYLOAD_FORMAT
+            | MAXIMUM_QOS
+            | RETAIN_AVAILABLE
+            | WILDCARD_AVAILABLE
+            | SUBSCRIPTION_AVAILABLE
             | SHARED_AVAILABLE => match reader.byte()? {
                 bit @ 0..=1 => Value::Number(bit.into()),
                 _ => return Err(Fault::Protocol("a property that is 0 or 1 is neither")),

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use mqtt_protocol_core::mqtt::packet::{Qos, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::prelude::*;
-use mqtt_protocol_core::mqtt::{Connection, Version as TheirVersion, common::Cursor, connection::Event, packet::Packet, role};
+use mqtt_protocol_core::mqtt::{
+    Connection, Version as TheirVersion, common::Cursor, connection::Event, packet::Packet, role,
+};
 use proptest::prelude::*;
 
 use super::connect::{Connack, Connect};
@@ -48,7 +50,9 @@ fn heard(version: TheirVersion, bytes: &[u8]) -> Vec<Packet> {
                     }
                     packets.push(packet);
                 }
-                Event::NotifyError(error) => panic!("the other implementation says {error:?} of {bytes:02x?}"),
+                Event::NotifyError(error) => {
+                    panic!("the other implementation says {error:?} of {bytes:02x?}")
+                }
                 _ => {}
             }
         }
@@ -89,7 +93,10 @@ fn another_implementation_reads_what_we_say_of_ourselves() {
         (theirs.client_id(), theirs.clean_start(), theirs.keep_alive()),
         ("weft-in", false, 30)
     );
-    assert_eq!((theirs.user_name(), theirs.password()), (Some("u"), Some(&b"p"[..])));
+    assert_eq!(
+        (theirs.user_name(), theirs.password()),
+        (Some("u"), Some(&b"p"[..]))
+    );
     let properties = format!("{:?}", theirs.props());
     for expected in ["SessionExpiryInterval", "ReceiveMaximum", "MaximumPacketSize"] {
         assert!(properties.contains(expected), "{properties}");
@@ -148,7 +155,10 @@ fn another_implementation_reads_our_messages() {
     let Some(Packet::V5_0Publish(theirs)) = packets.last() else {
         panic!("{packets:?}");
     };
-    assert_eq!((theirs.topic_name(), theirs.packet_id(), theirs.qos()), ("a/b", Some(300), Qos::AtLeastOnce));
+    assert_eq!(
+        (theirs.topic_name(), theirs.packet_id(), theirs.qos()),
+        ("a/b", Some(300), Qos::AtLeastOnce)
+    );
     assert!(theirs.retain() && theirs.dup());
     assert_eq!(theirs.payload().as_slice(), b"{}");
     assert_eq!(theirs.props().len(), 8);
@@ -250,14 +260,17 @@ fn what_no_broker_sends_is_refused_by_its_first_byte() {
     for first in [0x00, 0x10, 0x82, 0xa2, 0xc0, 0x21, 0x60, 0x6f, 0xd1, 0xe8] {
         assert!(frame(&[first]).is_err(), "{first:02x}");
     }
-    for first in [0x20, 0x30, 0x3f, 0x40, 0x50, 0x62, 0x70, 0x90, 0xb0, 0xd0, 0xe0, 0xf0] {
+    for first in [
+        0x20, 0x30, 0x3f, 0x40, 0x50, 0x62, 0x70, 0x90, 0xb0, 0xd0, 0xe0, 0xf0,
+    ] {
         assert!(frame(&[first]).unwrap().is_none(), "{first:02x}");
     }
 }
 
 #[test]
 fn messages_that_break_a_rule_are_refused() {
-    let read = |first, body: &[u8]| publish::decode(Version::V5, first, &Bytes::copy_from_slice(body)).map(|_| ());
+    let read =
+        |first, body: &[u8]| publish::decode(Version::V5, first, &Bytes::copy_from_slice(body)).map(|_| ());
     assert_eq!(read(0x30, &[0, 1, b'a', 0]), Ok(()));
     for (why, first, body) in [
         ("qos 3", 0x36, &[0, 1, b'a', 0, 1, 0][..]),
@@ -315,14 +328,27 @@ fn a_broker_says_what_it_takes() {
         0, 0, 17, 0x21, 0, 20, 0x24, 1, 0x25, 0, 0x13, 0, 60, 0x27, 0, 0, 16, 0, 0x28, 1,
     ];
     let connack = Connack::decode(Version::V5, &body).unwrap();
-    assert_eq!((connack.receive_maximum, connack.max_qos, connack.retain), (20, 1, false));
+    assert_eq!(
+        (connack.receive_maximum, connack.max_qos, connack.retain),
+        (20, 1, false)
+    );
     assert_eq!((connack.keep_alive, connack.max_packet), (Some(60), 4096));
     let defaults = Connack::decode(Version::V5, &[1, 0, 0]).unwrap();
     assert!(defaults.session_present && defaults.retain);
-    assert_eq!((defaults.receive_maximum, defaults.max_packet, defaults.max_qos), (65_535, u32::MAX, 2));
+    assert_eq!(
+        (defaults.receive_maximum, defaults.max_packet, defaults.max_qos),
+        (65_535, u32::MAX, 2)
+    );
     // In the words of 3.1.1, from a broker that does not speak 5.
     assert_eq!(Connack::decode(Version::V5, &[0, 1]).unwrap().code, 1);
-    for body in [&[0, 0][..], &[2, 0, 0], &[1, 0x87, 0], &[0, 0, 3, 0x21, 0, 0], &[0, 0, 0, 0], &[0]] {
+    for body in [
+        &[0, 0][..],
+        &[2, 0, 0],
+        &[1, 0x87, 0],
+        &[0, 0, 3, 0x21, 0, 0],
+        &[0, 0, 0, 0],
+        &[0],
+    ] {
         assert!(Connack::decode(Version::V5, body).is_err(), "{body:?}");
     }
 }
@@ -334,12 +360,18 @@ fn acknowledgements_are_short_or_long() {
         (Version::V3, &[0, 7, 0], None),
         (Version::V5, &[0, 7], Some((7, 0, None))),
         (Version::V5, &[0, 7, 0x97], Some((7, 0x97, None))),
-        (Version::V5, &[0, 7, 0x97, 5, 0x1f, 0, 2, b'n', b'o'], Some((7, 0x97, Some("no")))),
+        (
+            Version::V5,
+            &[0, 7, 0x97, 5, 0x1f, 0, 2, b'n', b'o'],
+            Some((7, 0x97, Some("no"))),
+        ),
         (Version::V5, &[0, 7, 0x97, 0, 1], None),
         (Version::V5, &[0, 0], None),
         (Version::V5, &[7], None),
     ] {
-        let read = ack::decode(version, body).ok().map(|ack| (ack.id, ack.code, ack.reason));
+        let read = ack::decode(version, body)
+            .ok()
+            .map(|ack| (ack.id, ack.code, ack.reason));
         assert_eq!(read, expected, "{body:?}");
     }
 }
