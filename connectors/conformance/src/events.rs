@@ -63,6 +63,19 @@ pub fn keyed(id: &str, key: &str) -> Event {
         .expect("a valid event")
 }
 
+/// An event with data.
+///
+/// # Panics
+/// If `id` is no id, or `content_type` no media type.
+#[must_use]
+pub fn with_data(id: &str, content_type: &str, data: Bytes) -> Event {
+    base(id)
+        .datacontenttype(content_type)
+        .data(data)
+        .build()
+        .expect("a valid event")
+}
+
 /// How two events differ after a way in or out; `None` where they are equal. Without `types` an extension is equal if its
 /// canonical text is, and empty data equals none. `weft...` extensions do not count.
 #[must_use]
@@ -97,14 +110,6 @@ fn base(id: &str) -> EventBuilder {
         .source("/weft/conformance")
         .ty("com.acme.conformance");
     builder
-}
-
-fn with_data(id: &str, content_type: &str, data: Bytes) -> Event {
-    base(id)
-        .datacontenttype(content_type)
-        .data(data)
-        .build()
-        .expect("a valid event")
 }
 
 fn typed(id: &str) -> Event {

@@ -2,12 +2,10 @@
 //! behind [`Kafka::shared`]. Clients are made for each call: plain beats fast here.
 
 use std::collections::BTreeMap;
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,10 +14,13 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext}
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
-use crate::{Broker, Record, runtime};
+use crate::{Broker, Record, runtime, unique};
 
 /// How long a healthy broker may take for one call.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// The largest record that a test sends; a topic takes it only with a `max.message.bytes` of its own.
+const RECORD_MAX: &str = "8388608";
 
 /// A cluster under test, and what a test does with it. Every call panics where the broker refuses.
 #[derive(Debug, Clone)]
@@ -96,6 +97,29 @@ impl Kafka {
         });
     }
 
+    /// Gives a topic these settings, and the defaults for all others.
+    pub fn configure_topic(&self, name: &str, settings: &[(&str, &str)]) {
+        let admin = self.admin();
+        let owned: Vec<(String, String)> = settings
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let name = name.to_owned();
+        runtime::wait(async move {
+            let mut config = AlterConfig::new(ResourceSpecifier::Topic(&name));
+            for (key, value) in &owned {
+                config = config.set(key, value);
+            }
+            let results = admin
+                .alter_configs([&config], &admin_options())
+                .await
+                .expect("asking to configure a topic");
+            for result in results {
+                result.unwrap_or_else(|(topic, code)| panic!("configuring topic {topic:?}: {code}"));
+            }
+        });
+    }
+
     /// Removes a topic.
     pub fn delete_topic(&self, name: &str) {
         let admin = self.admin();
@@ -134,6 +158,7 @@ impl Kafka {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("linger.ms", "1")
+            .set("message.max.bytes", RECORD_MAX)
             .create_with_context(Deliveries::default())
             .expect("making a producer");
         for (index, record) in records.iter().enumerate() {
@@ -292,20 +317,6 @@ impl ProducerContext for Deliveries {
         };
         self.0.lock().expect("no holder panics").push((index, place));
     }
-}
-
-/// A name that no other test, process or earlier run has.
-fn unique(label: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let now = std::time::UNIX_EPOCH
-        .elapsed()
-        .expect("the clock is past 1970")
-        .as_micros();
-    format!(
-        "{label}-{}-{now:x}-{}",
-        process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
 }
 
 fn admin_options() -> AdminOptions {

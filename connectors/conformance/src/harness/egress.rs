@@ -1,5 +1,7 @@
-//! The desk in front of an egress: give it batches, learn the fate of each event.
+//! The desk in front of an egress: give it batches, learn the fate of each event. As in the router, a batch waits until it
+//! fits the window that the egress declared.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -11,6 +13,7 @@ use weft_api::outcome::SendError;
 use weft_api::status::Silent;
 use weft_api::stop::{Phase, StopHandle};
 
+use super::gate::Gate;
 use super::locked;
 
 /// What an egress said about one event.
@@ -28,7 +31,8 @@ pub enum Fate {
 pub struct EgressDesk {
     /// What it declared.
     pub profile: EgressProfile,
-    queue: mpsc::UnboundedSender<Batch>,
+    queue: mpsc::UnboundedSender<Ready>,
+    gate: Gate,
     stop: StopHandle,
     run: JoinHandle<Result<(), EgressError>>,
 }
@@ -38,8 +42,14 @@ pub struct Given {
     fates: Arc<Fates>,
 }
 
+/// A batch on its way to the egress.
+type Ready = (Batch, Arc<Fates>);
+
 struct Fates {
     each: Mutex<Vec<Option<Fate>>>,
+    gate: Gate,
+    /// It takes room in the window.
+    out: AtomicBool,
     changed: watch::Sender<()>,
 }
 
@@ -50,15 +60,21 @@ impl EgressDesk {
         let (queue, batches) = mpsc::unbounded_channel();
         let (handle, stop) = StopHandle::new();
         let profile = egress.profile();
+        let gate = Gate::new(profile.in_flight as usize);
         let cx = EgressContext::new(
             "conformance".into(),
             stop,
             Arc::new(Silent),
-            Box::new(Queue(batches)),
+            Box::new(Queue {
+                batches,
+                next: None,
+                gate: gate.clone(),
+            }),
         );
         EgressDesk {
             profile,
             queue,
+            gate,
             stop: handle,
             run: tokio::spawn(egress.run(cx)),
         }
@@ -70,11 +86,13 @@ impl EgressDesk {
         let (changed, _) = watch::channel(());
         let fates = Arc::new(Fates {
             each: Mutex::new(vec![None; events.len()]),
+            gate: self.gate.clone(),
+            out: AtomicBool::new(false),
             changed,
         });
         let batch = Batch::new(events, Box::new(Sink(Arc::clone(&fates))));
         // An egress that has ended gives the batch back: dropped here, it is abandoned.
-        drop(self.queue.send(batch));
+        drop(self.queue.send((batch, Arc::clone(&fates))));
         Given { fates }
     }
 
@@ -150,11 +168,30 @@ impl Fate {
     }
 }
 
-struct Queue(mpsc::UnboundedReceiver<Batch>);
+struct Queue {
+    batches: mpsc::UnboundedReceiver<Ready>,
+    /// Waits for room.
+    next: Option<Ready>,
+    gate: Gate,
+}
 
 impl BatchQueue for Queue {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Batch>> {
-        self.0.poll_recv(cx)
+        if self.next.is_none() {
+            match self.batches.poll_recv(cx) {
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(next) => self.next = next,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        let count = self.next.as_ref().map_or(0, |(batch, _)| batch.events().len());
+        match self.gate.poll_take(count, cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Poll::Ready(self.next.take().map(|(batch, fates)| {
+                fates.out.store(true, Ordering::Release);
+                batch
+            })),
+        }
     }
 }
 
@@ -168,6 +205,9 @@ impl Sink {
             _ => return 0,
         }
         drop(each);
+        if self.0.out.load(Ordering::Acquire) {
+            self.0.gate.give_back(1);
+        }
         self.0.changed.send_replace(());
         1
     }

@@ -8,16 +8,18 @@ use tokio::task::JoinHandle;
 use weft_api::ingress::{
     Incoming, Ingress, IngressContext, IngressError, LaneId, Lanes, RequestLanes, Verdict, Window,
 };
-use weft_api::outcome::{Outcome, Reason};
-use weft_api::status::Silent;
+use weft_api::outcome::Outcome;
+use weft_api::status::Health;
 use weft_api::stop::{Phase, StopHandle};
 
+use super::heard::Heard;
 use super::{lanes, locked, requests};
 
 /// A running ingress.
 pub struct IngressDesk {
     world: Arc<World>,
     admitted: AsyncMutex<mpsc::UnboundedReceiver<Admitted>>,
+    heard: Arc<Heard>,
     stop: StopHandle,
     run: JoinHandle<Result<(), IngressError>>,
 }
@@ -59,17 +61,19 @@ impl IngressDesk {
         };
         let world = Arc::new(world);
         let (handle, stop) = StopHandle::new();
+        let heard = Arc::new(Heard::new());
         let cx = IngressContext {
             name: "conformance".into(),
             lanes: Lanes::new(Box::new(lanes::Backend(Arc::clone(&world)))),
             requests: RequestLanes::new(Arc::new(requests::Backend(Arc::clone(&world)))),
             stop,
-            report: Arc::new(Silent),
+            report: Arc::clone(&heard) as Arc<_>,
         };
         let run = tokio::spawn(ingress.run(cx));
         IngressDesk {
             world,
             admitted: AsyncMutex::new(admitted),
+            heard,
             stop: handle,
             run,
         }
@@ -125,10 +129,27 @@ impl IngressDesk {
         self.world.full.store(full, Ordering::Release);
     }
 
-    /// How many messages were delivered past the credit; 0 for a connector that keeps to it.
+    /// How many messages were delivered past the credit, in events or in bytes; 0 for a connector that keeps to it.
     #[must_use]
     pub fn overdelivered(&self) -> u64 {
         locked(&self.world.lanes).overdelivered
+    }
+
+    /// What the connector last said of its standing.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.heard.health()
+    }
+
+    /// Whether the ingress has returned.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.run.is_finished()
+    }
+
+    /// Says that nothing more is to be taken in.
+    pub fn drain(&self) {
+        self.stop.advance(Phase::Draining);
     }
 
     /// How many lanes are open.
@@ -163,23 +184,6 @@ impl IngressDesk {
             "an ingress closes its lanes before it returns; {open} are open"
         );
         ended
-    }
-}
-
-impl Admitted {
-    /// Whether two deliveries are of the same slot.
-    #[must_use]
-    pub fn sequence(&self) -> Option<u64> {
-        match self.place {
-            Place::Slot { sequence, .. } => Some(sequence),
-            Place::Request { .. } => None,
-        }
-    }
-
-    /// An outcome for tests that need one that is not final.
-    #[must_use]
-    pub fn released() -> Outcome {
-        Outcome::Released(Reason::Unavailable)
     }
 }
 

@@ -143,7 +143,7 @@ impl LanesBackend for Backend {
             batch.clear();
             return 0;
         };
-        let over = (batch.len() as u64).saturating_sub(u64::from(lane.credit().events));
+        let over = lane.over(batch);
         let first = lane.first + lane.slots.len() as u64;
         let name = Arc::clone(&lane.spec.name);
         for (sequence, incoming) in (first..).zip(batch.drain(..)) {
@@ -195,6 +195,17 @@ impl LanesBackend for Backend {
 }
 
 impl Lane {
+    /// How many of the batch are past the credit; an empty lane may take one of any size.
+    fn over(&self, batch: &[Incoming]) -> u64 {
+        let credit = self.credit();
+        let (mut bytes, empty) = (0, self.unsettled() == 0);
+        let fits = (0_u32..).zip(batch).take_while(|(at, incoming)| {
+            bytes += incoming.event.size();
+            *at < credit.events && (bytes <= credit.bytes || empty && *at == 0)
+        });
+        (batch.len() - fits.count()) as u64
+    }
+
     fn unsettled(&self) -> u64 {
         self.slots.iter().filter(|slot| !slot.told).count() as u64
     }

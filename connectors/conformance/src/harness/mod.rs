@@ -5,12 +5,16 @@
 //! judged by. Must not know: any protocol.
 
 mod egress;
+mod gate;
+mod heard;
 mod ingress;
 mod lanes;
+mod pump;
 mod requests;
 
 pub use egress::{EgressDesk, Fate, Given};
 pub use ingress::{Admitted, IngressDesk};
+pub use pump::{Pump, Pumped};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -85,7 +85,7 @@ impl Plan {
 
     /// What the brokers say about a topic; makes it if the file says so (blocking; not for an async thread).
     fn look_up(&self, runtime: &tokio::runtime::Handle, producer: &KafkaProducer, topic: &str) -> Found {
-        match (topics::look_up(producer, topic), self.create) {
+        match (topics::look_up(producer, topic, self.timeout), self.create) {
             (Found::Missing, Create::Yes(shape)) => {
                 topics::make(runtime, &self.client, producer, topic, shape).unwrap_or_else(|why| {
                     producer.client().context().voice.say(&why);

@@ -14,7 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseRecord, Producer};
 use tokio::time::MissedTickBehavior;
 use weft_api::egress::{EgressContext, EgressError};
-use weft_api::outcome::{Reason, SendError};
+use weft_api::outcome::{Fault, Reason, SendError};
 use weft_api::status::Health;
 
 use super::Plan;
@@ -72,6 +72,8 @@ struct Sender {
     /// The largest batch for one request; halved when a broker says that one was too large.
     batch_bytes: u64,
     shrink: bool,
+    /// This producer has given an event back that will come again: nothing may pass it.
+    gave_back: bool,
     report: weft_api::status::Reporter,
 }
 
@@ -90,6 +92,7 @@ impl Sender {
             reports: Vec::new(),
             batch_bytes: BATCH_BYTES,
             shrink: false,
+            gave_back: false,
             report: cx.report.clone(),
         };
         sender.connect()?;
@@ -99,6 +102,7 @@ impl Sender {
     fn connect(&mut self) -> Result<(), EgressError> {
         self.voice = Arc::new(Voice::new(self.plan.brokers.clone(), self.report.clone()));
         self.inbox = Arc::default();
+        self.gave_back = false;
         let producer = self
             .plan
             .connect(self.batch_bytes, self.voice.clone(), self.inbox.clone());
@@ -129,6 +133,7 @@ impl Sender {
                 None => self.flights.confirmed(ticket),
                 Some(code) => {
                     let error = self.error(ticket, code, why, reason);
+                    self.gave_back |= error.fault != Fault::Event;
                     self.flights.failed(ticket, error);
                 }
             }
@@ -186,6 +191,9 @@ impl Sender {
             None => return Ok(()),
         };
         tracing::warn!(destination = %self.plan.name, why, "kafka producer is replaced; what was on its way is sent again");
+        // A refused record dooms its producer, too. If it was the last one on its way, what was not handed over yet
+        // has nobody to pass: it goes to the new producer, and no failure is told of it.
+        let untouched = self.flights.oldest().is_none() && !self.gave_back;
         // Purges: each record that is still here is reported before the producer is gone.
         self.throw_away().await;
         self.collect_for(Some(&why), reason);
@@ -198,8 +206,10 @@ impl Sender {
         };
         let handed = errors::gone(&failed);
         let kept = SendError::destination(reason, handed.detail.clone());
-        self.flights.fail_all(&handed, &kept);
-        self.sending = None;
+        if !untouched {
+            self.flights.fail_all(&handed, &kept);
+            self.sending = None;
+        }
         if std::mem::take(&mut self.shrink) {
             self.batch_bytes = (self.batch_bytes / 2).max(1);
         }
@@ -239,6 +249,7 @@ impl Sender {
                     let found = self.look_up(&topic).await;
                     looked_up = true;
                     if let Found::NoAnswer(_) = found {
+                        self.gave_back = true;
                         let error = found
                             .error(&topic, false)
                             .unwrap_or_else(|| errors::missing(&topic, false));
@@ -249,13 +260,17 @@ impl Sender {
                 }
             };
             if let Some(error) = refusal {
+                self.gave_back |= error.fault != Fault::Event;
                 self.flights.refused(slot, error);
                 continue;
             }
             match self.hand(slot, index, &topic) {
                 Handed::Yes => self.flights.handed(slot),
                 Handed::Full => return,
-                Handed::No(error) => self.flights.refused(slot, error),
+                Handed::No(error) => {
+                    self.gave_back |= error.fault != Fault::Event;
+                    self.flights.refused(slot, error);
+                }
             }
         }
         self.sending = None;

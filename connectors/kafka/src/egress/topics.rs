@@ -19,7 +19,7 @@ use super::errors;
 use super::producer::KafkaProducer;
 use crate::config::NewTopicSpec;
 
-/// How long one look-up may take.
+/// How long one look-up may take at most.
 pub(crate) const LOOKUP: Duration = Duration::from_secs(5);
 /// How long a refusal is remembered.
 const RETRY: Duration = Duration::from_secs(5);
@@ -102,10 +102,10 @@ impl Topics {
     }
 }
 
-/// Asks the brokers for a topic (blocking).
-pub(super) fn look_up(producer: &KafkaProducer, topic: &str) -> Found {
+/// Asks the brokers for a topic (blocking), for `LOOKUP` or for `timeout`, whichever is less: events wait for the answer.
+pub(super) fn look_up(producer: &KafkaProducer, topic: &str, timeout: Duration) -> Found {
     let voice = &producer.client().context().voice;
-    let metadata = match producer.client().fetch_metadata(Some(topic), LOOKUP) {
+    let metadata = match producer.client().fetch_metadata(Some(topic), LOOKUP.min(timeout)) {
         Ok(metadata) => metadata,
         Err(error) => return Found::NoAnswer(voice.trouble().unwrap_or_else(|| error.to_string())),
     };
@@ -158,7 +158,7 @@ pub(super) fn make(
         "kafka topic made"
     );
     for _ in 0..MADE_ATTEMPTS {
-        match look_up(producer, topic) {
+        match look_up(producer, topic, LOOKUP) {
             Found::Missing => std::thread::sleep(Duration::from_millis(100)),
             found => return Ok(found),
         }

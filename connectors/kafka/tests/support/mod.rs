@@ -97,8 +97,12 @@ pub fn ingress(section: &Json, settings: &IngressSettings) -> Box<dyn Ingress> {
 }
 
 pub fn egress(section: &Json) -> Box<dyn Egress> {
+    egress_with(section, &egress_settings())
+}
+
+pub fn egress_with(section: &Json, settings: &EgressSettings) -> Box<dyn Egress> {
     Kafka
-        .egress(&node(section), &egress_settings())
+        .egress(&node(section), settings)
         .unwrap()
         .map_err(|f| format!("{f:?}"))
         .unwrap()
