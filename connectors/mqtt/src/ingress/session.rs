@@ -203,6 +203,10 @@ impl Session {
                 "{address}: the broker keeps the session of `{id}` for {given}s only, and `session_expiry` asks for {wanted}s"
             ));
         }
+        tracing::info!(
+            ingress = %self.lane_name, client_id = id, receive_maximum = self.terms.receive_maximum,
+            session_present = connack.session_present, "mqtt session is connected"
+        );
         self.connected = true;
         self.left = 0;
         self.inbox.resumed(connack.session_present);
