@@ -1,0 +1,84 @@
+//! What the tests of this crate share: sections, a client and a tap that know nothing of the connector's own code.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+pub mod client;
+pub mod packet;
+pub mod tap;
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use weft_api::config::{Key, Node, Span, Value};
+use weft_api::connector::{Connector, EgressSettings, IngressSettings};
+use weft_api::egress::Egress;
+use weft_api::ingress::{Ingress, Window};
+use weft_mqtt::Mqtt;
+
+/// `limits.event` here.
+pub const EVENT_MAX: usize = 1 << 20;
+
+/// A section as the router would hand it over.
+pub fn node(json: &Json) -> Node {
+    let span = Span {
+        file: Arc::from("test.yaml"),
+        line: 1,
+        column: 1,
+    };
+    let value = match json {
+        Json::Null => Value::Null,
+        Json::Bool(b) => Value::Bool(*b),
+        Json::Number(n) => Value::Int(n.as_i64().unwrap()),
+        Json::String(s) => Value::Text(s.clone()),
+        Json::Array(list) => Value::List(list.iter().map(node).collect()),
+        Json::Object(map) => {
+            let entry = |(name, v): (&String, &Json)| {
+                let name = name.clone();
+                let span = span.clone();
+                (Key { name, span }, node(v))
+            };
+            Value::Map(map.iter().map(entry).collect())
+        }
+    };
+    Node {
+        value,
+        span,
+        path: Arc::from("test.mqtt"),
+        secret: false,
+    }
+}
+
+/// An ingress of this section.
+pub fn ingress(section: &Json, window: Option<Window>) -> Box<dyn Ingress> {
+    let settings = IngressSettings {
+        name: Arc::from("test"),
+        node: Arc::from("node"),
+        cluster: Arc::from("paris"),
+        accept: None,
+        event: None,
+        window,
+        event_max: EVENT_MAX as u64,
+        client_memory: 8 << 20,
+    };
+    let builder = Mqtt.ingress(&node(section), &settings).unwrap();
+    builder
+        .unwrap_or_else(|findings| panic!("{findings:?}"))
+        .build()
+        .unwrap()
+}
+
+/// An egress of this section; lossy where it says `qos: 0`.
+pub fn egress(section: &Json) -> Box<dyn Egress> {
+    let settings = EgressSettings {
+        name: Arc::from("test"),
+        node: Arc::from("node"),
+        cluster: Arc::from("paris"),
+        event_max: EVENT_MAX as u64,
+        client_memory: 8 << 20,
+        lossy: section["qos"] == 0,
+    };
+    let builder = Mqtt.egress(&node(section), &settings).unwrap();
+    builder
+        .unwrap_or_else(|findings| panic!("{findings:?}"))
+        .build()
+        .unwrap()
+}
