@@ -12,6 +12,9 @@ hash_of() { sha256sum "$1" | cut -c1-16; }
 
 KAFKA_DIR=$WEFT_CACHE/kafka-$(hash_of tests/rig/kafka/pom.xml)
 PYTHON_DIR=$WEFT_CACHE/python-$(hash_of tests/rig/python/requirements.txt)
+ARTEMIS_DIR=$WEFT_CACHE/artemis-$(hash_of tests/rig/artemis/pom.xml)
+MOSQUITTO_DIR=$WEFT_CACHE/mosquitto-$(hash_of tests/rig/debian/mosquitto)
+TLS_DIR=$WEFT_CACHE/tls-$(hash_of tests/rig/tls/make.sh)
 CARGO_DENY_DIR=$WEFT_CACHE/cargo-deny-$CARGO_DENY_VERSION
 
 PATH=$PATH:$WEFT_CACHE/bin:$HOME/.cargo/bin

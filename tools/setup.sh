@@ -54,20 +54,30 @@ missing_packages() {
   have java || echo default-jre-headless
   have kcat || echo kcat
   have curl || echo curl
+  have openssl || echo openssl
   # Only needed to fill the cache.
-  [ -d "$KAFKA_DIR" ] || have mvn || echo maven
+  { [ -d "$KAFKA_DIR" ] && [ -d "$ARTEMIS_DIR" ]; } || have mvn || echo maven
   [ -d "$PYTHON_DIR" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
 
+sudo=
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+
+# Once a run, and only where something is to be had from there.
+update_lists() {
+  [ -z "${updated:-}" ] || return 0
+  $sudo apt-get update -qq </dev/null >/dev/null
+  updated=yes
+}
+
 install_packages() {
-  local packages=$* sudo=
+  local packages=$*
   have apt-get || fail "this is no Debian; install by hand what these packages hold: $packages"
-  if [ "$(id -u)" -ne 0 ]; then
-    have sudo || fail "not root, and no sudo here; as root: apt-get install --no-install-recommends $packages"
-    sudo=sudo
+  if [ -n "$sudo" ] && ! have sudo; then
+    fail "not root, and no sudo here; as root: apt-get install --no-install-recommends $packages"
   fi
   say "installing $packages"
-  $sudo apt-get update -qq </dev/null >/dev/null
+  update_lists
   # shellcheck disable=SC2086  # a list of words is what is meant
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages </dev/null >/dev/null
 }
@@ -81,6 +91,14 @@ fetch_kafka() {
     -DoutputDirectory="$1" </dev/null
 }
 
+fetch_artemis() {
+  say "fetching Artemis into ${1%.part}"
+  mvn -B -q -ntp -Dstyle.color=never -f tests/rig/artemis/pom.xml dependency:copy-dependencies \
+    -DoutputDirectory="$1" </dev/null
+  tar -xzf "$1"/apache-artemis-*.tar.gz -C "$1" --strip-components=2 --wildcards '*/lib/*.jar'
+  rm "$1"/apache-artemis-*.tar.gz
+}
+
 fetch_python() {
   say "fetching Python's clients into ${1%.part}"
   python3 -m venv "$1"
@@ -88,11 +106,38 @@ fetch_python() {
     -r tests/rig/python/requirements.txt </dev/null
 }
 
+# unpack_packages DIR FILE: what the packages named in a file hold, with those that they need and this machine lacks.
+# Not by installing them: that would start servers here. It needs no root, but for the lists.
+unpack_packages() {
+  local dir=$1 names
+  mapfile -t names <"$2"
+  update_lists
+  mkdir "$dir/packages"
+  (
+    cd "$dir"
+    apt-get install -y -qq --download-only --reinstall --no-install-recommends -o Debug::NoLocking=true \
+      -o Dir::Cache::archives="$PWD/packages/" "${names[@]}" </dev/null >log 2>&1 || { cat log >&2; exit 1; }
+    for package in packages/*.deb; do dpkg-deb -x "$package" .; done
+    rm -rf packages log etc usr/share/{doc,man,lintian}
+  )
+}
+
+fetch_mosquitto() {
+  say "unpacking Mosquitto into ${1%.part}"
+  unpack_packages "$1" tests/rig/debian/mosquitto
+}
+
+make_certificates() {
+  say "making certificates in ${1%.part}"
+  tests/rig/tls/make.sh "$1"
+}
+
 # Out of the package, not by installing it: that would start a Prometheus server on this machine.
 fetch_promtool() {
   have promtool && return 0
   say "fetching promtool into $WEFT_CACHE/bin"
   local dir
+  update_lists
   dir=$(mktemp -d)
   (cd "$dir" && apt-get download -qq prometheus </dev/null && dpkg-deb -x prometheus_*.deb .)
   install -D "$dir/usr/bin/promtool" "$WEFT_CACHE/bin/promtool"
@@ -105,6 +150,9 @@ packages=$(missing_packages | xargs)
 [ -z "$packages" ] || install_packages "$packages"
 if [ "$goal" = test ]; then
   once "$KAFKA_DIR" fetch_kafka
+  once "$ARTEMIS_DIR" fetch_artemis
   once "$PYTHON_DIR" fetch_python
+  once "$MOSQUITTO_DIR" fetch_mosquitto
+  once "$TLS_DIR" make_certificates
   fetch_promtool
 fi

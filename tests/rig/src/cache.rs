@@ -1,6 +1,8 @@
 //! Where `tools/setup.sh` put what it fetched. Knows the names only; fetching is the script's affair, so that a test
 //! never goes to the network.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,30 @@ pub(crate) fn python() -> PathBuf {
     fetched("python", &source("python/requirements.txt")).join("bin/python")
 }
 
+/// The directory of Artemis' jars.
+pub(crate) fn artemis_jars() -> PathBuf {
+    fetched("artemis", &source("artemis/pom.xml"))
+}
+
+/// Where the package of Mosquitto is unpacked.
+pub(crate) fn mosquitto() -> PathBuf {
+    fetched("mosquitto", &source("debian/mosquitto"))
+}
+
+/// The certificates of the tests.
+pub(crate) fn tls() -> PathBuf {
+    fetched("tls", &source("tls/make.sh"))
+}
+
+/// The libraries below the root of unpacked packages, as the linker's search path; the kind of machine is in the name.
+pub(crate) fn libraries(root: &Path) -> OsString {
+    let dirs = fs::read_dir(root.join("usr/lib")).into_iter().flatten().flatten();
+    let found = dirs
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with("-linux-gnu"));
+    env::join_paths(found).expect("paths without a colon")
+}
+
 /// A file of the rig, by its path below `tests/rig`.
 pub(crate) fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -23,11 +49,7 @@ pub(crate) fn source(path: &str) -> PathBuf {
 
 /// The cache itself; `bin` below it holds single tools.
 pub(crate) fn root() -> PathBuf {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
+    let from = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     from("WEFT_CACHE")
         .or_else(|| from("XDG_CACHE_HOME").map(|dir| dir.join("weft")))
         .or_else(|| from("HOME").map(|dir| dir.join(".cache/weft")))

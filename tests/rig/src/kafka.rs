@@ -2,8 +2,6 @@
 //! behind [`Kafka::shared`]. Clients are made for each call: plain beats fast here.
 
 use std::collections::BTreeMap;
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -16,7 +14,7 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext}
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
-use crate::{Broker, Record, runtime};
+use crate::{Broker, Record, runtime, unique};
 
 /// How long a healthy broker may take for one call.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
@@ -292,20 +290,6 @@ impl ProducerContext for Deliveries {
         };
         self.0.lock().expect("no holder panics").push((index, place));
     }
-}
-
-/// A name that no other test, process or earlier run has.
-fn unique(label: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let now = std::time::UNIX_EPOCH
-        .elapsed()
-        .expect("the clock is past 1970")
-        .as_micros();
-    format!(
-        "{label}-{}-{now:x}-{}",
-        process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
 }
 
 fn admin_options() -> AdminOptions {

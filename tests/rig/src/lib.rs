@@ -16,6 +16,7 @@
 //!
 //! A failure here panics with what went wrong, since there is nobody but a test to hand an error to.
 
+pub mod artemis;
 mod broker;
 mod cache;
 mod child;
@@ -25,28 +26,38 @@ mod kafka;
 pub mod kcat;
 mod lines;
 mod metrics;
+pub mod mosquitto;
+mod name;
 mod port;
+mod private;
 mod python;
 mod receiver;
 mod record;
 mod relay;
 mod reply;
 mod runtime;
+mod shared;
+pub mod tls;
 mod tool;
 mod wait;
 mod weft;
 
+pub use artemis::Artemis;
 pub use broker::Broker;
 pub use dir::Dir;
 pub use kafka::Kafka;
 pub use lines::Lines;
 pub use metrics::Metrics;
+pub use mosquitto::Mosquitto;
+pub use name::unique;
 pub use port::free_port;
+pub use private::Private;
 pub use python::{Python, PythonProcess};
 pub use receiver::{Receiver, Request};
 pub use record::Record;
 pub use relay::Relay;
 pub use reply::Reply;
+pub use shared::Shared;
 pub use tool::promtool;
 pub use wait::eventually;
 pub use weft::{Weft, WeftBuilder};

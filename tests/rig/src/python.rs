@@ -1,4 +1,4 @@
-//! The Python clients: the official CloudEvents SDK over confluent-kafka and over HTTP. The scripts in
+//! The Python clients: the official CloudEvents SDK over confluent-kafka, HTTP, Qpid Proton and Paho. The scripts in
 //! `tests/rig/python` print one JSON object a line; what the fields mean stands at their top.
 
 use std::process::Command;
@@ -37,20 +37,34 @@ impl Python {
         self
     }
 
+    /// An option without a value, e.g. `--retain`.
+    #[must_use]
+    pub fn flag(mut self, name: &str) -> Self {
+        self.command.arg(name);
+        self
+    }
+
     /// Runs it to its end and returns its lines. Panics with its errors where it fails.
     #[track_caller]
     #[must_use]
     pub fn run(self) -> Vec<Value> {
+        match self.try_run() {
+            Ok(lines) => lines,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// The same with what it wrote to its standard error instead of a panic, where it fails.
+    #[track_caller]
+    pub fn try_run(self) -> Result<Vec<Value>, String> {
         let mut process = Process::start(&self.script, &self.command);
         let status = process.wait(RUN_LIMIT);
         let lines = process.out.to_end();
-        assert!(
-            status.success(),
-            "{} failed ({status}):\n{}",
-            self.script,
-            process.err.to_end().join("\n")
-        );
-        lines.iter().map(|line| parse(&self.script, line)).collect()
+        if !status.success() {
+            let errors = process.err.to_end().join("\n");
+            return Err(format!("{} failed ({status}):\n{errors}", self.script));
+        }
+        Ok(lines.iter().map(|line| parse(&self.script, line)).collect())
     }
 
     /// Starts it; it runs until it ends by itself or is dropped.
@@ -83,6 +97,11 @@ impl PythonProcess {
         };
         self.read += 1;
         parse(&self.script, &line)
+    }
+
+    /// SIGTERM: a script that runs until it is told to stop says its last line, and ends.
+    pub fn stop(&mut self) {
+        self.process.signal("TERM");
     }
 }
 
