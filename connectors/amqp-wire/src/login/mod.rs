@@ -106,7 +106,10 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Chooses the mechanism. Gives its name and the first response.
-    pub(crate) fn begin(login: &Login, offered: &[Symbol]) -> Result<(Exchange, Symbol, Option<Bytes>), LoginError> {
+    pub(crate) fn begin(
+        login: &Login,
+        offered: &[Symbol],
+    ) -> Result<(Exchange, Symbol, Option<Bytes>), LoginError> {
         let mechanism = choose(login, offered)?;
         let mut scram = None;
         let first = match mechanism {
@@ -167,11 +170,15 @@ fn choose(login: &Login, offered: &[Symbol]) -> Result<Mechanism, LoginError> {
             Mechanism::Plain,
         ],
     };
-    wanted.iter().copied().find(|mechanism| has(*mechanism)).ok_or_else(|| {
-        let join = |names: Vec<&str>| names.join(", ");
-        LoginError::NotOffered {
-            wanted: join(wanted.iter().map(|mechanism| mechanism.as_str()).collect()),
-            offered: join(offered.iter().take(16).map(Symbol::as_str).collect()),
-        }
-    })
+    wanted
+        .iter()
+        .copied()
+        .find(|mechanism| has(*mechanism))
+        .ok_or_else(|| {
+            let join = |names: Vec<&str>| names.join(", ");
+            LoginError::NotOffered {
+                wanted: join(wanted.iter().map(|mechanism| mechanism.as_str()).collect()),
+                offered: join(offered.iter().take(16).map(Symbol::as_str).collect()),
+            }
+        })
 }

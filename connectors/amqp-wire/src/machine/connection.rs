@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::Config;
 use super::event::{Ended, Event, Violation};
 use super::idle::Idle;
 use super::link::Table;
 use super::outbound::Pending;
 use super::session::Session;
-use super::Config;
 use crate::frame::{self, FrameKind, ProtocolHeader};
 use crate::login::Exchange;
 use crate::performative::{Close, Encode, Error};
@@ -110,11 +110,13 @@ impl Connection {
                     Some(header) => self.header(header),
                     None => return Ok(()),
                 },
-                Phase::SaslMechanisms | Phase::SaslExchange(_) => match frame::split(input, SASL_FRAME_MAX)? {
-                    Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
-                    Some(_) => return Err(out_of_place("an AMQP frame came within SASL")),
-                    None => return Ok(()),
-                },
+                Phase::SaslMechanisms | Phase::SaslExchange(_) => {
+                    match frame::split(input, SASL_FRAME_MAX)? {
+                        Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
+                        Some(_) => return Err(out_of_place("an AMQP frame came within SASL")),
+                        None => return Ok(()),
+                    }
+                }
                 _ => match frame::split(input, self.config.max_frame_size)? {
                     Some(frame) if frame.kind == FrameKind::Amqp => self.frame(frame.channel, &frame.body)?,
                     Some(_) => return Err(out_of_place("a SASL frame came after SASL")),

@@ -118,7 +118,9 @@ impl Connection {
         }
         self.peer_frame_max = open.max_frame_size.min(OUR_FRAME_MAX);
         self.idle.peer(open.idle_time_out);
-        let begin = self.session.begin(u32::try_from(LINKS_MAX - 1).unwrap_or(u32::MAX));
+        let begin = self
+            .session
+            .begin(u32::try_from(LINKS_MAX - 1).unwrap_or(u32::MAX));
         self.write(&begin);
         self.phase = Phase::Beginning;
         Ok(())
@@ -126,7 +128,8 @@ impl Connection {
 
     /// The peer's begin.
     pub(super) fn begun(&mut self, begin: &Begin, channel: u16) -> Result<(), Violation> {
-        if !matches!(self.phase, Phase::Beginning) || begin.remote_channel != Some(super::connection::CHANNEL) {
+        if !matches!(self.phase, Phase::Beginning) || begin.remote_channel != Some(super::connection::CHANNEL)
+        {
             return Err(Violation::new(
                 condition::NOT_ALLOWED,
                 "it begins a session of its own; one of ours is all there is",

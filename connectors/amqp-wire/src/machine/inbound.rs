@@ -33,9 +33,14 @@ impl Connection {
                 self.session_ended(end);
                 Ok(())
             }
-            (Phase::Up, performative) if channel == self.session.remote_channel => self.up(performative, payload),
+            (Phase::Up, performative) if channel == self.session.remote_channel => {
+                self.up(performative, payload)
+            }
             (_, performative) => {
-                let what = format!("{} came on channel {channel}, which has no session", performative.name());
+                let what = format!(
+                    "{} came on channel {channel}, which has no session",
+                    performative.name()
+                );
                 Err(Violation::new(condition::NOT_ALLOWED, what))
             }
         }
@@ -74,7 +79,10 @@ impl Connection {
 
     fn transfer(&mut self, transfer: &Transfer, payload: Bytes) -> Result<(), Violation> {
         self.session.received()?;
-        let handle = self.links.by_remote(transfer.handle).ok_or_else(|| unattached(transfer.handle))?;
+        let handle = self
+            .links
+            .by_remote(transfer.handle)
+            .ok_or_else(|| unattached(transfer.handle))?;
         let (session, max) = (&mut self.session, self.config.max_message_size);
         let Some(link) = self.links.at(handle) else {
             return Err(unattached(transfer.handle));
@@ -84,7 +92,10 @@ impl Connection {
             serial: link.serial,
         };
         let Side::Receiver(receiver) = &mut link.side else {
-            return Err(Violation::new(condition::NOT_ALLOWED, "a transfer came on a link that we send by"));
+            return Err(Violation::new(
+                condition::NOT_ALLOWED,
+                "a transfer came on a link that we send by",
+            ));
         };
         let complete = receiver.transfer(transfer, payload, max, |id| session.delivery(id))?;
         // What was on its way when we detached is given back by the peer itself.
@@ -248,12 +259,19 @@ impl Connection {
     }
 
     fn detached(&mut self, detach: Detach) -> Result<(), Violation> {
-        let handle = self.links.by_remote(detach.handle).ok_or_else(|| unattached(detach.handle))?;
+        let handle = self
+            .links
+            .by_remote(detach.handle)
+            .ok_or_else(|| unattached(detach.handle))?;
         let Some(link) = self.links.remove(handle) else {
             return Ok(());
         };
         self.session.forget(link.serial);
-        if self.pending.as_ref().is_some_and(|pending| pending.handle == handle) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.handle == handle)
+        {
             self.pending = None;
         }
         if link.stand == Stand::Leaving {

@@ -129,9 +129,14 @@ impl Table {
     /// Our handle of the link that waits for the peer's attach of this name and role.
     pub(super) fn asked(&self, name: &Text, role: Role) -> Option<u32> {
         let waits = |link: &Link| {
-            link.remote.is_none() && link.name.as_str() == name.as_str() && link.side.role() == role.opposite()
+            link.remote.is_none()
+                && link.name.as_str() == name.as_str()
+                && link.side.role() == role.opposite()
         };
-        let place = self.links.iter().position(|link| link.as_ref().is_some_and(waits))?;
+        let place = self
+            .links
+            .iter()
+            .position(|link| link.as_ref().is_some_and(waits))?;
         u32::try_from(place).ok()
     }
 

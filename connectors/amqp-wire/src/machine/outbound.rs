@@ -189,7 +189,8 @@ impl Connection {
             if rest.is_empty() {
                 return;
             }
-            pending.sent += frame::write_transfer(&mut self.out, CHANNEL, &transfer, rest, self.peer_frame_max);
+            pending.sent +=
+                frame::write_transfer(&mut self.out, CHANNEL, &transfer, rest, self.peer_frame_max);
             self.session.sent_frame();
         }
         if pending.sent < pending.rest.len() {
@@ -214,7 +215,11 @@ impl Connection {
         };
         found.stand = Stand::Leaving;
         self.session.forget(link.serial);
-        if self.pending.as_ref().is_some_and(|pending| pending.handle == link.handle) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.handle == link.handle)
+        {
             // A message that is cut off is taken back before the link goes.
             self.pending = None;
             let aborted = Transfer {
@@ -232,9 +237,9 @@ impl Connection {
         });
         self.events.retain(|event| match event {
             Event::Delivery(delivery) => delivery.link != link,
-            Event::Attached { link: other, .. } | Event::Credit { link: other } | Event::TooLarge { link: other, .. } => {
-                *other != link
-            }
+            Event::Attached { link: other, .. }
+            | Event::Credit { link: other }
+            | Event::TooLarge { link: other, .. } => *other != link,
             _ => true,
         });
     }

@@ -83,7 +83,10 @@ impl Receiver {
     ) -> Result<Option<Complete>, Violation> {
         if self.partial.is_none() {
             let id = transfer.delivery_id.ok_or_else(|| {
-                Violation::new(condition::INVALID_FIELD, "the first transfer of a delivery has no delivery-id")
+                Violation::new(
+                    condition::INVALID_FIELD,
+                    "the first transfer of a delivery has no delivery-id",
+                )
             })?;
             first(id)?;
             self.count()?;
@@ -108,7 +111,10 @@ impl Receiver {
         } else if let (Some(id), Some(partial)) = (transfer.delivery_id, &self.partial)
             && id != partial.delivery_id
         {
-            let what = format!("delivery {id} begins before delivery {} has ended", partial.delivery_id);
+            let what = format!(
+                "delivery {id} begins before delivery {} has ended",
+                partial.delivery_id
+            );
             return Err(Violation::new(condition::NOT_ALLOWED, what));
         }
         self.part(transfer, &payload, max)
@@ -150,7 +156,14 @@ impl Receiver {
                 bytes,
             }));
         }
-        Ok(Some(complete(delivery_id, tag, settled, message_format, parts.freeze(), max)))
+        Ok(Some(complete(
+            delivery_id,
+            tag,
+            settled,
+            message_format,
+            parts.freeze(),
+            max,
+        )))
     }
 
     fn count(&mut self) -> Result<(), Violation> {
@@ -166,7 +179,14 @@ impl Receiver {
     }
 }
 
-fn complete(delivery_id: u32, tag: Bytes, settled: bool, message_format: u32, payload: Bytes, max: u64) -> Complete {
+fn complete(
+    delivery_id: u32,
+    tag: Bytes,
+    settled: bool,
+    message_format: u32,
+    payload: Bytes,
+    max: u64,
+) -> Complete {
     let bytes = payload.len() as u64;
     if bytes > max {
         return Complete::TooLarge {

@@ -96,7 +96,10 @@ impl Session {
     /// The peer's windows.
     pub(super) fn flowed(&mut self, flow: &Flow) {
         // Before its first sight of us the peer counts from our begin, which was 0.
-        let limit = flow.next_incoming_id.unwrap_or(0).wrapping_add(flow.incoming_window);
+        let limit = flow
+            .next_incoming_id
+            .unwrap_or(0)
+            .wrapping_add(flow.incoming_window);
         self.remote_window = serial::ahead(self.next_outgoing_id, limit).unwrap_or(0);
     }
 

@@ -489,7 +489,7 @@ fn map(value: BoxedStrategy<Value>) -> BoxedStrategy<Vec<(String, Value)>> {
 
 prop_compose! {
     fn header()(
-        durable in any::<bool>(),
+        durable in option::of(any::<bool>()),
         priority in any::<u8>(),
         ttl in option::of(any::<u32>()),
         first_acquirer in any::<bool>(),
