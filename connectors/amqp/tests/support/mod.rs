@@ -106,7 +106,7 @@ impl Peer {
         let answer = self.ask(&json!({ "do": "send", "address": address, "messages": messages }));
         let outcomes = answer["outcomes"].as_array().unwrap();
         assert!(
-            outcomes.iter().all(|outcome| outcome == "ACCEPTED"),
+            outcomes.iter().all(|outcome| outcome == "accepted"),
             "{outcomes:?}"
         );
     }
