@@ -431,7 +431,10 @@ impl Sender {
         match &link.state {
             State::Refused(since, _) if fixed && since.elapsed() >= ASK => self.attach(token),
             State::Attaching(since) if since.elapsed() >= self.plan.timeout.max(ASK) => {
-                let text = format!("amqp `{}`: the broker does not say whether it takes messages", link.address);
+                let text = format!(
+                    "amqp `{}`: the broker does not say whether it takes messages",
+                    link.address
+                );
                 let error = SendError::destination(Reason::Unavailable, text);
                 link.state = State::Refused(Instant::now(), error.clone());
                 if let Line::Up(wire) = &mut self.line {

@@ -233,7 +233,8 @@ impl Consumer {
                 }
                 State::Attaching(until) if until <= now => {
                     wire.detach(token);
-                    link.lost(now + link.backoff.next_wait());
+                    let wait = link.backoff.next_wait();
+                    link.lost(now + wait);
                 }
                 State::Up => continue,
                 State::Down(_) | State::Attaching(_) => {}
