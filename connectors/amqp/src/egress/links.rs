@@ -21,8 +21,8 @@ const LINKS_MAX: usize = 256;
 pub(super) enum State {
     /// There is none, and none was refused.
     Absent,
-    /// Asked for.
-    Attaching,
+    /// Asked for, then.
+    Attaching(Instant),
     /// Ready to send, messages of at most so many bytes.
     Up {
         /// The broker's max-message-size.
@@ -40,7 +40,8 @@ pub(super) struct Link {
     pub(super) waiting: VecDeque<(Ticket, Instant)>,
     /// Deliveries without an outcome.
     pub(super) unsettled: usize,
-    used: Instant,
+    /// When it was last sent by, or found.
+    pub(super) used: Instant,
 }
 
 /// A delivery without an outcome.

@@ -30,6 +30,9 @@ use crate::mapping::ingress::Mapper;
 /// The first and the longest wait before a link that was refused is asked for again.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// How long the broker may think about a link.
+const ANSWER: Duration = Duration::from_secs(15);
+
 /// Runs until the stop.
 pub(super) async fn run(plan: Arc<Plan>, cx: IngressContext) {
     let mut consumer = Consumer::start(plan, cx);
@@ -215,7 +218,7 @@ impl Consumer {
         }
     }
 
-    /// Asks for the links that are due. Gives when the next one is.
+    /// Asks for the links that are due, and gives up those that get no answer. Gives when there is one to look at next.
     fn attach_due(&mut self, wire: &mut Wire) -> Option<Instant> {
         if self.draining {
             return None;
@@ -225,11 +228,19 @@ impl Consumer {
         for (token, (link, receiver)) in self.links.iter_mut().zip(&self.plan.receivers).enumerate() {
             match link.state {
                 State::Down(at) if at <= now => {
-                    link.state = State::Attaching;
+                    link.state = State::Attaching(now + ANSWER);
                     wire.receiver(token, receiver);
                 }
-                State::Down(at) => next = Some(next.map_or(at, |next| next.min(at))),
-                State::Attaching | State::Up => {}
+                State::Attaching(until) if until <= now => {
+                    wire.detach(token);
+                    let wait = link.backoff.next_wait();
+                    link.lost(now + wait);
+                }
+                State::Up => continue,
+                State::Down(_) | State::Attaching(_) => {}
+            }
+            if let State::Down(at) | State::Attaching(at) = link.state {
+                next = Some(next.map_or(at, |next| next.min(at)));
             }
         }
         next
