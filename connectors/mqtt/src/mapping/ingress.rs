@@ -66,6 +66,14 @@ impl Mapper {
         }
     }
 
+    /// A message of which only the beginning is there, since it is too large to be taken.
+    pub(crate) fn cut(&self, publish: &Publish<'_>, why: &str) -> Incoming {
+        Incoming {
+            event: self.malformed(publish, why),
+            malformed: true,
+        }
+    }
+
     /// The event that a raw message would become. A header `content-type` is Content Type, any other a user property.
     ///
     /// # Errors
