@@ -117,7 +117,7 @@ impl Link {
             self.skip -= gone as u64;
         }
         match frame::split(&mut self.inward, self.limit) {
-            Err(Fault::TooLarge { size, .. }) if self.cuts(size) => {
+            Err(Fault::TooLarge { size, .. }) if self.cuts() => {
                 let Some((frame, rest)) = frame::head(&mut self.inward, size) else {
                     return Ok(None);
                 };
@@ -128,13 +128,13 @@ impl Link {
         }
     }
 
-    /// Whether a packet of this size, at the front of the buffer, is cut.
-    fn cuts(&self, size: u64) -> bool {
+    /// Whether the packet at the front of the buffer, too large, is cut.
+    fn cuts(&self) -> bool {
         let message = self
             .inward
             .first()
             .is_some_and(|first| first >> 4 == kind::PUBLISH);
-        message && self.version == Version::V3 && size >= frame::HEAD as u64
+        message && self.version == Version::V3
     }
 
     /// Writes until everything is sent; pending while the socket takes no more.

@@ -76,12 +76,7 @@ impl Turn<'_> {
         }
         let incoming = match frame.cut {
             None => desk.mapper.map(&received.publish),
-            Some(size) => {
-                let why = format!(
-                    "it is a packet of {size} bytes, and `max_packet` is less: only its beginning is kept"
-                );
-                desk.mapper.cut(&received.publish, &why)
-            }
+            Some(size) => desk.mapper.cut(&received.publish, size),
         };
         if qos == 0 {
             desk.loose(incoming);

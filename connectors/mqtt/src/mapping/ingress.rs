@@ -66,10 +66,14 @@ impl Mapper {
         }
     }
 
-    /// A message of which only the beginning is there, since it is too large to be taken.
-    pub(crate) fn cut(&self, publish: &Publish<'_>, why: &str) -> Incoming {
+    /// A message of which only the beginning is there, since its packet of `size` bytes is too large to be taken.
+    pub(crate) fn cut(&self, publish: &Publish<'_>, size: u64) -> Incoming {
+        let why = format!(
+            "its packet has {size} bytes, more than `max_packet` takes (limits.event allows {}); only its beginning is kept",
+            self.mapping.event_max
+        );
         Incoming {
-            event: self.malformed(publish, why),
+            event: self.malformed(publish, &why),
             malformed: true,
         }
     }

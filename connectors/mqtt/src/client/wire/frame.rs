@@ -68,26 +68,27 @@ pub(crate) fn split(buffer: &mut BytesMut, limit: u32) -> Result<Option<Frame>, 
     }))
 }
 
-/// Takes the beginning of a packet that is too large off the front of `buffer`: `HEAD` bytes of its body, among them the whole of
-/// topic and identifier. Returns it and how many bytes of the packet are still to come; `None` while so much is not there.
+/// Takes the beginning of a packet that is too large off the front of `buffer`: [`HEAD`] bytes, or all if it has fewer, among them the
+/// whole of topic and identifier. Returns it and how many bytes of the packet are still to come; `None` while so much is not there.
 pub(crate) fn head(buffer: &mut BytesMut, size: u64) -> Option<(Frame, u64)> {
-    if buffer.len() < HEAD || size < HEAD as u64 {
+    let kept = usize::try_from(size).unwrap_or(HEAD).min(HEAD);
+    if buffer.len() < kept {
         return None;
     }
     let first = *buffer.first()?;
     let header = 2 + buffer
-        .get(1..4)?
         .iter()
+        .skip(1)
         .take_while(|byte| **byte & 0x80 != 0)
         .count();
-    let mut taken = buffer.split_to(HEAD);
-    taken.advance(header);
+    let mut taken = buffer.split_to(kept);
+    taken.advance(header.min(kept));
     let frame = Frame {
         first,
         body: taken.freeze(),
         cut: Some(size),
     };
-    Some((frame, size - HEAD as u64))
+    Some((frame, size - kept as u64))
 }
 
 fn check_first(first: u8) -> Result<(), Fault> {
