@@ -11,6 +11,10 @@ pub const ALL: &[&dyn Connector] = &[
     &weft_http::Http,
     #[cfg(feature = "kafka")]
     &weft_kafka::Kafka,
+    #[cfg(feature = "amqp")]
+    &weft_amqp::Amqp,
+    #[cfg(feature = "mqtt")]
+    &weft_mqtt::Mqtt,
     #[cfg(feature = "inproc")]
     &weft_inproc::Log,
 ];

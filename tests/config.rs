@@ -444,7 +444,7 @@ fn keys(schema: &serde_json::Value, root: &serde_json::Value, depth: usize, into
         .into_iter()
         .flatten()
     {
-        if matches!(key.as_str(), "http" | "kafka" | "log" | "tls" | "auth") {
+        if matches!(key.as_str(), "http" | "kafka" | "amqp" | "log" | "tls" | "auth") {
             continue;
         }
         into.push(key.clone());

@@ -12,8 +12,11 @@ hash_of() { sha256sum "$1" | cut -c1-16; }
 
 KAFKA_DIR=$WEFT_CACHE/kafka-$(hash_of tests/rig/kafka/pom.xml)
 PYTHON_DIR=$WEFT_CACHE/python-$(hash_of tests/rig/python/requirements.txt)
+JAVA_DIR=$WEFT_CACHE/java-$(hash_of tests/rig/java/pom.xml)
+NODE_DIR=$WEFT_CACHE/node-$(hash_of tests/rig/node/package-lock.json)
 ARTEMIS_DIR=$WEFT_CACHE/artemis-$(hash_of tests/rig/artemis/pom.xml)
 MOSQUITTO_DIR=$WEFT_CACHE/mosquitto-$(hash_of tests/rig/debian/mosquitto)
+RABBITMQ_DIR=$WEFT_CACHE/rabbitmq-$(hash_of tests/rig/debian/rabbitmq)
 TLS_DIR=$WEFT_CACHE/tls-$(hash_of tests/rig/tls/make.sh)
 CARGO_DENY_DIR=$WEFT_CACHE/cargo-deny-$CARGO_DENY_VERSION
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes a Debian machine ready, and says in one line each what it does; where nothing is missing it says nothing.
 #   tools/setup.sh build   what `make run` needs: Rust, a C++ compiler, OpenSSL and zlib for librdkafka
-#   tools/setup.sh test    that, and what `make test` needs: Java, Kafka's jars, Python's clients, kcat, promtool
+#   tools/setup.sh test    that, and what `make test` needs: the brokers Kafka, Artemis, Mosquitto and RabbitMQ, clients in
+#                          Java, Python and JavaScript with what runs them, kcat, promtool
 # Packages come through apt (with sudo where the user is not root); everything else lies in the cache (tools/env.sh).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -51,12 +52,15 @@ missing_packages() {
     echo pkg-config libssl-dev zlib1g-dev libcurl4-openssl-dev
   fi
   [ "$goal" = test ] || return 0
-  have java || echo default-jre-headless
+  # The compiler too: one client is run from its source.
+  have javac || echo default-jdk-headless
+  have node || echo nodejs
   have kcat || echo kcat
   have curl || echo curl
   have openssl || echo openssl
   # Only needed to fill the cache.
-  { [ -d "$KAFKA_DIR" ] && [ -d "$ARTEMIS_DIR" ]; } || have mvn || echo maven
+  { [ -d "$KAFKA_DIR" ] && [ -d "$ARTEMIS_DIR" ] && [ -d "$JAVA_DIR" ]; } || have mvn || echo maven
+  [ -d "$NODE_DIR" ] || have npm || echo npm
   [ -d "$PYTHON_DIR" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
 
@@ -82,19 +86,34 @@ install_packages() {
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages </dev/null >/dev/null
 }
 
+# copy_jars DIR NAME: the jars that tests/rig/NAME/pom.xml asks for.
+copy_jars() {
+  mvn -B -q -ntp -Dstyle.color=never -f "tests/rig/$2/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+    -DoutputDirectory="$1" </dev/null
+}
+
 fetch_kafka() {
   local version
   version=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
-  [ "${version:-0}" -ge 17 ] || fail "Java ${version:-?} is too old: Kafka needs 17 or newer (default-jre-headless)"
+  [ "${version:-0}" -ge 17 ] || fail "Java ${version:-?} is too old: Kafka needs 17 or newer (default-jdk-headless)"
   say "fetching Kafka's jars into ${1%.part}"
-  mvn -B -q -ntp -Dstyle.color=never -f tests/rig/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
-    -DoutputDirectory="$1" </dev/null
+  copy_jars "$1" kafka
+}
+
+fetch_java() {
+  say "fetching Java's clients into ${1%.part}"
+  copy_jars "$1" java
+}
+
+fetch_node() {
+  say "fetching Node's clients into ${1%.part}"
+  cp tests/rig/node/package.json tests/rig/node/package-lock.json "$1"
+  (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >/dev/null)
 }
 
 fetch_artemis() {
   say "fetching Artemis into ${1%.part}"
-  mvn -B -q -ntp -Dstyle.color=never -f tests/rig/artemis/pom.xml dependency:copy-dependencies \
-    -DoutputDirectory="$1" </dev/null
+  copy_jars "$1" artemis
   tar -xzf "$1"/apache-artemis-*.tar.gz -C "$1" --strip-components=2 --wildcards '*/lib/*.jar'
   rm "$1"/apache-artemis-*.tar.gz
 }
@@ -127,6 +146,15 @@ fetch_mosquitto() {
   unpack_packages "$1" tests/rig/debian/mosquitto
 }
 
+fetch_rabbitmq() {
+  say "unpacking RabbitMQ and Erlang into ${1%.part}"
+  unpack_packages "$1" tests/rig/debian/rabbitmq
+  # Erlang's own script knows one place only.
+  # shellcheck disable=SC2016  # that is for the script to expand
+  sed -i 's|^\( *\)ROOTDIR=/usr/lib/erlang$|\1ROOTDIR=$(cd "$(dirname "$(readlink -f "$0")")/.." \&\& pwd)|' \
+    "$1/usr/lib/erlang/bin/erl"
+}
+
 make_certificates() {
   say "making certificates in ${1%.part}"
   tests/rig/tls/make.sh "$1"
@@ -151,8 +179,11 @@ packages=$(missing_packages | xargs)
 if [ "$goal" = test ]; then
   once "$KAFKA_DIR" fetch_kafka
   once "$ARTEMIS_DIR" fetch_artemis
+  once "$JAVA_DIR" fetch_java
+  once "$NODE_DIR" fetch_node
   once "$PYTHON_DIR" fetch_python
   once "$MOSQUITTO_DIR" fetch_mosquitto
+  once "$RABBITMQ_DIR" fetch_rabbitmq
   once "$TLS_DIR" make_certificates
   fetch_promtool
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests, against a real Kafka broker that starts before the first test binary and stops after the last one.
+# All tests, against real brokers that start before the first test binary and stop after the last one.
 # Arguments go to `cargo test` and narrow what runs, e.g. `tools/test.sh --test delivery a_refusal`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,4 +9,4 @@ tools/setup.sh test
 # The same selection for the build and for the run, or cargo would compile twice.
 selection=(--locked --workspace --all-features)
 cargo test "${selection[@]}" --no-run </dev/null
-exec "${CARGO_TARGET_DIR:-target}/debug/weft-rig" kafka -- cargo test "${selection[@]}" --no-fail-fast "$@"
+exec "${CARGO_TARGET_DIR:-target}/debug/weft-rig" all -- cargo test "${selection[@]}" --no-fail-fast "$@"

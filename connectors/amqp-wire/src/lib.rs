@@ -1,4 +1,5 @@
-//! AMQP 1.0 on the wire (OASIS AMQP 1.0, parts 1 to 3 and 5): types, frames, performatives, SASL, message sections.
+//! AMQP 1.0 on the wire (OASIS AMQP 1.0, parts 1 to 3 and 5): types, frames, performatives, SASL, message sections, and
+//! the client's end of a connection.
 //!
 //! Pure: bytes in, values out, and back. It knows neither sockets nor tasks nor events of Weft.
 //!
@@ -11,6 +12,8 @@ pub mod condition;
 pub mod descriptor;
 mod error;
 pub mod frame;
+pub mod login;
+pub mod machine;
 pub mod message;
 pub mod performative;
 pub mod sasl;

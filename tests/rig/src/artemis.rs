@@ -11,8 +11,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::client::Client;
 use crate::private::{Private, Recipe};
-use crate::python::Python;
 use crate::shared::{Shared, shared};
 use crate::{Dir, cache, free_port, tls};
 
@@ -101,7 +101,7 @@ impl Artemis {
     #[track_caller]
     #[must_use]
     pub fn depth(&self, queue: &str) -> u64 {
-        let call = Python::script("artemis_depth.py").option("--port", self.amqp);
+        let call = Client::script("artemis_depth.py").option("--port", self.amqp);
         let lines = call.option("--queue", queue).run();
         let depth = lines.first().and_then(|line| line["depth"].as_u64());
         depth.unwrap_or_else(|| panic!("no depth of {queue}: {lines:?}"))

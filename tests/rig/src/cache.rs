@@ -13,6 +13,16 @@ pub(crate) fn kafka_jars() -> PathBuf {
     fetched("kafka", &source("kafka/pom.xml"))
 }
 
+/// The directory of the jars of the clients in Java.
+pub(crate) fn java_jars() -> PathBuf {
+    fetched("java", &source("java/pom.xml"))
+}
+
+/// The packages of the clients in JavaScript.
+pub(crate) fn node_modules() -> PathBuf {
+    fetched("node", &source("node/package-lock.json")).join("node_modules")
+}
+
 /// The interpreter of the environment that holds the foreign clients.
 pub(crate) fn python() -> PathBuf {
     fetched("python", &source("python/requirements.txt")).join("bin/python")
@@ -26,6 +36,11 @@ pub(crate) fn artemis_jars() -> PathBuf {
 /// Where the package of Mosquitto is unpacked.
 pub(crate) fn mosquitto() -> PathBuf {
     fetched("mosquitto", &source("debian/mosquitto"))
+}
+
+/// Where the packages of RabbitMQ and of Erlang are unpacked.
+pub(crate) fn rabbitmq() -> PathBuf {
+    fetched("rabbitmq", &source("debian/rabbitmq"))
 }
 
 /// The certificates of the tests.

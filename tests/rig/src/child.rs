@@ -3,8 +3,8 @@
 //! Invariant: a child is killed when its [`Process`] is dropped, and by the kernel when this process ends in any other
 //! way. It must not know what the child is.
 
-use std::io;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{self, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::wait::eventually;
 pub(crate) struct Process {
     name: String,
     child: Child,
+    input: Option<ChildStdin>,
     pub(crate) out: Lines,
     pub(crate) err: Lines,
 }
@@ -24,9 +25,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `command`; `name` stands in messages.
     pub(crate) fn start(name: &str, command: &Command) -> Self {
+        Self::start_with(name, command, Stdio::null())
+    }
+
+    /// The same for a child that is spoken to ([`Process::say`]).
+    pub(crate) fn start_listening(name: &str, command: &Command) -> Self {
+        Self::start_with(name, command, Stdio::piped())
+    }
+
+    fn start_with(name: &str, command: &Command, input: Stdio) -> Self {
         let mut command = guarded(command);
         command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = spawn(command).unwrap_or_else(|e| panic!("starting {name}: {e}"));
@@ -34,9 +44,18 @@ impl Process {
         let err = Lines::read(child.stderr.take().expect("piped above"));
         Self {
             name: name.to_owned(),
+            input: child.stdin.take(),
             child,
             out,
             err,
+        }
+    }
+
+    /// Writes a line to its standard input. One that has ended hears nothing; its answer will be missed.
+    pub(crate) fn say(&mut self, line: &str) {
+        if let Some(input) = &mut self.input {
+            let _ = input.write_all(line.as_bytes()).and_then(|()| input.write_all(b"\n"));
+            let _ = input.flush();
         }
     }
 

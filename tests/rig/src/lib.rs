@@ -1,8 +1,9 @@
 //! Real brokers, real clients and the real binary, for the tests of Weft.
 //!
-//! Owns every process and port that a test needs: [`Kafka`] and [`Broker`] (a real broker), [`Weft`] (the binary under
-//! test), [`Receiver`] (an HTTP server that records and obeys a script), [`Relay`] (a network that fails), and the foreign clients [`Python`], [`kcat`]
-//! and [`promtool`].
+//! Owns every process and port that a test needs: the real brokers [`Kafka`] (with its [`Broker`]), [`Artemis`],
+//! [`Mosquitto`] and [`RabbitMq`], shared or [`Private`]; [`Weft`] (the binary under test); [`Receiver`] (an HTTP server that
+//! records and obeys a script); [`Relay`] (a network that fails); and the foreign clients [`Client`], [`kcat`] and
+//! [`promtool`].
 //!
 //! Invariants:
 //! - No process outlives the test binary that started it, however that one ends (`child`).
@@ -20,6 +21,7 @@ pub mod artemis;
 mod broker;
 mod cache;
 mod child;
+mod client;
 mod dir;
 pub mod http;
 mod kafka;
@@ -30,7 +32,7 @@ pub mod mosquitto;
 mod name;
 mod port;
 mod private;
-mod python;
+pub mod rabbitmq;
 mod receiver;
 mod record;
 mod relay;
@@ -44,6 +46,7 @@ mod weft;
 
 pub use artemis::Artemis;
 pub use broker::Broker;
+pub use client::{Client, ClientProcess, Python, PythonProcess};
 pub use dir::Dir;
 pub use kafka::Kafka;
 pub use lines::Lines;
@@ -52,7 +55,7 @@ pub use mosquitto::Mosquitto;
 pub use name::unique;
 pub use port::free_port;
 pub use private::Private;
-pub use python::{Python, PythonProcess};
+pub use rabbitmq::RabbitMq;
 pub use receiver::{Receiver, Request};
 pub use record::Record;
 pub use relay::Relay;

@@ -5,23 +5,23 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weft_rig::{Artemis, Python, artemis, tls, unique};
+use weft_rig::{Artemis, Client, artemis, tls, unique};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn send(port: u16, address: &str) -> Python {
-    let call = Python::script("amqp_send.py").option("--port", port);
+fn send(port: u16, address: &str) -> Client {
+    let call = Client::script("amqp_send.py").option("--port", port);
     call.option("--address", address)
 }
 
-fn plain(port: u16, address: &str, body: &str) -> Python {
+fn plain(port: u16, address: &str, body: &str) -> Client {
     let call = send(port, address).option("--mode", "plain");
     call.option("--section", "value").option("--body", body)
 }
 
 /// The messages alone.
 fn receive(port: u16, address: &str, count: usize) -> Vec<Value> {
-    let call = Python::script("amqp_recv.py").option("--port", port);
+    let call = Client::script("amqp_recv.py").option("--port", port);
     let call = call.option("--address", address).option("--count", count);
     call.run().split_off(1)
 }
@@ -111,7 +111,7 @@ fn a_rejected_message_is_dead_and_a_released_one_comes_again() {
     let address = unique("settled");
     let _ = plain(broker.amqp_port(), &address, "x").run();
     let settle = |how: &str| {
-        let call = Python::script("amqp_recv.py").option("--port", broker.amqp_port());
+        let call = Client::script("amqp_recv.py").option("--port", broker.amqp_port());
         call.option("--address", &address)
             .option("--settle", how)
             .run()
@@ -138,7 +138,7 @@ fn a_full_address_refuses_and_a_topic_copies() {
 
     let topic = unique("topic");
     let subscribe = || {
-        let call = Python::script("amqp_recv.py")
+        let call = Client::script("amqp_recv.py")
             .option("--port", port)
             .option("--address", &topic);
         let mut reader = call.option("--capability", "topic").spawn();
@@ -180,7 +180,7 @@ fn mqtt_goes_through_in_both_versions() {
     for (version, mode) in [("5", "binary"), ("3.1.1", "structured")] {
         let topic = format!("rig/{}", unique("trip"));
         let call = |script| {
-            let call = Python::script(script).option("--port", broker.mqtt_port());
+            let call = Client::script(script).option("--port", broker.mqtt_port());
             call.option("--version", version).option("--topic", &topic)
         };
         let mut reader = call("mqtt_sub.py").option("--count", 2).spawn();
@@ -195,10 +195,10 @@ fn mqtt_goes_through_in_both_versions() {
             assert_eq!(read["raw"], sent["raw"]);
         }
     }
-    let call = Python::script("mqtt_pub.py").option("--port", broker.mqtts_port());
+    let call = Client::script("mqtt_pub.py").option("--port", broker.mqtts_port());
     let call = call.option("--topic", "rig/tls").option("--mode", "plain");
     let _ = call.option("--ca", tls::ca().display()).run();
-    let call = Python::script("mqtt_pub.py").option("--port", broker.mqtt_port());
+    let call = Client::script("mqtt_pub.py").option("--port", broker.mqtt_port());
     let call = call.option("--topic", "rig/user").option("--mode", "plain");
     call.option("--user", artemis::USER)
         .option("--password", "wrong")
@@ -213,14 +213,14 @@ fn what_was_confirmed_outlives_a_kill() {
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     broker.start();
     let subscribe = |count: usize| {
-        let call = Python::script("mqtt_sub.py").option("--port", broker.mqtt_port());
+        let call = Client::script("mqtt_sub.py").option("--port", broker.mqtt_port());
         let call = call.option("--topic", "rig/kept").flag("--session");
         call.option("--client-id", "kept").option("--count", count)
     };
     let mut reader = subscribe(0).spawn();
     assert_eq!(reader.next_line(LIMIT)["session"], false);
     drop(reader);
-    let publish = Python::script("mqtt_pub.py").option("--port", broker.mqtt_port());
+    let publish = Client::script("mqtt_pub.py").option("--port", broker.mqtt_port());
     let publish = publish.option("--topic", "rig/kept").option("--count", 3);
     let again = subscribe(3);
     let _ = publish.run();

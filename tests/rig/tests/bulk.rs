@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weft_rig::{Artemis, Mosquitto, Python, PythonProcess};
+use weft_rig::{Artemis, Client, ClientProcess, Mosquitto};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const COUNT: u64 = 4_000;
 
 /// Reads until the line that has `field`, and returns it.
-fn until(process: &mut PythonProcess, field: &str) -> Value {
+fn until(process: &mut ClientProcess, field: &str) -> Value {
     loop {
         let line = process.next_line(LIMIT);
         if line.get(field).is_some() {
@@ -20,9 +20,9 @@ fn until(process: &mut PythonProcess, field: &str) -> Value {
 }
 
 /// A drain that is connected, and a flood that has just begun.
-fn begin(protocol: &str, place: &str, port: u16) -> [PythonProcess; 2] {
+fn begin(protocol: &str, place: &str, port: u16) -> [ClientProcess; 2] {
     let call = |what: &str| {
-        let call = Python::script(&format!("{protocol}_{what}.py")).option("--port", port);
+        let call = Client::script(&format!("{protocol}_{what}.py")).option("--port", port);
         // Not one name for both: the topic of MQTT and the queue of AMQP would be one address of Artemis.
         call.option(place, format!("bulk-{protocol}"))
             .option("--count", COUNT)
@@ -35,7 +35,7 @@ fn begin(protocol: &str, place: &str, port: u16) -> [PythonProcess; 2] {
 }
 
 /// Both lines at the end.
-fn finish([mut drain, mut flood]: [PythonProcess; 2]) -> [Value; 2] {
+fn finish([mut drain, mut flood]: [ClientProcess; 2]) -> [Value; 2] {
     let sent = until(&mut flood, "done");
     let came = until(&mut drain, "done");
     assert_eq!(sent["confirmed"], COUNT, "{sent}");
@@ -71,7 +71,7 @@ fn what_mosquitto_confirmed_is_not_lost_by_a_stop() {
 #[test]
 fn a_drain_that_is_told_to_stop_says_what_it_has() {
     let broker = Mosquitto::shared();
-    let call = Python::script("mqtt_drain.py").option("--port", broker.port());
+    let call = Client::script("mqtt_drain.py").option("--port", broker.port());
     let mut drain = call.option("--topic", "rig/nothing").spawn();
     until(&mut drain, "connected");
     drain.stop();

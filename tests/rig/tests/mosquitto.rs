@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weft_rig::{Mosquitto, Python, mosquitto, tls, unique};
+use weft_rig::{Client, Mosquitto, mosquitto, tls, unique};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn call(script: &str, port: u16, topic: &str) -> Python {
-    Python::script(script)
+fn call(script: &str, port: u16, topic: &str) -> Client {
+    Client::script(script)
         .option("--port", port)
         .option("--topic", topic)
 }
@@ -20,7 +20,7 @@ fn round_trip(
     port: u16,
     version: &str,
     count: usize,
-    publish: impl FnOnce(Python) -> Python,
+    publish: impl FnOnce(Client) -> Client,
 ) -> [Vec<Value>; 2] {
     let topic = format!("rig/{}", unique("trip"));
     let mut reader = call("mqtt_sub.py", port, &topic)
@@ -76,7 +76,7 @@ fn each_listener_asks_for_what_it_says() {
     let broker = Mosquitto::shared();
     let (certificate, key) = tls::client();
     let publish = |port| call("mqtt_pub.py", port, "rig/listeners").option("--mode", "plain");
-    let refused = |call: Python| call.try_run().unwrap_err();
+    let refused = |call: Client| call.try_run().unwrap_err();
 
     refused(publish(broker.password_port()));
     let as_user = publish(broker.password_port()).option("--user", mosquitto::USER);

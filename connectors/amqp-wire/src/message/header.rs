@@ -7,8 +7,8 @@ use crate::value::{FieldReader, FieldWriter, Reader};
 /// How the message is to be transferred.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
-    /// It shall survive a restart of whoever takes it.
-    pub durable: bool,
+    /// It shall survive a restart of whoever takes it; absent: false.
+    pub durable: Option<bool>,
     /// Higher goes first; 4 is the default.
     pub priority: u8,
     /// Milliseconds that it lives.
@@ -22,7 +22,7 @@ pub struct Header {
 impl Default for Header {
     fn default() -> Self {
         Self {
-            durable: false,
+            durable: None,
             priority: Self::PRIORITY,
             ttl: None,
             first_acquirer: false,
@@ -38,7 +38,7 @@ impl Header {
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut f = FieldReader::open(reader, "header")?;
         Ok(Self {
-            durable: f.or(false)?,
+            durable: f.opt()?,
             priority: f.or(Self::PRIORITY)?,
             ttl: f.opt()?,
             first_acquirer: f.or(false)?,
@@ -48,7 +48,7 @@ impl Header {
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let mut f = FieldWriter::begin(out, descriptor::HEADER);
-        f.unless(self.durable, false)
+        f.opt(self.durable)
             .unless(self.priority, Self::PRIORITY)
             .opt(self.ttl)
             .unless(self.first_acquirer, false)

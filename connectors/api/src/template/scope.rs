@@ -71,14 +71,24 @@ impl Scope {
         ],
     };
 
-    /// AMQP messages; `properties` are the application properties.
+    /// AMQP messages; `properties` are the application properties, `annotations` the message annotations, the others
+    /// the fields of those names in the message's own header and properties; `address` is where the link takes from.
     pub const AMQP_INGRESS: Scope = Scope {
         place: "an AMQP ingress",
         attributes: false,
         data: true,
         roots: &[
+            root("address", StepRule::None),
             root("subject", StepRule::None),
+            root("message_id", StepRule::None),
+            root("correlation_id", StepRule::None),
+            root("reply_to", StepRule::None),
+            root("to", StepRule::None),
+            root("user_id", StepRule::None),
+            root("group_id", StepRule::None),
+            root("priority", StepRule::None),
             root("properties", StepRule::MustName),
+            root("annotations", StepRule::MustName),
         ],
     };
 

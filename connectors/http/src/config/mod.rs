@@ -4,13 +4,12 @@
 
 mod egress;
 mod ingress;
-mod one_or_many;
 
 use weft_api::config::{Finding, Node};
 
 pub(crate) use egress::{EgressSection, SendMode, target_and_headers};
 pub(crate) use ingress::IngressSection;
-pub(crate) use one_or_many::OneOrMany;
+pub(crate) use weft_api::config::OneOrMany;
 
 /// The place of `key` in `section`, or of the section where the key is left to its default.
 fn place<'a>(section: &'a Node, key: &str) -> &'a Node {

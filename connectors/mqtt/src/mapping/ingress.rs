@@ -115,18 +115,19 @@ impl Mapper {
         let (builder, now) = (&mut self.builder, self.now);
         if mapping.accept.cloudevents() {
             let content_type = publish.properties.content_type.filter(|text| !text.is_empty());
+            let prefix = binary::prefix(publish);
             match structured::mode(content_type) {
                 ContentMode::Structured => return structured::decode(publish, builder, now),
                 ContentMode::Batch => return Err("the MQTT binding has no batched mode".into()),
                 // Another format may still carry the attributes as user properties (binding, 3.2.3).
-                ContentMode::Unsupported if !binary::is_event(publish) => {
+                ContentMode::Unsupported if prefix.is_none() => {
                     let format = content_type.unwrap_or_default().escape_default();
                     return Err(format!("the event format `{format}` is not known here"));
                 }
                 ContentMode::Unsupported | ContentMode::Binary => {}
             }
-            if binary::is_event(publish) {
-                return binary::decode(publish, builder, now);
+            if let Some(prefix) = prefix {
+                return binary::decode(publish, prefix, builder, now);
             }
             // MQTT 3.1.1 cannot name the format: the payload is an event, or it is none.
             if content_type.is_none() {

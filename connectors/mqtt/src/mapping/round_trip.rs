@@ -313,7 +313,7 @@ proptest! {
         response in any::<Option<String>>(), correlation in any::<Option<Vec<u8>>>(),
         user in proptest::collection::vec((prop_oneof![
             any::<String>(), "[a-z]{1,4}", Just("specversion".to_owned()), Just("id".to_owned()), Just("source".to_owned()),
-            Just("type".to_owned()), Just("datacontenttype".to_owned())
+            Just("type".to_owned()), Just("datacontenttype".to_owned()), "ce-[a-z]{1,4}", Just("ce-specversion".to_owned())
         ], prop_oneof![any::<String>(), Just("1.0".to_owned())]), 0..12),
         accept in prop_oneof![Just(Accept::Both), Just(Accept::CloudEvents), Just(Accept::Plain)],
     ) {

@@ -147,6 +147,30 @@ fn specversion_alone_tells_an_event_in_binary_mode() {
 }
 
 #[test]
+fn the_prefix_of_the_go_sdk_is_read_and_never_mixed_with_bare_names() {
+    let go: &[(&str, &str)] = &[
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-source", "/s"),
+        ("ce-type", "t"),
+        ("ce-traceparent", "00-ab"),
+        ("id", "left behind"),
+    ];
+    let event = taken(&mut mapper(None, None), &typed("text/plain", b"data", go));
+    assert_eq!(
+        event,
+        taken(&mut mapper(None, None), &typed("text/plain", b"data", EVENT))
+    );
+    let both = [EVENT, &[("ce-specversion", "1.0"), ("ce-id", "2")]].concat();
+    assert_eq!(taken(&mut mapper(None, None), &message(b"", &both)).id(), "1");
+    for (name, why) in [("ce-id", "`ce-id` comes twice"), ("ce-Bad", "\"Bad\"")] {
+        let broken = [go, &[(name, "2")]].concat();
+        let (_, reason) = refused(&mut mapper(None, None), &message(b"x", &broken));
+        assert!(reason.contains(why), "{reason}");
+    }
+}
+
+#[test]
 fn what_cannot_become_an_event_says_why_and_keeps_its_bytes_and_properties() {
     let mut mapper = mapper(None, None);
     let base: &[(&str, &str)] = &EVENT[..4];

@@ -99,21 +99,21 @@ async fn comes_again(subject: &impl IngressSubject, outcome: Outcome) {
 /// only where the user wrote `on_rejected: drop`), touches no neighbour, and is final.
 pub async fn what_is_rejected_is_refused_in_the_protocols_words(subject: &impl IngressSubject) {
     let desk = IngressDesk::start(subject.ingress(None), None);
-    for admitted in hold(subject, &desk, 0..3).await {
+    for admitted in hold(subject, &desk, 0..4).await {
         let outcome = match id(&admitted) {
-            1 => Outcome::Rejected(Reason::Refused),
+            1 | 3 => Outcome::Rejected(Reason::Refused),
             _ => Outcome::Accepted,
         };
         desk.settle(admitted, outcome);
     }
     if subject.refused().await.is_some() {
-        until("the remote is told of the refusal", || async {
-            subject.refused().await == Some(1)
+        until("the remote is told of the refusals", || async {
+            subject.refused().await == Some(2)
         })
         .await;
         acknowledged(subject, 2).await;
     } else {
-        acknowledged(subject, 3).await;
+        acknowledged(subject, 4).await;
     }
     quiet(&desk, "a refusal is final").await;
     close(desk).await;

@@ -1,6 +1,8 @@
-//! The Python clients: the official CloudEvents SDK over confluent-kafka, HTTP, Qpid Proton and Paho. The scripts in
-//! `tests/rig/python` print one JSON object a line; what the fields mean stands at their top.
+//! The foreign clients: scripts in Python, JavaScript and Java, each over other people's libraries. They print one JSON
+//! object a line; what the options and the fields mean stands at the top of the script. The ending of a script's name
+//! tells where it lies (`tests/rig/python`, `node`, `java`) and what runs it.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,19 +13,48 @@ use crate::child::Process;
 
 const RUN_LIMIT: Duration = Duration::from_secs(120);
 
-/// A script of `tests/rig/python` by its file name.
+/// A script that is about to run, by its file name: `amqp_send.py` (Proton), `mqtt_pub.py` (Paho), `amqp_send.js` (rhea),
+/// `mqtt_pub.js` (MQTT.js), `Jms.java` (Qpid JMS) and their fellows.
 #[derive(Debug)]
-pub struct Python {
+pub struct Client {
     script: String,
     command: Command,
 }
 
-impl Python {
+/// The name under which most scripts are called.
+pub type Python = Client;
+
+/// A script that is running, under the name of [`Python`].
+pub type PythonProcess = ClientProcess;
+
+impl Client {
     /// Begins a call.
     #[must_use]
     pub fn script(name: &str) -> Self {
-        let mut command = Command::new(cache::python());
-        command.args(["-u", "-B"]).arg(cache::source("python").join(name));
+        let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+        let command = match ending {
+            Some("py") => {
+                let mut command = Command::new(cache::python());
+                command.args(["-u", "-B"]).arg(cache::source("python").join(name));
+                command
+            }
+            Some("js") => {
+                let mut command = Command::new("node");
+                command.env("NODE_PATH", cache::node_modules());
+                command.arg(cache::source("node").join(name));
+                command
+            }
+            Some("java") => {
+                let mut command = Command::new("java");
+                command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+                // Java asks the environment, which may know ASCII only.
+                command.args(["-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8"]);
+                command.arg("-cp").arg(cache::java_jars().join("*"));
+                command.arg(cache::source("java").join(name));
+                command
+            }
+            _ => panic!("{name}: no known ending"),
+        };
         Self {
             script: name.to_owned(),
             command,
@@ -69,9 +100,9 @@ impl Python {
 
     /// Starts it; it runs until it ends by itself or is dropped.
     #[must_use]
-    pub fn spawn(self) -> PythonProcess {
-        let process = Process::start(&self.script, &self.command);
-        PythonProcess {
+    pub fn spawn(self) -> ClientProcess {
+        let process = Process::start_listening(&self.script, &self.command);
+        ClientProcess {
             script: self.script,
             process,
             read: 0,
@@ -81,13 +112,13 @@ impl Python {
 
 /// A script that is running.
 #[derive(Debug)]
-pub struct PythonProcess {
+pub struct ClientProcess {
     script: String,
     process: Process,
     read: usize,
 }
 
-impl PythonProcess {
+impl ClientProcess {
     /// The next line that it prints. Panics with its errors where it ends instead.
     #[track_caller]
     pub fn next_line(&mut self, limit: Duration) -> Value {
@@ -97,6 +128,13 @@ impl PythonProcess {
         };
         self.read += 1;
         parse(&self.script, &line)
+    }
+
+    /// Writes a line of JSON to its standard input, and returns the line that it answers with.
+    #[track_caller]
+    pub fn ask(&mut self, question: &Value, limit: Duration) -> Value {
+        self.process.say(&question.to_string());
+        self.next_line(limit)
     }
 
     /// SIGTERM: a script that runs until it is told to stop says its last line, and ends.

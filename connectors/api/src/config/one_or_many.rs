@@ -9,16 +9,18 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// One or several; never none.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct OneOrMany<T>(Vec<T>);
+pub struct OneOrMany<T>(Vec<T>);
 
 impl<T> OneOrMany<T> {
     /// One value.
-    pub(crate) fn one(value: T) -> OneOrMany<T> {
+    #[must_use]
+    pub fn one(value: T) -> OneOrMany<T> {
         OneOrMany(vec![value])
     }
 
     /// All values, in their order.
-    pub(crate) fn as_slice(&self) -> &[T] {
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
         &self.0
     }
 }

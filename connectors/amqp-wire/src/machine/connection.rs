@@ -1,0 +1,241 @@
+//! The connection: its phases, bytes in and out, time.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::event::{Ended, Event, Violation};
+use super::idle::Idle;
+use super::link::Table;
+use super::outbound::Pending;
+use super::session::Session;
+use super::Config;
+use crate::frame::{self, FrameKind, ProtocolHeader};
+use crate::login::Exchange;
+use crate::performative::{Close, Encode, Error};
+
+/// The only channel that we use.
+pub(super) const CHANNEL: u16 = 0;
+/// The largest frame of SASL; the specification says 512, some servers list many mechanisms.
+const SASL_FRAME_MAX: u32 = 4096;
+/// So many bytes may wait for the driver before senders are told to wait.
+pub(super) const OUTPUT_MAX: usize = 1 << 20;
+
+/// Where a connection stands.
+pub(super) enum Phase {
+    /// We sent SASL's header.
+    SaslHeader,
+    /// The peer is to offer mechanisms.
+    SaslMechanisms,
+    /// A mechanism is under way.
+    SaslExchange(Exchange),
+    /// We are in, and sent AMQP's header and our open.
+    AmqpHeader,
+    /// The peer's open is awaited.
+    Opening,
+    /// We sent our begin.
+    Beginning,
+    /// Links may be attached.
+    Up,
+    /// We sent our close.
+    Closing,
+    /// The last event is told.
+    Ended,
+}
+
+/// A client's end of a connection; see the module above.
+pub struct Connection {
+    pub(super) config: Config,
+    pub(super) phase: Phase,
+    pub(super) out: Vec<u8>,
+    /// What of `out` the driver has written.
+    written: usize,
+    pub(super) events: VecDeque<Event>,
+    pub(super) links: Table,
+    pub(super) session: Session,
+    pub(super) idle: Idle,
+    /// The largest frame that the peer takes.
+    pub(super) peer_frame_max: u32,
+    /// The highest handle that the peer takes.
+    pub(super) peer_handle_max: u32,
+    /// The rest of a message for which the peer's window was too small.
+    pub(super) pending: Option<Pending>,
+    /// Room for delivery tags, shared by many.
+    pub(super) tags: BytesMut,
+}
+
+impl Connection {
+    /// Begins a connection; there is something to write at once.
+    #[must_use]
+    pub fn new(config: Config, now: Instant) -> Connection {
+        Connection {
+            phase: Phase::SaslHeader,
+            out: ProtocolHeader::SASL.to_bytes().to_vec(),
+            written: 0,
+            events: VecDeque::new(),
+            links: Table::default(),
+            session: Session::new(config.incoming_window),
+            idle: Idle::new(config.idle_timeout, now),
+            peer_frame_max: frame::FRAME_SIZE_MIN,
+            peer_handle_max: 0,
+            pending: None,
+            tags: BytesMut::new(),
+            config,
+        }
+    }
+
+    /// Takes what was read. What is no whole frame yet stays in `input`.
+    pub fn feed(&mut self, input: &mut BytesMut, now: Instant) {
+        self.idle.received(now);
+        if let Err(violation) = self.take(input) {
+            self.violated(violation);
+        }
+        if self.is_ended() {
+            input.clear();
+            return;
+        }
+        if self.is_up() && self.session.owes_flow() {
+            let flow = self.session.flow();
+            self.write(&flow);
+        }
+        self.wake_senders();
+    }
+
+    fn take(&mut self, input: &mut BytesMut) -> Result<(), Violation> {
+        loop {
+            match &self.phase {
+                Phase::Ended => return Ok(()),
+                Phase::SaslHeader | Phase::AmqpHeader => match ProtocolHeader::split(input)? {
+                    Some(header) => self.header(header),
+                    None => return Ok(()),
+                },
+                Phase::SaslMechanisms | Phase::SaslExchange(_) => match frame::split(input, SASL_FRAME_MAX)? {
+                    Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
+                    Some(_) => return Err(out_of_place("an AMQP frame came within SASL")),
+                    None => return Ok(()),
+                },
+                _ => match frame::split(input, self.config.max_frame_size)? {
+                    Some(frame) if frame.kind == FrameKind::Amqp => self.frame(frame.channel, &frame.body)?,
+                    Some(_) => return Err(out_of_place("a SASL frame came after SASL")),
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// How many bytes the next frame in `input` lacks, for the driver to make room.
+    #[must_use]
+    pub fn missing(&self, input: &[u8]) -> usize {
+        frame::missing(input, self.config.max_frame_size)
+    }
+
+    /// What is to be written.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.out.get(self.written..).unwrap_or_default()
+    }
+
+    /// So many bytes of [`Connection::output`] were written.
+    pub fn written(&mut self, bytes: usize, now: Instant) {
+        self.idle.sent(now);
+        self.written += bytes;
+        if self.written >= self.out.len() {
+            self.out.clear();
+            // A burst's room is given back.
+            self.out.shrink_to(OUTPUT_MAX / 4);
+            self.written = 0;
+            self.wake_senders();
+        }
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Connection::on_time`] is to be called at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.is_ended() {
+            return None;
+        }
+        self.idle.deadline()
+    }
+
+    /// Looks at the clock: sends a heartbeat, or gives a silent peer up.
+    pub fn on_time(&mut self, now: Instant) {
+        if self.is_ended() {
+            return;
+        }
+        if self.idle.is_silent(now) {
+            self.end(Ended::Silent);
+            return;
+        }
+        let open = matches!(self.phase, Phase::Beginning | Phase::Up);
+        if open && self.idle.owes_beat(now) && self.output().is_empty() {
+            frame::write_empty(&mut self.out);
+            self.idle.sent(now);
+        }
+    }
+
+    /// Closes the connection; the driver goes on until [`Event::Ended`].
+    pub fn close(&mut self) {
+        match self.phase {
+            Phase::Opening | Phase::AmqpHeader | Phase::Beginning | Phase::Up => {
+                self.write(&Close::default());
+                self.phase = Phase::Closing;
+            }
+            Phase::Closing | Phase::Ended => {}
+            // Nothing is open yet that would have to be closed.
+            _ => self.end(Ended::Closed),
+        }
+    }
+
+    /// Whether the last event has been told, or waits to be.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended)
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Up)
+    }
+
+    pub(super) fn write(&mut self, performative: &impl Encode) {
+        frame::write(&mut self.out, CHANNEL, performative);
+    }
+
+    pub(super) fn end(&mut self, why: Ended) {
+        self.phase = Phase::Ended;
+        self.pending = None;
+        self.events.push_back(Event::Ended(why));
+    }
+
+    /// The peer broke a rule: it is told, and that is the end.
+    fn violated(&mut self, violation: Violation) {
+        let Violation { condition, what } = violation;
+        if matches!(
+            self.phase,
+            Phase::AmqpHeader | Phase::Opening | Phase::Beginning | Phase::Up
+        ) {
+            let error = Some(Box::new(Error::new(condition, what.clone())));
+            self.write(&Close { error });
+        }
+        self.end(Ended::Violation { condition, what });
+    }
+
+    /// A name for a delivery: its number, in room that many share.
+    pub(super) fn tag(&mut self, delivery_id: u32) -> Bytes {
+        const CHUNK: usize = 4096;
+        if self.tags.capacity() < 4 {
+            self.tags = BytesMut::with_capacity(CHUNK);
+        }
+        self.tags.extend_from_slice(&delivery_id.to_be_bytes());
+        self.tags.split().freeze()
+    }
+}
+
+pub(super) fn out_of_place(what: &str) -> Violation {
+    Violation::new(crate::condition::ILLEGAL_STATE, what)
+}

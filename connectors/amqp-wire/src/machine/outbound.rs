@@ -1,0 +1,261 @@
+//! What the driver asks for: links, credit, settlements, messages.
+
+use super::connection::{CHANNEL, Connection, OUTPUT_MAX};
+use super::event::Event;
+use super::link::{LinkId, ReceiverSpec, SenderSpec, Side, Stand};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::frame;
+use crate::message;
+use crate::performative::{
+    Attach, DeliveryState, Detach, Disposition, Role, SenderSettleMode, Source, Target, Transfer,
+};
+
+/// The rest of a message that waits for the peer's window.
+pub(super) struct Pending {
+    pub(super) handle: u32,
+    rest: Vec<u8>,
+    sent: usize,
+}
+
+impl Connection {
+    /// Asks for a link to receive by. It has no credit. `None`: not open, or as many links as there can be.
+    pub fn attach_receiver(&mut self, spec: &ReceiverSpec) -> Option<LinkId> {
+        let side = Side::Receiver(Receiver::default());
+        let id = self.add(spec.name.clone(), side)?;
+        let attach = Attach {
+            snd_settle_mode: spec.snd_settle_mode,
+            source: Some(spec.source.clone()),
+            target: Some(Target::default()),
+            max_message_size: Some(self.config.max_message_size),
+            desired_capabilities: spec.desired_capabilities.clone(),
+            ..Attach::new(spec.name.clone(), id.handle, Role::Receiver)
+        };
+        self.write(&attach);
+        Some(id)
+    }
+
+    /// Asks for a link to send by. `None`: not open, or as many links as there can be.
+    pub fn attach_sender(&mut self, spec: &SenderSpec) -> Option<LinkId> {
+        let side = Side::Sender(Sender {
+            settled: spec.snd_settle_mode == SenderSettleMode::Settled,
+            ..Sender::default()
+        });
+        let id = self.add(spec.name.clone(), side)?;
+        let attach = Attach {
+            snd_settle_mode: spec.snd_settle_mode,
+            source: Some(Source::default()),
+            target: Some(spec.target.clone()),
+            initial_delivery_count: Some(0),
+            desired_capabilities: spec.desired_capabilities.clone(),
+            ..Attach::new(spec.name.clone(), id.handle, Role::Sender)
+        };
+        self.write(&attach);
+        Some(id)
+    }
+
+    fn add(&mut self, name: crate::value::Text, side: Side) -> Option<LinkId> {
+        if !self.is_up() {
+            return None;
+        }
+        let id = self.links.add(name, side)?;
+        if id.handle > self.peer_handle_max {
+            self.links.remove(id.handle);
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Sets how many more deliveries may come by this link. Lowering it does not call back what is on its way.
+    pub fn set_credit(&mut self, link: LinkId, credit: u32) {
+        let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
+            return;
+        };
+        let Side::Receiver(receiver) = &mut found.side else {
+            return;
+        };
+        receiver.grant(credit);
+        let count = receiver.delivery_count;
+        let mut flow = self.session.flow();
+        flow.handle = Some(link.handle);
+        flow.delivery_count = Some(count);
+        flow.link_credit = Some(credit);
+        self.write(&flow);
+    }
+
+    /// How many more deliveries may come by this link.
+    #[must_use]
+    pub fn credit(&mut self, link: LinkId) -> u32 {
+        match self.links.get(link).map(|found| &found.side) {
+            Some(Side::Receiver(receiver)) => receiver.credit,
+            Some(Side::Sender(sender)) => sender.credit,
+            None => 0,
+        }
+    }
+
+    /// Keeps the session's window as it is (it runs down as transfers come), or opens it again.
+    pub fn hold(&mut self, held: bool) {
+        self.session.hold(held);
+        if self.is_up() && self.session.owes_flow() {
+            let flow = self.session.flow();
+            self.write(&flow);
+        }
+    }
+
+    /// Settles deliveries `first..=last` that came, all with the same outcome.
+    pub fn settle(&mut self, first: u32, last: u32, state: DeliveryState) {
+        if !self.is_up() {
+            return;
+        }
+        self.write(&Disposition {
+            role: Role::Receiver,
+            first,
+            last: (last != first).then_some(last),
+            settled: true,
+            state: Some(state),
+            batchable: true,
+        });
+    }
+
+    /// Whether a message can be sent by this link now. Where not, [`Event::Credit`] tells when it can.
+    pub fn can_send(&mut self, link: LinkId) -> bool {
+        let room = self.has_room();
+        let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
+            return false;
+        };
+        let Side::Sender(sender) = &mut found.side else {
+            return false;
+        };
+        let can = room && sender.credit > 0;
+        sender.wants = !can;
+        can
+    }
+
+    /// What all senders need: a window, room for output, and few enough deliveries without an outcome.
+    fn has_room(&self) -> bool {
+        let max = self.config.max_unsettled;
+        self.is_up()
+            && self.pending.is_none()
+            && self.session.remote_window > 0
+            && self.session.unsettled() < max
+            // One that never has its outcome must not keep the books growing.
+            && self.session.span() < (max as usize).saturating_mul(8)
+            && self.output().len() < OUTPUT_MAX
+    }
+
+    /// Sends an encoded message. Its number, by which its outcome is told; `None` where [`Connection::can_send`] is false.
+    pub fn send(&mut self, link: LinkId, message: &[u8]) -> Option<u32> {
+        if !self.can_send(link) {
+            return None;
+        }
+        let Some(Side::Sender(sender)) = self.links.get(link).map(|found| &mut found.side) else {
+            return None;
+        };
+        sender.sent();
+        let settled = sender.settled;
+        let id = self.session.begin_delivery(link.serial, settled);
+        let transfer = Transfer {
+            handle: link.handle,
+            delivery_id: Some(id),
+            delivery_tag: Some(self.tag(id)),
+            message_format: Some(message::FORMAT),
+            settled: Some(settled),
+            ..Transfer::default()
+        };
+        let taken = frame::write_transfer(&mut self.out, CHANNEL, &transfer, message, self.peer_frame_max);
+        self.session.sent_frame();
+        if let Some(rest) = message.get(taken..).filter(|rest| !rest.is_empty()) {
+            self.pending = Some(Pending {
+                handle: link.handle,
+                rest: rest.to_vec(),
+                sent: 0,
+            });
+            self.continue_pending();
+        }
+        Some(id)
+    }
+
+    /// Sends what is left of a message, as far as the peer's window goes.
+    pub(super) fn continue_pending(&mut self) {
+        let Some(mut pending) = self.pending.take() else {
+            return;
+        };
+        let transfer = Transfer {
+            handle: pending.handle,
+            ..Transfer::default()
+        };
+        while self.session.remote_window > 0 {
+            let rest = pending.rest.get(pending.sent..).unwrap_or_default();
+            if rest.is_empty() {
+                return;
+            }
+            pending.sent += frame::write_transfer(&mut self.out, CHANNEL, &transfer, rest, self.peer_frame_max);
+            self.session.sent_frame();
+        }
+        if pending.sent < pending.rest.len() {
+            self.pending = Some(pending);
+        }
+    }
+
+    /// Deliveries that we sent and that have no outcome.
+    #[must_use]
+    pub fn unsettled(&self) -> u32 {
+        self.session.unsettled()
+    }
+
+    /// Detaches a link for good (`closed`), or so that its terminus stays (a durable subscription). Nothing is told of it, or
+    /// of its deliveries, any more.
+    pub fn detach(&mut self, link: LinkId, closed: bool) {
+        if !self.is_up() {
+            return;
+        }
+        let Some(found) = self.links.get(link).filter(|found| found.stand != Stand::Leaving) else {
+            return;
+        };
+        found.stand = Stand::Leaving;
+        self.session.forget(link.serial);
+        if self.pending.as_ref().is_some_and(|pending| pending.handle == link.handle) {
+            // A message that is cut off is taken back before the link goes.
+            self.pending = None;
+            let aborted = Transfer {
+                handle: link.handle,
+                aborted: true,
+                ..Transfer::default()
+            };
+            frame::write_transfer(&mut self.out, CHANNEL, &aborted, &[], self.peer_frame_max);
+            self.session.sent_frame();
+        }
+        self.write(&Detach {
+            handle: link.handle,
+            closed,
+            error: None,
+        });
+        self.events.retain(|event| match event {
+            Event::Delivery(delivery) => delivery.link != link,
+            Event::Attached { link: other, .. } | Event::Credit { link: other } | Event::TooLarge { link: other, .. } => {
+                *other != link
+            }
+            _ => true,
+        });
+    }
+
+    /// Tells those who wanted to send and can.
+    pub(super) fn wake_senders(&mut self) {
+        if !self.has_room() {
+            return;
+        }
+        let ids: smallvec::SmallVec<[LinkId; 8]> = self.links.ids().collect();
+        for link in ids {
+            let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
+                continue;
+            };
+            if let Side::Sender(sender) = &mut found.side
+                && sender.wants
+                && sender.credit > 0
+            {
+                sender.wants = false;
+                self.events.push_back(Event::Credit { link });
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! A sending link: credit that we have.
+
+use super::serial;
+use crate::performative::Flow;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Sender {
+    /// Deliveries that we sent.
+    pub(super) delivery_count: u32,
+    /// How many more we may send.
+    pub(super) credit: u32,
+    /// Somebody wanted to send and could not.
+    pub(super) wants: bool,
+    /// The link was attached to send settled.
+    pub(super) settled: bool,
+}
+
+impl Sender {
+    /// The peer says how much may come. Whether it wants an answer, since credit was given back.
+    pub(super) fn flow(&mut self, flow: &Flow) -> bool {
+        let Some(credit) = flow.link_credit else {
+            return false;
+        };
+        // The receiver counts from where it has seen us; before its first sight, from the start.
+        let seen = flow.delivery_count.unwrap_or(0);
+        let limit = seen.wrapping_add(credit);
+        self.credit = serial::ahead(self.delivery_count, limit).unwrap_or(0);
+        if flow.drain && self.credit > 0 {
+            // What waits here is not this machine's to know; credit that is drained is given back at once.
+            self.delivery_count = self.delivery_count.wrapping_add(self.credit);
+            self.credit = 0;
+            return true;
+        }
+        flow.drain
+    }
+
+    /// A delivery was sent.
+    pub(super) fn sent(&mut self) {
+        self.delivery_count = self.delivery_count.wrapping_add(1);
+        self.credit = self.credit.saturating_sub(1);
+    }
+}

@@ -1,0 +1,69 @@
+//! Binary mode (binding, 3.1): prefixed application properties, content-type, data in the body.
+//!
+//! Properties without the prefix are the application's and no attributes: they are left behind.
+
+use weft_amqp_wire::message::Message;
+use weft_api::event::EventBuilder;
+
+use super::{attribute, value};
+
+/// What was found among the application properties.
+pub(crate) struct Found {
+    /// The message says of itself that it is an event: `specversion`, or all that is required beside it.
+    pub(crate) is_event: bool,
+    /// What is wrong with it, if it is one.
+    pub(crate) fault: Option<String>,
+}
+
+/// Sets the attributes that the application properties hold. Not yet: data, and the metadata of the transport.
+pub(crate) fn attributes(message: &Message<'_>, builder: &mut EventBuilder, scratch: &mut String) -> Found {
+    let (mut required, mut versioned) = (0, false);
+    let (mut prefix, mut fault) = (None, None);
+    for entry in message.application_properties.into_iter().flatten() {
+        let (name, value) = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                fault.get_or_insert_with(|| error.to_string());
+                break;
+            }
+        };
+        let Some((theirs, name)) = attribute(name) else {
+            continue;
+        };
+        if *prefix.get_or_insert(theirs) != theirs {
+            fault.get_or_insert_with(|| {
+                "it has both prefixes, `cloudEvents:` and `cloudEvents_`, and they are never mixed".to_owned()
+            });
+            continue;
+        }
+        match name {
+            "id" | "source" | "type" => required += 1,
+            "specversion" => versioned = true,
+            _ => {}
+        }
+        if name != "specversion" && builder.has(name) {
+            fault.get_or_insert_with(|| format!("property `{theirs}{}` comes twice", name.escape_default()));
+            continue;
+        }
+        if let Err(what) = value::set(builder, name, value, scratch) {
+            fault.get_or_insert_with(|| format!("property `{theirs}{}` {what}", name.escape_default()));
+        }
+    }
+    // The property of the same name is for media types that no symbol can hold.
+    if let Some(content_type) = message.properties.content_type {
+        match builder.get("datacontenttype") {
+            Some(theirs) if theirs.text != content_type => {
+                fault.get_or_insert_with(|| {
+                    "content-type and the property of datacontenttype say different things".to_owned()
+                });
+            }
+            _ => {
+                builder.datacontenttype(content_type);
+            }
+        }
+    }
+    Found {
+        is_event: versioned || required == 3,
+        fault,
+    }
+}
