@@ -27,7 +27,7 @@ pub const WINDOW: usize = 1000;
 pub const SETTLE: usize = 128;
 
 /// What attributes are prefixed with.
-const PREFIX: &str = "cloudEvents_";
+pub const PREFIX: &str = "cloudEvents_";
 
 /// The `time` of [`event::ATTRIBUTES`] in milliseconds since 1970, for who writes it as a timestamp.
 const TIME_MS: i64 = 1_769_846_400_000;

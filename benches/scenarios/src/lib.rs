@@ -1,6 +1,6 @@
 //! Whole processes side by side: the router, and plain loops that do the same work by hand with the same libraries.
 //!
-//! Owns: the plain loops (`hyper-forward`, `rdkafka-copy`, `fe2o3-copy`, `fe2o3-kafka`, `rumqttc-kafka`), what surrounds them
+//! Owns: the plain loops (`hyper-forward`, `rdkafka-copy`, `fe2o3-copy`, `fe2o3-kafka`, `kafka-fe2o3`, `rumqttc-kafka`), what surrounds them
 //! (`http-load`, `http-sink`, and `-fill` and `-count` of `kafka`, `amqp` and `mqtt`), and the driver (`scenarios`) that
 //! runs loop and router in turns and prints a table.
 //!

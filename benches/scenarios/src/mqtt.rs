@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, PublishProperties, QoS,
-    SessionMode,
+    AsyncClient, BrokerSessionResumePolicy, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish,
+    PublishProperties, QoS, SessionMode,
 };
 
 use crate::{Failure, event};
@@ -21,6 +21,8 @@ pub fn options(port: u16, client: &str, session: SessionMode) -> MqttOptions {
     let mut options = MqttOptions::new(client, ("127.0.0.1", port));
     options.set_session_mode(session);
     if session == SessionMode::Persistent {
+        // A new process knows nothing of the session; what it had received and not acknowledged comes again.
+        options.set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly);
         options.set_session_expiry_interval(Some(3600));
     }
     options.set_receive_maximum(Some(WINDOW));

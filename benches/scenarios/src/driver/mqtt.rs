@@ -1,0 +1,68 @@
+//! From a session of Mosquitto that is full already to a topic of Kafka: the session is made and filled before the middle
+//! comes, so that nothing starves it and no publisher shares the cores with it. QoS 1, one session.
+
+use weft_rig::{Kafka, Mosquitto};
+
+use super::amqp::queue;
+use super::table::render;
+use super::{Middle, Plan, Side, figures, kafka, router, turns};
+use crate::Failure;
+use crate::tool::Tool;
+
+/// Events of a run.
+const EVENTS: usize = 200_000;
+
+/// Mosquitto would write all that it holds to disk at each turn; a long queue would measure that.
+const SETTINGS: &str = "autosave_interval 0\nautosave_on_changes false";
+
+/// MQTT to Kafka.
+///
+/// # Errors
+/// An event was lost or changed, or a process failed.
+pub fn to_kafka(plan: &Plan) -> Result<String, Failure> {
+    let events = plan.events.unwrap_or(EVENTS);
+    let (mut broker, kafka) = (Mosquitto::reserve_with(SETTINGS), Kafka::private());
+    broker.start();
+    let (port, brokers) = (broker.port().to_string(), kafka.brokers());
+    let (plain, weft) = turns(plan, |side, round| {
+        let client = queue("client", side, round);
+        let (from, to) = (format!("{client}/from"), kafka.topic("to", kafka::PARTITIONS));
+        fill(&port, &client, &from, events)?;
+        let counter = kafka::count(brokers, &to, events, false)?;
+        let args = [
+            "--port",
+            &port,
+            "--client",
+            &client,
+            "--from",
+            &from,
+            "--brokers",
+            brokers,
+            "--to",
+            &to,
+        ];
+        let middle = match side {
+            Side::Plain => Middle::Plain(Tool::serve("rumqttc-kafka", &args)?),
+            Side::Weft => router(plan, &source(&port, &client, &from), &kafka::target(brokers, &to))?,
+        };
+        let sample = figures(events, &middle, counter);
+        kafka.delete_topic(&to);
+        sample
+    })?;
+    let title = format!("MQTT -> Kafka: {events} events a round, QoS 1, one session");
+    Ok(render(&title, "plain: rumqttc and rdkafka", &plain, &weft))
+}
+
+fn fill(port: &str, client: &str, topic: &str, events: usize) -> Result<(), Failure> {
+    let events = events.to_string();
+    let args = [
+        "--port", port, "--client", client, "--topic", topic, "--events", &events,
+    ];
+    Tool::run("mqtt-fill", &args).map(drop)
+}
+
+fn source(port: &str, client: &str, topic: &str) -> String {
+    format!(
+        r#"mqtt: {{ url: "mqtt://127.0.0.1:{port}", client_id: "{client}", topics: ["{topic}"], qos: 1 }}"#
+    )
+}
