@@ -3,9 +3,6 @@
 //! fe2o3-amqp writes to the socket after each frame. [`open`] puts a pipe between, whose other end writes what has come
 //! together at once: it costs the loops a third less, and a floor should not be higher than it need be.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-
 use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::link::SendError;
 use fe2o3_amqp::link::delivery::DeliveryFut;
@@ -14,7 +11,7 @@ use fe2o3_amqp::types::messaging::{
     ApplicationProperties, Data, Header, Message, MessageId, Outcome, Properties, Source, Target,
 };
 use fe2o3_amqp::types::primitives::{SimpleValue, Symbol};
-use fe2o3_amqp::{Connection, Receiver, Sender, Session};
+use fe2o3_amqp::{Connection, Receiver, Sendable, Sender, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 
@@ -36,7 +33,7 @@ const TIME_MS: i64 = 1_769_846_400_000;
 const FRAME: usize = 256 * 1024;
 
 /// The outcome of a message that is on its way.
-pub type Sent = Pin<Box<DeliveryFut<Result<Outcome, SendError>>>>;
+pub type Sent = DeliveryFut<Result<Outcome, SendError>>;
 
 /// A session on a connection of its own. Both must be held as long as links shall live.
 pub struct Open {
@@ -135,58 +132,22 @@ impl Credit {
     }
 }
 
-/// What is on its way to a broker, with what the sender keeps beside each, in the order of sending.
-pub struct Outbox<T>(VecDeque<(Sent, T)>);
-
-impl<T> Default for Outbox<T> {
-    fn default() -> Self {
-        Self(VecDeque::new())
-    }
+/// Sends a message; the future tells its outcome.
+///
+/// # Errors
+/// The link has ended.
+pub async fn send(link: &mut Sender, message: Message<Data>) -> Result<Sent, Failure> {
+    let sendable = Sendable::builder().message(message).build();
+    Ok(link.send_batchable(sendable).await?)
 }
 
-impl<T> Outbox<T> {
-    /// How many have no outcome yet.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether all have their outcome.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Sends one.
-    ///
-    /// # Errors
-    /// The link has ended.
-    pub async fn send(
-        &mut self,
-        link: &mut Sender,
-        message: Message<Data>,
-        beside: T,
-    ) -> Result<(), Failure> {
-        let sendable = fe2o3_amqp::Sendable::builder().message(message).build();
-        let sent = link.send_batchable(sendable).await?;
-        self.0.push_back((Box::pin(sent), beside));
-        Ok(())
-    }
-
-    /// Waits until the first one is accepted, and gives what was kept beside it. Waits for ever if there is none, and
-    /// may be dropped at any time.
-    ///
-    /// # Errors
-    /// It was not accepted: by hand there is no second try.
-    pub async fn accepted(&mut self) -> Result<T, Failure> {
-        let Some((sent, _)) = self.0.front_mut() else {
-            return std::future::pending().await;
-        };
-        let outcome = sent.as_mut().await?;
-        outcome.accepted_or_else(|other| format!("the broker did not accept: {other:?}"))?;
-        let (_, beside) = self.0.pop_front().ok_or("there was one in front")?;
-        Ok(beside)
-    }
+/// Whether it was accepted. By hand there is no second try.
+///
+/// # Errors
+/// It was not.
+pub fn accepted(outcome: Result<Outcome, SendError>) -> Result<(), Failure> {
+    outcome?.accepted_or_else(|other| format!("the broker did not accept: {other:?}"))?;
+    Ok(())
 }
 
 /// Event number `n` as a message in binary mode, durable, with its id as message-id.

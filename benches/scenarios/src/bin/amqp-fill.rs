@@ -1,7 +1,8 @@
 //! Fills a queue with events in binary mode: six attributes as application properties, durable.
 
 use clap::Parser;
-use weft_scenarios::amqp::{self, Outbox, WINDOW};
+use weft_scenarios::amqp::{self, WINDOW};
+use weft_scenarios::outbox::Outbox;
 use weft_scenarios::{Failure, event, tool};
 
 /// Fills a queue.
@@ -27,12 +28,12 @@ async fn main() -> Result<(), Failure> {
     let (data, mut outbox) = (event::data(), Outbox::default());
     for number in 0..args.events {
         while outbox.len() >= WINDOW {
-            outbox.accepted().await?;
+            amqp::accepted(outbox.first().await.0)?;
         }
-        outbox.send(&mut link, amqp::message(number, &data), ()).await?;
+        outbox.push(amqp::send(&mut link, amqp::message(number, &data)).await?, ());
     }
     while !outbox.is_empty() {
-        outbox.accepted().await?;
+        amqp::accepted(outbox.first().await.0)?;
     }
     link.close().await?;
     tool::say(&format!("delivered={}", args.events));

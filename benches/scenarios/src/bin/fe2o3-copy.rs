@@ -3,11 +3,11 @@
 //! are no faster. No validation, no retries, no metrics.
 
 use clap::Parser;
-use fe2o3_amqp::link::delivery::DeliveryInfo;
 use fe2o3_amqp::types::messaging::Data;
 use fe2o3_amqp::{Receiver, Sender};
 use tokio::select;
-use weft_scenarios::amqp::{self, Credit, Outbox, SETTLE};
+use weft_scenarios::amqp::{self, Credit, SETTLE};
+use weft_scenarios::outbox::Outbox;
 use weft_scenarios::{Failure, tool};
 
 /// Copies messages from one queue to another.
@@ -36,17 +36,20 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn copy(mut from: Receiver, mut to: Sender) -> Result<(), Failure> {
-    let mut outbox = Outbox::<DeliveryInfo>::default();
+    let mut outbox = Outbox::default();
     let (mut credit, mut accepted) = (Credit::default(), Vec::new());
     loop {
         credit.refill(&mut from, outbox.len() + accepted.len()).await?;
         select! { biased;
             // Both may be dropped at any time; an outcome frees credit, so it comes first.
-            info = outbox.accepted(), if accepted.len() < SETTLE => accepted.push(info?),
+            (outcome, info) = outbox.first(), if accepted.len() < SETTLE => {
+                amqp::accepted(outcome)?;
+                accepted.push(info);
+            }
             delivery = from.recv::<Data>(), if credit.any() && accepted.len() < SETTLE => {
                 let (info, message) = delivery?.into_parts();
                 credit.take();
-                outbox.send(&mut to, message, info).await?;
+                outbox.push(amqp::send(&mut to, message).await?, info);
             }
             // Enough for one range, or nothing else to do.
             () = std::future::ready(()), if !accepted.is_empty() => {

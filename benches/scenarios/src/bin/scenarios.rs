@@ -39,6 +39,8 @@ enum Scenario {
     AmqpKafka,
     /// From a topic to a queue.
     KafkaAmqp,
+    /// From a topic of Kafka to one of MQTT.
+    KafkaMqtt,
     /// Memory at rest.
     Idle,
     /// One after the other.
@@ -70,6 +72,9 @@ fn main() -> Result<(), Failure> {
     }
     if wanted(Scenario::KafkaAmqp) {
         tool::say(&amqp::from_kafka(&plan)?);
+    }
+    if wanted(Scenario::KafkaMqtt) {
+        tool::say(&mqtt::from_kafka(&plan)?);
     }
     if wanted(Scenario::Idle) && plan.weft.is_some() {
         tool::say(&idle::run(&plan)?);

@@ -1,5 +1,6 @@
 //! From a session of Mosquitto that is full already to a topic of Kafka: the session is made and filled before the middle
-//! comes, so that nothing starves it and no publisher shares the cores with it. QoS 1, one session.
+//! comes, so that nothing starves it and no publisher shares the cores with it. And from Kafka to a subscriber of it. QoS 1,
+//! one session.
 
 use weft_rig::{Kafka, Mosquitto};
 
@@ -53,6 +54,46 @@ pub fn to_kafka(plan: &Plan) -> Result<String, Failure> {
     Ok(render(&title, "plain: rumqttc and rdkafka", &plain, &weft))
 }
 
+/// Kafka to MQTT.
+///
+/// # Errors
+/// An event was lost or changed, or a process failed.
+pub fn from_kafka(plan: &Plan) -> Result<String, Failure> {
+    let events = plan.events.unwrap_or(EVENTS);
+    let (mut broker, kafka) = (Mosquitto::reserve_with(SETTINGS), Kafka::private());
+    broker.start();
+    let (port, brokers) = (broker.port().to_string(), kafka.brokers());
+    let from = kafka.topic("from", kafka::PARTITIONS);
+    kafka::fill(brokers, &from, events)?;
+    let (plain, weft) = turns(plan, |side, round| {
+        let (group, to) = (queue("group", side, round), queue("to", side, round));
+        let count = events.to_string();
+        let counter = Tool::serve(
+            "mqtt-count",
+            &["--port", &port, "--topic", &to, "--events", &count],
+        )?;
+        let args = [
+            "--brokers",
+            brokers,
+            "--from",
+            &from,
+            "--group",
+            &group,
+            "--port",
+            &port,
+            "--to",
+            &to,
+        ];
+        let middle = match side {
+            Side::Plain => Middle::Plain(Tool::serve("kafka-rumqttc", &args)?),
+            Side::Weft => router(plan, &kafka::source(brokers, &from, &group), &target(&port, &to))?,
+        };
+        figures(events, &middle, counter)
+    })?;
+    let title = format!("Kafka -> MQTT: {events} events a round, QoS 1");
+    Ok(render(&title, "plain: rdkafka and rumqttc", &plain, &weft))
+}
+
 fn fill(port: &str, client: &str, topic: &str, events: usize) -> Result<(), Failure> {
     let events = events.to_string();
     let args = [
@@ -61,8 +102,13 @@ fn fill(port: &str, client: &str, topic: &str, events: usize) -> Result<(), Fail
     Tool::run("mqtt-fill", &args).map(drop)
 }
 
+/// With the largest packet said, the window of 8 MiB is worth as many packets as the loop takes.
 fn source(port: &str, client: &str, topic: &str) -> String {
     format!(
-        r#"mqtt: {{ url: "mqtt://127.0.0.1:{port}", client_id: "{client}", topics: ["{topic}"], qos: 1 }}"#
+        r#"mqtt: {{ url: "mqtt://127.0.0.1:{port}", client_id: "{client}", subscribe: ["{topic}"], max_packet: 8KiB }}"#
     )
+}
+
+fn target(port: &str, topic: &str) -> String {
+    format!(r#"mqtt: {{ url: "mqtt://127.0.0.1:{port}", topic: "{topic}" }}"#)
 }
