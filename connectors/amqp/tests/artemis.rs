@@ -290,7 +290,10 @@ async fn a_full_address_gives_no_credit_and_holds_the_events() {
     let peer = client();
     let mut fill = message(&plain("fill"));
     fill["body"] = json!("A".repeat(40_000));
-    peer.send(&address, &[fill.clone(), fill.clone(), fill.clone(), fill.clone(), fill]);
+    peer.send(
+        &address,
+        &[fill.clone(), fill.clone(), fill.clone(), fill.clone(), fill],
+    );
     let section =
         json!({ "url": shared().amqp_url(), "address": address, "kind": "queue", "timeout": "500ms" });
     let out = EgressDesk::start(support::egress(&section));
@@ -314,7 +317,8 @@ async fn a_full_address_gives_no_credit_and_holds_the_events() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_we_may_not_send_to_is_named() {
-    let section = json!({ "url": shared().amqp_url(), "address": "locked.{type}", "kind": "queue", "timeout": "2s" });
+    let section =
+        json!({ "url": shared().amqp_url(), "address": "locked.{type}", "kind": "queue", "timeout": "2s" });
     // Somebody who may makes it first: otherwise the broker speaks of making it.
     let auth = json!({ "mechanism": "plain", "user": USER, "password": PASSWORD });
     let owner = EgressDesk::start(support::egress(&with(&section, json!({ "auth": auth }))));

@@ -400,10 +400,14 @@ impl Sender {
         let Some(then) = now.checked_sub(self.plan.timeout) else {
             return;
         };
-        let mut late: Vec<Ticket> = Vec::new();
-        self.links.overdue(then, |sent| late.push(sent.ticket));
+        let mut late: Vec<(u32, Ticket)> = Vec::new();
+        self.links
+            .overdue(then, |delivery, sent| late.push((delivery, sent.ticket)));
         let silent = !late.is_empty() && self.heard < then;
-        for ticket in late {
+        for (delivery, ticket) in late {
+            if let Line::Up(wire) = &mut self.line {
+                wire.give_up(delivery);
+            }
             let text = format!("the broker gave no outcome within {:?}", self.plan.timeout);
             let error = SendError::destination(Reason::Timeout, text).maybe_delivered();
             self.flights.failed(ticket, error);

@@ -248,7 +248,7 @@ impl Consumer {
 
     fn happened(&mut self, wire: &mut Wire, happened: Happened) {
         match happened {
-            Happened::Attached { token, .. } => self.attached(token),
+            Happened::Attached { token, .. } => self.attached(wire, token),
             Happened::Detached { token, error } => self.detached(token, error.as_deref()),
             Happened::Delivery {
                 token,
@@ -291,10 +291,22 @@ impl Consumer {
         }
     }
 
-    fn attached(&mut self, token: usize) {
-        let Some(link) = self.links.get_mut(token) else {
+    fn attached(&mut self, wire: &mut Wire, token: usize) {
+        let (Some(link), Some(receiver)) = (self.links.get_mut(token), self.plan.receivers.get(token)) else {
             return;
         };
+        if receiver.selects() && !wire.selects(token) {
+            // Some brokers drop what they do not know, and would send everything.
+            wire.detach(token);
+            let wait = link.backoff.next_wait();
+            link.lost(Instant::now() + wait);
+            let text = format!(
+                "{}: `{}`: the broker has no selectors; leave `selector` out, and filter by routes",
+                self.at, receiver.address
+            );
+            self.refusals.insert(token, text);
+            return self.say();
+        }
         link.state = State::Up;
         link.backoff.reset();
         self.refusals.remove(&token);

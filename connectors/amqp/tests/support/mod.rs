@@ -153,7 +153,10 @@ fn event(message: &Json) -> Event {
     for attribute in message["attributes"].as_array().unwrap() {
         let text = |index: usize| attribute[index].as_str().unwrap();
         let name = text(0);
-        let Some(name) = name.strip_prefix("cloudEvents_").or(name.strip_prefix("cloudEvents:")) else {
+        let Some(name) = name
+            .strip_prefix("cloudEvents_")
+            .or(name.strip_prefix("cloudEvents:"))
+        else {
             continue;
         };
         let kind = match text(1) {
