@@ -69,6 +69,9 @@ impl Connection {
 
     /// Sets how many more deliveries may come by this link. Lowering it does not call back what is on its way.
     pub fn set_credit(&mut self, link: LinkId, credit: u32) {
+        if !self.is_up() {
+            return;
+        }
         let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
             return;
         };
