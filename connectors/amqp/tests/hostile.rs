@@ -384,9 +384,9 @@ async fn a_hostile_message_is_malformed_and_disturbs_nothing() {
         }
         fake.write(&out).await;
     }
-    for number in 0..count {
+    for number in 1..=count {
         let admitted = within("it comes in", desk.next()).await;
-        let last = number + 1 == count;
+        let last = number == count;
         assert_eq!(admitted.incoming.malformed, !last, "{number}");
         let event = &admitted.incoming.event;
         if last {
