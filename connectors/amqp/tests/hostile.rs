@@ -13,7 +13,7 @@ use weft_amqp_wire::frame::{self, ProtocolHeader};
 use weft_amqp_wire::message::MessageWriter;
 use weft_amqp_wire::performative::{Attach, Begin, Open, Performative, Role, Target, Transfer};
 use weft_amqp_wire::sasl::{Code, Mechanisms, Outcome as SaslOutcome};
-use weft_amqp_wire::value::{Symbol, ValueRef};
+use weft_amqp_wire::value::{Fields, Symbol, ValueRef};
 use weft_api::event::Attributes;
 use weft_api::outcome::Outcome;
 use weft_api::status::Health;
@@ -58,6 +58,8 @@ const STAGES: [Stage; 7] = [
 struct Fake {
     stream: TcpStream,
     read: BytesMut,
+    /// It does not know filters, and says so by leaving them out.
+    filters: bool,
 }
 
 impl Fake {
@@ -66,6 +68,7 @@ impl Fake {
         Fake {
             stream,
             read: BytesMut::new(),
+            filters: true,
         }
     }
 
@@ -170,6 +173,9 @@ impl Fake {
         }
         let mut attach = Attach::new(theirs.name.clone(), 0, Role::Sender);
         attach.source = theirs.source.clone();
+        if let Some(source) = attach.source.as_mut().filter(|_| !self.filters) {
+            source.filter = Fields::default();
+        }
         attach.target = Some(Target::default());
         attach.initial_delivery_count = Some(0);
         self.say(&attach).await;
@@ -407,6 +413,30 @@ async fn a_hostile_message_is_malformed_and_disturbs_nothing() {
         answered += (said.last.unwrap_or(said.first) - said.first) as usize + 1;
     }
     assert_eq!(desk.health(), Health::Ready);
+    drop(fake);
+    within("the close", desk.close()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_drops_a_selector_gets_no_credit_and_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut section = section(listener.local_addr().unwrap().port());
+    section["selector"] = json!("x = 1");
+    let desk = IngressDesk::start(support::ingress(&section, None), None);
+    let mut fake = within("a connection", Fake::accept(&listener)).await;
+    fake.filters = false;
+    // Behaving ends with a flow that gives credit; what comes instead is the end of the link.
+    let end = async {
+        tokio::select! {
+            _ = fake.behave(Stage::Transfer) => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    };
+    within("no credit", end).await;
+    let Health::Waiting(why) = desk.health() else {
+        panic!("{:?}", desk.health());
+    };
+    assert!(why.contains("no selectors"), "{why}");
     drop(fake);
     within("the close", desk.close()).await.unwrap();
 }
