@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::Config;
 use super::event::{Ended, Event, Violation};
 use super::idle::Idle;
 use super::link::Table;
 use super::outbound::Pending;
+use super::output::{OUTPUT_MAX, Output};
 use super::session::Session;
-use super::Config;
+use crate::condition;
 use crate::frame::{self, FrameKind, ProtocolHeader};
 use crate::login::Exchange;
 use crate::performative::{Close, Encode, Error};
@@ -19,8 +21,6 @@ use crate::performative::{Close, Encode, Error};
 pub(super) const CHANNEL: u16 = 0;
 /// The largest frame of SASL; the specification says 512, some servers list many mechanisms.
 const SASL_FRAME_MAX: u32 = 4096;
-/// So many bytes may wait for the driver before senders are told to wait.
-pub(super) const OUTPUT_MAX: usize = 1 << 20;
 
 /// Where a connection stands.
 pub(super) enum Phase {
@@ -48,9 +48,7 @@ pub(super) enum Phase {
 pub struct Connection {
     pub(super) config: Config,
     pub(super) phase: Phase,
-    pub(super) out: Vec<u8>,
-    /// What of `out` the driver has written.
-    written: usize,
+    pub(super) out: Output,
     pub(super) events: VecDeque<Event>,
     pub(super) links: Table,
     pub(super) session: Session,
@@ -61,6 +59,8 @@ pub struct Connection {
     pub(super) peer_handle_max: u32,
     /// The rest of a message for which the peer's window was too small.
     pub(super) pending: Option<Pending>,
+    /// Some sender wanted to send and could not.
+    pub(super) waits: bool,
     /// Room for delivery tags, shared by many.
     pub(super) tags: BytesMut,
 }
@@ -69,10 +69,11 @@ impl Connection {
     /// Begins a connection; there is something to write at once.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Connection {
+        let mut out = Output::default();
+        out.answer(|bytes| bytes.extend_from_slice(&ProtocolHeader::SASL.to_bytes()));
         Connection {
             phase: Phase::SaslHeader,
-            out: ProtocolHeader::SASL.to_bytes().to_vec(),
-            written: 0,
+            out,
             events: VecDeque::new(),
             links: Table::default(),
             session: Session::new(config.incoming_window),
@@ -80,6 +81,7 @@ impl Connection {
             peer_frame_max: frame::FRAME_SIZE_MIN,
             peer_handle_max: 0,
             pending: None,
+            waits: false,
             tags: BytesMut::new(),
             config,
         }
@@ -88,7 +90,14 @@ impl Connection {
     /// Takes what was read. What is no whole frame yet stays in `input`.
     pub fn feed(&mut self, input: &mut BytesMut, now: Instant) {
         self.idle.received(now);
-        if let Err(violation) = self.take(input) {
+        let taken = self.take(input).and_then(|()| match self.out.is_unread() {
+            true => Err(Violation::new(
+                condition::RESOURCE_LIMIT_EXCEEDED,
+                "it sends and does not read",
+            )),
+            false => Ok(()),
+        });
+        if let Err(violation) = taken {
             self.violated(violation);
         }
         if self.is_ended() {
@@ -110,11 +119,13 @@ impl Connection {
                     Some(header) => self.header(header),
                     None => return Ok(()),
                 },
-                Phase::SaslMechanisms | Phase::SaslExchange(_) => match frame::split(input, SASL_FRAME_MAX)? {
-                    Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
-                    Some(_) => return Err(out_of_place("an AMQP frame came within SASL")),
-                    None => return Ok(()),
-                },
+                Phase::SaslMechanisms | Phase::SaslExchange(_) => {
+                    match frame::split(input, SASL_FRAME_MAX)? {
+                        Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
+                        Some(_) => return Err(out_of_place("an AMQP frame came within SASL")),
+                        None => return Ok(()),
+                    }
+                }
                 _ => match frame::split(input, self.config.max_frame_size)? {
                     Some(frame) if frame.kind == FrameKind::Amqp => self.frame(frame.channel, &frame.body)?,
                     Some(_) => return Err(out_of_place("a SASL frame came after SASL")),
@@ -133,18 +144,14 @@ impl Connection {
     /// What is to be written.
     #[must_use]
     pub fn output(&self) -> &[u8] {
-        self.out.get(self.written..).unwrap_or_default()
+        self.out.waiting()
     }
 
     /// So many bytes of [`Connection::output`] were written.
     pub fn written(&mut self, bytes: usize, now: Instant) {
         self.idle.sent(now);
-        self.written += bytes;
-        if self.written >= self.out.len() {
-            self.out.clear();
-            // A burst's room is given back.
-            self.out.shrink_to(OUTPUT_MAX / 4);
-            self.written = 0;
+        self.out.written(bytes);
+        if self.out.len() < OUTPUT_MAX / 2 {
             self.wake_senders();
         }
     }
@@ -160,7 +167,7 @@ impl Connection {
         if self.is_ended() {
             return None;
         }
-        self.idle.deadline()
+        self.idle.deadline(self.may_beat())
     }
 
     /// Looks at the clock: sends a heartbeat, or gives a silent peer up.
@@ -172,17 +179,21 @@ impl Connection {
             self.end(Ended::Silent);
             return;
         }
-        let open = matches!(self.phase, Phase::Beginning | Phase::Up);
-        if open && self.idle.owes_beat(now) && self.output().is_empty() {
-            frame::write_empty(&mut self.out);
+        if self.may_beat() && self.idle.owes_beat(now) {
+            self.out.answer(frame::write_empty);
             self.idle.sent(now);
         }
+    }
+
+    /// What waits to be written will be a sign of life by itself.
+    fn may_beat(&self) -> bool {
+        matches!(self.phase, Phase::Beginning | Phase::Up) && self.out.is_empty()
     }
 
     /// Closes the connection; the driver goes on until [`Event::Ended`].
     pub fn close(&mut self) {
         match self.phase {
-            Phase::Opening | Phase::AmqpHeader | Phase::Beginning | Phase::Up => {
+            Phase::Opening | Phase::Beginning | Phase::Up => {
                 self.write(&Close::default());
                 self.phase = Phase::Closing;
             }
@@ -203,7 +214,7 @@ impl Connection {
     }
 
     pub(super) fn write(&mut self, performative: &impl Encode) {
-        frame::write(&mut self.out, CHANNEL, performative);
+        self.out.write(performative);
     }
 
     pub(super) fn end(&mut self, why: Ended) {

@@ -52,7 +52,7 @@ impl Connection {
                             initial_response,
                             hostname: self.config.hostname.clone(),
                         };
-                        frame::write_sasl(&mut self.out, &init);
+                        self.out.answer(|out| frame::write_sasl(out, &init));
                         self.phase = Phase::SaslExchange(exchange);
                     }
                     Err(error) => self.end(Ended::Login(error)),
@@ -61,7 +61,8 @@ impl Connection {
             (Phase::SaslExchange(mut exchange), Sasl::Challenge(challenge)) => {
                 match exchange.answer(&challenge.challenge) {
                     Ok(response) => {
-                        frame::write_sasl(&mut self.out, &Response { response });
+                        let response = Response { response };
+                        self.out.answer(|out| frame::write_sasl(out, &response));
                         self.phase = Phase::SaslExchange(exchange);
                     }
                     Err(error) => self.end(Ended::Login(error)),
@@ -89,7 +90,8 @@ impl Connection {
 
     /// We are in.
     fn open(&mut self) {
-        self.out.extend_from_slice(&ProtocolHeader::AMQP.to_bytes());
+        self.out
+            .answer(|out| out.extend_from_slice(&ProtocolHeader::AMQP.to_bytes()));
         let open = Open {
             container_id: self.config.container_id.clone(),
             hostname: self.config.hostname.clone(),
@@ -118,7 +120,9 @@ impl Connection {
         }
         self.peer_frame_max = open.max_frame_size.min(OUR_FRAME_MAX);
         self.idle.peer(open.idle_time_out);
-        let begin = self.session.begin(u32::try_from(LINKS_MAX - 1).unwrap_or(u32::MAX));
+        let begin = self
+            .session
+            .begin(u32::try_from(LINKS_MAX - 1).unwrap_or(u32::MAX));
         self.write(&begin);
         self.phase = Phase::Beginning;
         Ok(())
@@ -126,7 +130,8 @@ impl Connection {
 
     /// The peer's begin.
     pub(super) fn begun(&mut self, begin: &Begin, channel: u16) -> Result<(), Violation> {
-        if !matches!(self.phase, Phase::Beginning) || begin.remote_channel != Some(super::connection::CHANNEL) {
+        if !matches!(self.phase, Phase::Beginning) || begin.remote_channel != Some(super::connection::CHANNEL)
+        {
             return Err(Violation::new(
                 condition::NOT_ALLOWED,
                 "it begins a session of its own; one of ours is all there is",

@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 
-use super::connection::{CHANNEL, Connection, Phase, out_of_place};
+use super::connection::{Connection, Phase, out_of_place};
 use super::event::{Delivery, Ended, Event, Violation};
-use super::link::{LinkId, Side, Stand};
+use super::link::{Side, Stand};
 use super::receiver::Complete;
 use crate::condition;
 use crate::performative::{
     Attach, Close, DeliveryState, Detach, Disposition, End, Flow, Performative, Role, Transfer,
 };
+use crate::value::{Fields, Value};
 
 impl Connection {
     /// One frame; an empty body is a heartbeat.
@@ -33,9 +34,14 @@ impl Connection {
                 self.session_ended(end);
                 Ok(())
             }
-            (Phase::Up, performative) if channel == self.session.remote_channel => self.up(performative, payload),
+            (Phase::Up, performative) if channel == self.session.remote_channel => {
+                self.up(performative, payload)
+            }
             (_, performative) => {
-                let what = format!("{} came on channel {channel}, which has no session", performative.name());
+                let what = format!(
+                    "{} came on channel {channel}, which has no session",
+                    performative.name()
+                );
                 Err(Violation::new(condition::NOT_ALLOWED, what))
             }
         }
@@ -49,7 +55,7 @@ impl Connection {
                 Ok(())
             }
             Performative::Flow(flow) => self.flow(&flow),
-            Performative::Attach(attach) => self.attached(&attach),
+            Performative::Attach(attach) => self.attached(*attach),
             Performative::Detach(detach) => self.detached(detach),
             Performative::Begin(_) => Err(Violation::new(condition::NOT_ALLOWED, "a second begin came")),
             // Handled before.
@@ -74,17 +80,20 @@ impl Connection {
 
     fn transfer(&mut self, transfer: &Transfer, payload: Bytes) -> Result<(), Violation> {
         self.session.received()?;
-        let handle = self.links.by_remote(transfer.handle).ok_or_else(|| unattached(transfer.handle))?;
+        let handle = self
+            .links
+            .by_remote(transfer.handle)
+            .ok_or_else(|| unattached(transfer.handle))?;
         let (session, max) = (&mut self.session, self.config.max_message_size);
         let Some(link) = self.links.at(handle) else {
             return Err(unattached(transfer.handle));
         };
-        let id = LinkId {
-            handle,
-            serial: link.serial,
-        };
+        let id = link.id(handle);
         let Side::Receiver(receiver) = &mut link.side else {
-            return Err(Violation::new(condition::NOT_ALLOWED, "a transfer came on a link that we send by"));
+            return Err(Violation::new(
+                condition::NOT_ALLOWED,
+                "a transfer came on a link that we send by",
+            ));
         };
         let complete = receiver.transfer(transfer, payload, max, |id| session.delivery(id))?;
         // What was on its way when we detached is given back by the peer itself.
@@ -145,6 +154,7 @@ impl Connection {
         if !terminal && !settled {
             return;
         }
+        let state = state.map(without_maps);
         let (events, out) = (&mut self.events, &mut self.out);
         self.session.settle(first, last.unwrap_or(first), |first, last| {
             if !settled {
@@ -156,7 +166,7 @@ impl Connection {
                     state: None,
                     batchable: true,
                 };
-                crate::frame::write(out, CHANNEL, &ours);
+                out.write(&ours);
             }
             events.push_back(Event::Outcome {
                 first,
@@ -173,11 +183,9 @@ impl Connection {
         let mut about = None;
         if let Some(remote) = flow.handle {
             let handle = self.links.by_remote(remote).ok_or_else(|| unattached(remote))?;
-            let pending = self.pending.is_some();
             if let Some(link) = self.links.at(handle) {
                 match &mut link.side {
-                    // A message that is half sent has its credit already.
-                    Side::Sender(sender) => answer |= sender.flow(flow) && !pending,
+                    Side::Sender(sender) => answer |= sender.flow(flow),
                     Side::Receiver(receiver) => {
                         if let Some(count) = flow.delivery_count {
                             receiver.advanced(count);
@@ -193,7 +201,8 @@ impl Connection {
         Ok(())
     }
 
-    fn answer_flow(&mut self, handle: Option<u32>) {
+    /// Says how the session stands, and the link.
+    pub(super) fn answer_flow(&mut self, handle: Option<u32>) {
         let mut flow = self.session.flow();
         if let Some(handle) = handle
             && let Some(link) = self.links.at(handle)
@@ -209,7 +218,7 @@ impl Connection {
         self.write(&flow);
     }
 
-    fn attached(&mut self, attach: &Attach) -> Result<(), Violation> {
+    fn attached(&mut self, attach: Attach) -> Result<(), Violation> {
         if self.links.by_remote(attach.handle).is_some() {
             let what = format!("handle {} is attached twice", attach.handle);
             return Err(Violation::new(condition::HANDLE_IN_USE, what));
@@ -220,18 +229,18 @@ impl Connection {
                 "it attaches a link that nobody asked for",
             ));
         };
+        self.links.bind(handle, attach.handle);
         let Some(link) = self.links.at(handle) else {
             return Ok(());
         };
-        let id = LinkId {
-            handle,
-            serial: link.serial,
-        };
-        link.remote = Some(attach.handle);
+        let id = link.id(handle);
         let terminus = match &mut link.side {
             Side::Receiver(receiver) => {
                 receiver.attached(attach.initial_delivery_count.unwrap_or(0));
-                attach.source.is_some()
+                let source = attach.source;
+                let there = source.is_some();
+                receiver.filter = source.map(|source| source.filter).unwrap_or_default();
+                there
             }
             Side::Sender(_) => attach.target.is_some(),
         };
@@ -248,12 +257,19 @@ impl Connection {
     }
 
     fn detached(&mut self, detach: Detach) -> Result<(), Violation> {
-        let handle = self.links.by_remote(detach.handle).ok_or_else(|| unattached(detach.handle))?;
+        let handle = self
+            .links
+            .by_remote(detach.handle)
+            .ok_or_else(|| unattached(detach.handle))?;
         let Some(link) = self.links.remove(handle) else {
             return Ok(());
         };
         self.session.forget(link.serial);
-        if self.pending.as_ref().is_some_and(|pending| pending.handle == handle) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.handle == handle)
+        {
             self.pending = None;
         }
         if link.stand == Stand::Leaving {
@@ -265,14 +281,27 @@ impl Connection {
             error: None,
         });
         self.events.push_back(Event::Detached {
-            link: LinkId {
-                handle,
-                serial: link.serial,
-            },
+            link: link.id(handle),
             refused: link.stand != Stand::Up,
             error: detach.error,
         });
         Ok(())
+    }
+}
+
+/// A state of which one frame may make thousands of events: what is cheap to copy of it.
+fn without_maps(state: DeliveryState) -> DeliveryState {
+    match state {
+        DeliveryState::Rejected(Some(mut error)) => {
+            error.info = Fields::default();
+            DeliveryState::Rejected(Some(error))
+        }
+        DeliveryState::Modified(mut modified) => {
+            modified.message_annotations = Fields::default();
+            DeliveryState::Modified(modified)
+        }
+        DeliveryState::Other(_) => DeliveryState::Other(Box::new(Value::Null)),
+        state => state,
     }
 }
 

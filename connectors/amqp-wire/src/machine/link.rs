@@ -3,6 +3,8 @@
 //! A link's handle is its place in the table; the place is used again only once both sides have detached. An id carries a
 //! serial beside it, so that an old id finds nothing.
 
+use std::collections::HashMap;
+
 use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::performative::{Role, SenderSettleMode, Source, Target};
@@ -66,6 +68,16 @@ pub(super) struct Link {
     pub(super) side: Side,
 }
 
+impl Link {
+    /// Its id, where it has this handle.
+    pub(super) fn id(&self, handle: u32) -> LinkId {
+        LinkId {
+            handle,
+            serial: self.serial,
+        }
+    }
+}
+
 pub(super) enum Side {
     Receiver(Receiver),
     Sender(Sender),
@@ -86,6 +98,8 @@ pub(super) struct Table {
     links: Vec<Option<Link>>,
     free: Vec<u32>,
     serials: u32,
+    /// Our handles by the peer's.
+    remotes: HashMap<u32, u32>,
     /// The last pair that was looked up, since transfers come in runs: the peer's handle and ours.
     recent: Option<(u32, u32)>,
 }
@@ -121,47 +135,73 @@ impl Table {
         (link.serial == id.serial).then_some(link)
     }
 
+    pub(super) fn look(&self, id: LinkId) -> Option<&Link> {
+        let link = self.links.get(id.handle as usize)?.as_ref()?;
+        (link.serial == id.serial).then_some(link)
+    }
+
     /// By our handle.
     pub(super) fn at(&mut self, handle: u32) -> Option<&mut Link> {
         self.links.get_mut(handle as usize)?.as_mut()
     }
 
-    /// Our handle of the link that waits for the peer's attach of this name and role.
+    /// Our handle of the link that waits for the peer's attach of this name and role. Where a name was given up and asked
+    /// for again, the peer answers in order.
     pub(super) fn asked(&self, name: &Text, role: Role) -> Option<u32> {
         let waits = |link: &Link| {
-            link.remote.is_none() && link.name.as_str() == name.as_str() && link.side.role() == role.opposite()
+            link.remote.is_none()
+                && link.name.as_str() == name.as_str()
+                && link.side.role() == role.opposite()
         };
-        let place = self.links.iter().position(|link| link.as_ref().is_some_and(waits))?;
-        u32::try_from(place).ok()
+        self.iter()
+            .filter(|(_, link)| waits(link))
+            .map(|(id, _)| id)
+            .min_by_key(|id| id.serial)
+            .map(|id| id.handle)
+    }
+
+    /// The peer has attached the link at `handle` with a handle of its own.
+    pub(super) fn bind(&mut self, handle: u32, remote: u32) {
+        if let Some(link) = self.at(handle) {
+            link.remote = Some(remote);
+            self.remotes.insert(remote, handle);
+        }
     }
 
     /// Our handle of the peer's.
     pub(super) fn by_remote(&mut self, remote: u32) -> Option<u32> {
-        if let Some((theirs, ours)) = self.recent
-            && theirs == remote
-            && self.at(ours).is_some_and(|link| link.remote == Some(remote))
-        {
-            return Some(ours);
+        match self.recent {
+            Some((theirs, ours)) if theirs == remote => Some(ours),
+            _ => {
+                let ours = *self.remotes.get(&remote)?;
+                self.recent = Some((remote, ours));
+                Some(ours)
+            }
         }
-        let is = |link: &Option<Link>| link.as_ref().is_some_and(|link| link.remote == Some(remote));
-        let ours = u32::try_from(self.links.iter().position(is)?).ok()?;
-        self.recent = Some((remote, ours));
-        Some(ours)
     }
 
     /// Both sides have detached.
     pub(super) fn remove(&mut self, handle: u32) -> Option<Link> {
         let link = self.links.get_mut(handle as usize)?.take()?;
         self.free.push(handle);
+        self.recent = None;
+        if let Some(remote) = link.remote {
+            self.remotes.remove(&remote);
+        }
         Some(link)
     }
 
-    pub(super) fn ids(&self) -> impl Iterator<Item = LinkId> + '_ {
+    fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         (0u32..).zip(&self.links).filter_map(|(handle, link)| {
-            link.as_ref().map(|link| LinkId {
-                handle,
-                serial: link.serial,
-            })
+            let link = link.as_ref()?;
+            Some((link.id(handle), link))
+        })
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut Link)> {
+        (0u32..).zip(&mut self.links).filter_map(|(handle, link)| {
+            let link = link.as_mut()?;
+            Some((link.id(handle), link))
         })
     }
 }

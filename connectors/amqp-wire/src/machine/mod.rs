@@ -21,6 +21,7 @@ mod idle;
 mod inbound;
 mod link;
 mod outbound;
+mod output;
 mod receiver;
 mod sender;
 mod serial;

@@ -1,15 +1,16 @@
 //! What the driver asks for: links, credit, settlements, messages.
 
-use super::connection::{CHANNEL, Connection, OUTPUT_MAX};
+use super::connection::Connection;
 use super::event::Event;
 use super::link::{LinkId, ReceiverSpec, SenderSpec, Side, Stand};
+use super::output::OUTPUT_MAX;
 use super::receiver::Receiver;
 use super::sender::Sender;
-use crate::frame;
 use crate::message;
 use crate::performative::{
     Attach, DeliveryState, Detach, Disposition, Role, SenderSettleMode, Source, Target, Transfer,
 };
+use crate::value::Fields;
 
 /// The rest of a message that waits for the peer's window.
 pub(super) struct Pending {
@@ -68,6 +69,9 @@ impl Connection {
 
     /// Sets how many more deliveries may come by this link. Lowering it does not call back what is on its way.
     pub fn set_credit(&mut self, link: LinkId, credit: u32) {
+        if !self.is_up() {
+            return;
+        }
         let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
             return;
         };
@@ -75,21 +79,27 @@ impl Connection {
             return;
         };
         receiver.grant(credit);
-        let count = receiver.delivery_count;
-        let mut flow = self.session.flow();
-        flow.handle = Some(link.handle);
-        flow.delivery_count = Some(count);
-        flow.link_credit = Some(credit);
-        self.write(&flow);
+        self.answer_flow(Some(link.handle));
     }
 
     /// How many more deliveries may come by this link.
     #[must_use]
-    pub fn credit(&mut self, link: LinkId) -> u32 {
-        match self.links.get(link).map(|found| &found.side) {
+    pub fn credit(&self, link: LinkId) -> u32 {
+        match self.links.look(link).map(|found| &found.side) {
             Some(Side::Receiver(receiver)) => receiver.credit,
             Some(Side::Sender(sender)) => sender.credit,
             None => 0,
+        }
+    }
+
+    /// The filters that the peer applies to an attached receiving link. One that was asked for and is not here is not
+    /// supported: everything comes.
+    #[must_use]
+    pub fn filter(&self, link: LinkId) -> Option<&Fields> {
+        let found = self.links.look(link).filter(|found| found.stand == Stand::Up)?;
+        match &found.side {
+            Side::Receiver(receiver) => Some(&receiver.filter),
+            Side::Sender(_) => None,
         }
     }
 
@@ -128,6 +138,7 @@ impl Connection {
         };
         let can = room && sender.credit > 0;
         sender.wants = !can;
+        self.waits |= !can;
         can
     }
 
@@ -140,7 +151,7 @@ impl Connection {
             && self.session.unsettled() < max
             // One that never has its outcome must not keep the books growing.
             && self.session.span() < (max as usize).saturating_mul(8)
-            && self.output().len() < OUTPUT_MAX
+            && self.out.len() < OUTPUT_MAX
     }
 
     /// Sends an encoded message. Its number, by which its outcome is told; `None` where [`Connection::can_send`] is false.
@@ -162,7 +173,7 @@ impl Connection {
             settled: Some(settled),
             ..Transfer::default()
         };
-        let taken = frame::write_transfer(&mut self.out, CHANNEL, &transfer, message, self.peer_frame_max);
+        let taken = self.out.transfer(&transfer, message, self.peer_frame_max);
         self.session.sent_frame();
         if let Some(rest) = message.get(taken..).filter(|rest| !rest.is_empty()) {
             self.pending = Some(Pending {
@@ -189,7 +200,7 @@ impl Connection {
             if rest.is_empty() {
                 return;
             }
-            pending.sent += frame::write_transfer(&mut self.out, CHANNEL, &transfer, rest, self.peer_frame_max);
+            pending.sent += self.out.transfer(&transfer, rest, self.peer_frame_max);
             self.session.sent_frame();
         }
         if pending.sent < pending.rest.len() {
@@ -203,6 +214,24 @@ impl Connection {
         self.session.unsettled()
     }
 
+    /// Waits no longer for the outcome of a delivery that we sent: it may have been taken or not. The peer is told, and
+    /// nothing will be told of it here. For peers that owe an outcome for longer than anybody waits: the books hold only so
+    /// many deliveries beyond the oldest one that is open.
+    pub fn give_up(&mut self, delivery_id: u32) {
+        let given_up = self.session.give_up(delivery_id);
+        if given_up && self.is_up() {
+            self.write(&Disposition {
+                role: Role::Sender,
+                first: delivery_id,
+                last: None,
+                settled: true,
+                state: None,
+                batchable: true,
+            });
+            self.wake_senders();
+        }
+    }
+
     /// Detaches a link for good (`closed`), or so that its terminus stays (a durable subscription). Nothing is told of it, or
     /// of its deliveries, any more.
     pub fn detach(&mut self, link: LinkId, closed: bool) {
@@ -214,7 +243,11 @@ impl Connection {
         };
         found.stand = Stand::Leaving;
         self.session.forget(link.serial);
-        if self.pending.as_ref().is_some_and(|pending| pending.handle == link.handle) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.handle == link.handle)
+        {
             // A message that is cut off is taken back before the link goes.
             self.pending = None;
             let aborted = Transfer {
@@ -222,7 +255,7 @@ impl Connection {
                 aborted: true,
                 ..Transfer::default()
             };
-            frame::write_transfer(&mut self.out, CHANNEL, &aborted, &[], self.peer_frame_max);
+            self.out.transfer(&aborted, &[], self.peer_frame_max);
             self.session.sent_frame();
         }
         self.write(&Detach {
@@ -232,29 +265,31 @@ impl Connection {
         });
         self.events.retain(|event| match event {
             Event::Delivery(delivery) => delivery.link != link,
-            Event::Attached { link: other, .. } | Event::Credit { link: other } | Event::TooLarge { link: other, .. } => {
-                *other != link
-            }
+            Event::Attached { link: other, .. }
+            | Event::Credit { link: other }
+            | Event::TooLarge { link: other, .. } => *other != link,
             _ => true,
         });
     }
 
     /// Tells those who wanted to send and can.
     pub(super) fn wake_senders(&mut self) {
-        if !self.has_room() {
+        if !self.waits || !self.has_room() {
             return;
         }
-        let ids: smallvec::SmallVec<[LinkId; 8]> = self.links.ids().collect();
-        for link in ids {
-            let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
+        self.waits = false;
+        for (link, found) in self.links.iter_mut() {
+            let Side::Sender(sender) = &mut found.side else {
                 continue;
             };
-            if let Side::Sender(sender) = &mut found.side
-                && sender.wants
-                && sender.credit > 0
-            {
+            if found.stand != Stand::Up || !sender.wants {
+                continue;
+            }
+            if sender.credit > 0 {
                 sender.wants = false;
                 self.events.push_back(Event::Credit { link });
+            } else {
+                self.waits = true;
             }
         }
     }

@@ -6,6 +6,10 @@ use super::event::Violation;
 use super::serial;
 use crate::condition;
 use crate::performative::Transfer;
+use crate::value::Fields;
+
+/// The most credit that is given.
+const CREDIT_MAX: u32 = (1 << 31) - 1;
 
 /// See the module.
 #[derive(Default)]
@@ -16,6 +20,8 @@ pub(super) struct Receiver {
     pub(super) credit: u32,
     /// The delivery-count beyond which nothing was ever allowed: credit that is taken back may have been used already.
     limit: u32,
+    /// The filters that the peer applies.
+    pub(super) filter: Fields,
     partial: Option<Partial>,
 }
 
@@ -53,8 +59,9 @@ impl Receiver {
         self.credit = 0;
     }
 
-    /// From now on `credit` deliveries may come.
+    /// From now on `credit` deliveries may come: at most [`CREDIT_MAX`], so that counts can be compared.
     pub(super) fn grant(&mut self, credit: u32) {
+        let credit = credit.min(CREDIT_MAX);
         self.credit = credit;
         let limit = self.delivery_count.wrapping_add(credit);
         if serial::ahead(self.limit, limit).is_some() {
@@ -83,7 +90,10 @@ impl Receiver {
     ) -> Result<Option<Complete>, Violation> {
         if self.partial.is_none() {
             let id = transfer.delivery_id.ok_or_else(|| {
-                Violation::new(condition::INVALID_FIELD, "the first transfer of a delivery has no delivery-id")
+                Violation::new(
+                    condition::INVALID_FIELD,
+                    "the first transfer of a delivery has no delivery-id",
+                )
             })?;
             first(id)?;
             self.count()?;
@@ -108,7 +118,10 @@ impl Receiver {
         } else if let (Some(id), Some(partial)) = (transfer.delivery_id, &self.partial)
             && id != partial.delivery_id
         {
-            let what = format!("delivery {id} begins before delivery {} has ended", partial.delivery_id);
+            let what = format!(
+                "delivery {id} begins before delivery {} has ended",
+                partial.delivery_id
+            );
             return Err(Violation::new(condition::NOT_ALLOWED, what));
         }
         self.part(transfer, &payload, max)
@@ -150,7 +163,14 @@ impl Receiver {
                 bytes,
             }));
         }
-        Ok(Some(complete(delivery_id, tag, settled, message_format, parts.freeze(), max)))
+        Ok(Some(complete(
+            delivery_id,
+            tag,
+            settled,
+            message_format,
+            parts.freeze(),
+            max,
+        )))
     }
 
     fn count(&mut self) -> Result<(), Violation> {
@@ -166,7 +186,14 @@ impl Receiver {
     }
 }
 
-fn complete(delivery_id: u32, tag: Bytes, settled: bool, message_format: u32, payload: Bytes, max: u64) -> Complete {
+fn complete(
+    delivery_id: u32,
+    tag: Bytes,
+    settled: bool,
+    message_format: u32,
+    payload: Bytes,
+    max: u64,
+) -> Complete {
     let bytes = payload.len() as u64;
     if bytes > max {
         return Complete::TooLarge {
