@@ -102,11 +102,16 @@ pub enum LoginError {
 pub(crate) struct Exchange {
     mechanism: Mechanism,
     scram: Option<Scram>,
+    /// Whether an empty challenge was answered.
+    prompted: bool,
 }
 
 impl Exchange {
     /// Chooses the mechanism. Gives its name and the first response.
-    pub(crate) fn begin(login: &Login, offered: &[Symbol]) -> Result<(Exchange, Symbol, Option<Bytes>), LoginError> {
+    pub(crate) fn begin(
+        login: &Login,
+        offered: &[Symbol],
+    ) -> Result<(Exchange, Symbol, Option<Bytes>), LoginError> {
         let mechanism = choose(login, offered)?;
         let mut scram = None;
         let first = match mechanism {
@@ -123,7 +128,11 @@ impl Exchange {
                 Some(Bytes::from(exchange.first()))
             }
         };
-        let exchange = Exchange { mechanism, scram };
+        let exchange = Exchange {
+            mechanism,
+            scram,
+            prompted: false,
+        };
         Ok((exchange, Symbol::from_static(mechanism.as_str()), first))
     }
 
@@ -132,8 +141,8 @@ impl Exchange {
         let mechanism = self.mechanism.as_str();
         match &mut self.scram {
             Some(scram) => scram.answer(mechanism, challenge).map(Bytes::from),
-            // EXTERNAL's servers may ask again with nothing; so may odd ones of PLAIN.
-            None if challenge.is_empty() => Ok(Bytes::new()),
+            // EXTERNAL's servers may ask again with nothing; so may odd ones of PLAIN. Once.
+            None if challenge.is_empty() && !std::mem::replace(&mut self.prompted, true) => Ok(Bytes::new()),
             None => Err(LoginError::Challenge {
                 mechanism,
                 what: "it has none",
@@ -167,11 +176,15 @@ fn choose(login: &Login, offered: &[Symbol]) -> Result<Mechanism, LoginError> {
             Mechanism::Plain,
         ],
     };
-    wanted.iter().copied().find(|mechanism| has(*mechanism)).ok_or_else(|| {
-        let join = |names: Vec<&str>| names.join(", ");
-        LoginError::NotOffered {
-            wanted: join(wanted.iter().map(|mechanism| mechanism.as_str()).collect()),
-            offered: join(offered.iter().take(16).map(Symbol::as_str).collect()),
-        }
-    })
+    wanted
+        .iter()
+        .copied()
+        .find(|mechanism| has(*mechanism))
+        .ok_or_else(|| {
+            let join = |names: Vec<&str>| names.join(", ");
+            LoginError::NotOffered {
+                wanted: join(wanted.iter().map(|mechanism| mechanism.as_str()).collect()),
+                offered: join(offered.iter().take(16).map(Symbol::as_str).collect()),
+            }
+        })
 }

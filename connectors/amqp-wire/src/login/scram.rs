@@ -62,7 +62,11 @@ impl Scram {
     }
 
     /// Answers the server's first message with the proof, its final one with nothing.
-    pub(super) fn answer(&mut self, mechanism: &'static str, challenge: &[u8]) -> Result<Vec<u8>, LoginError> {
+    pub(super) fn answer(
+        &mut self,
+        mechanism: &'static str,
+        challenge: &[u8],
+    ) -> Result<Vec<u8>, LoginError> {
         let wrong = |what| LoginError::Challenge { mechanism, what };
         if challenge.len() > MESSAGE_MAX {
             return Err(wrong("it is too long"));
@@ -106,7 +110,11 @@ impl Scram {
         let client_key = hash.mac(&salted, &[b"Client Key"]);
         let stored_key = hash.digest(&client_key);
         let client_signature = hash.mac(&stored_key, &[message.as_bytes()]);
-        let proof: Vec<u8> = client_key.iter().zip(&client_signature).map(|(a, b)| a ^ b).collect();
+        let proof: Vec<u8> = client_key
+            .iter()
+            .zip(&client_signature)
+            .map(|(a, b)| a ^ b)
+            .collect();
         let server_key = hash.mac(&salted, &[b"Server Key"]);
         self.step = Step::Proved {
             signature: hash.mac(&server_key, &[message.as_bytes()]),
@@ -241,7 +249,12 @@ mod tests {
     fn the_servers_signature_may_come_in_a_challenge() {
         let mut scram = scram(&VECTORS[1]);
         scram.answer("m", VECTORS[1].server_first.as_bytes()).unwrap();
-        assert!(scram.answer("m", VECTORS[1].server_final.as_bytes()).unwrap().is_empty());
+        assert!(
+            scram
+                .answer("m", VECTORS[1].server_final.as_bytes())
+                .unwrap()
+                .is_empty()
+        );
         scram.finish(None).unwrap();
         assert!(scram.answer("m", b"").is_err());
     }
