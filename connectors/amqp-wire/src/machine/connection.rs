@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::Config;
 use super::event::{Ended, Event, Violation};
 use super::idle::Idle;
-use super::link::Table;
+use super::link::{LinkId, Table};
 use super::outbound::Pending;
 use super::session::Session;
-use super::Config;
 use crate::frame::{self, FrameKind, ProtocolHeader};
 use crate::login::Exchange;
 use crate::performative::{Close, Encode, Error};
@@ -38,8 +38,8 @@ pub(super) enum Phase {
     Beginning,
     /// Links may be attached.
     Up,
-    /// We sent our close.
-    Closing,
+    /// We sent our close; `greeted`: the peer's header has come.
+    Closing { greeted: bool },
     /// The last event is told.
     Ended,
 }
@@ -61,8 +61,14 @@ pub struct Connection {
     pub(super) peer_handle_max: u32,
     /// The rest of a message for which the peer's window was too small.
     pub(super) pending: Option<Pending>,
+    /// Senders that have credit and wait for room, each once.
+    pub(super) waiting: VecDeque<LinkId>,
+    /// Links whose state the peer asked for, each once.
+    pub(super) owed: Vec<LinkId>,
+    /// The peer asked for the session's state.
+    pub(super) owes_flow: bool,
     /// Room for delivery tags, shared by many.
-    pub(super) tags: BytesMut,
+    tags: BytesMut,
 }
 
 impl Connection {
@@ -80,6 +86,9 @@ impl Connection {
             peer_frame_max: frame::FRAME_SIZE_MIN,
             peer_handle_max: 0,
             pending: None,
+            waiting: VecDeque::new(),
+            owed: Vec::new(),
+            owes_flow: false,
             tags: BytesMut::new(),
             config,
         }
@@ -95,10 +104,7 @@ impl Connection {
             input.clear();
             return;
         }
-        if self.is_up() && self.session.owes_flow() {
-            let flow = self.session.flow();
-            self.write(&flow);
-        }
+        self.write_flows();
         self.wake_senders();
     }
 
@@ -106,15 +112,19 @@ impl Connection {
         loop {
             match &self.phase {
                 Phase::Ended => return Ok(()),
-                Phase::SaslHeader | Phase::AmqpHeader => match ProtocolHeader::split(input)? {
-                    Some(header) => self.header(header),
-                    None => return Ok(()),
-                },
-                Phase::SaslMechanisms | Phase::SaslExchange(_) => match frame::split(input, SASL_FRAME_MAX)? {
-                    Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
-                    Some(_) => return Err(out_of_place("an AMQP frame came within SASL")),
-                    None => return Ok(()),
-                },
+                Phase::SaslHeader | Phase::AmqpHeader | Phase::Closing { greeted: false } => {
+                    match ProtocolHeader::split(input)? {
+                        Some(header) => self.header(header),
+                        None => return Ok(()),
+                    }
+                }
+                Phase::SaslMechanisms | Phase::SaslExchange(_) => {
+                    match frame::split(input, SASL_FRAME_MAX)? {
+                        Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
+                        Some(_) => return Err(out_of_place("an AMQP frame came within SASL")),
+                        None => return Ok(()),
+                    }
+                }
                 _ => match frame::split(input, self.config.max_frame_size)? {
                     Some(frame) if frame.kind == FrameKind::Amqp => self.frame(frame.channel, &frame.body)?,
                     Some(_) => return Err(out_of_place("a SASL frame came after SASL")),
@@ -139,14 +149,21 @@ impl Connection {
     /// So many bytes of [`Connection::output`] were written.
     pub fn written(&mut self, bytes: usize, now: Instant) {
         self.idle.sent(now);
-        self.written += bytes;
-        if self.written >= self.out.len() {
+        self.written = self.written.saturating_add(bytes).min(self.out.len());
+        let left = self.out.len() - self.written;
+        if left == 0 {
             self.out.clear();
             // A burst's room is given back.
             self.out.shrink_to(OUTPUT_MAX / 4);
             self.written = 0;
-            self.wake_senders();
+        } else if self.written >= OUTPUT_MAX / 4 && self.written >= left {
+            // Where more keeps coming while the rest is written, what is done with must not pile up. Never moves more than was
+            // written since.
+            self.out.drain(..self.written);
+            self.written = 0;
         }
+        self.write_flows();
+        self.wake_senders();
     }
 
     /// The next event.
@@ -160,7 +177,7 @@ impl Connection {
         if self.is_ended() {
             return None;
         }
-        self.idle.deadline()
+        self.idle.deadline(self.beats())
     }
 
     /// Looks at the clock: sends a heartbeat, or gives a silent peer up.
@@ -172,11 +189,15 @@ impl Connection {
             self.end(Ended::Silent);
             return;
         }
-        let open = matches!(self.phase, Phase::Beginning | Phase::Up);
-        if open && self.idle.owes_beat(now) && self.output().is_empty() {
+        if self.beats() && self.idle.owes_beat(now) {
             frame::write_empty(&mut self.out);
             self.idle.sent(now);
         }
+    }
+
+    /// Whether silence of ours is to be broken: what waits to be written does so by itself.
+    fn beats(&self) -> bool {
+        matches!(self.phase, Phase::Beginning | Phase::Up) && self.output().is_empty()
     }
 
     /// Closes the connection; the driver goes on until [`Event::Ended`].
@@ -184,9 +205,12 @@ impl Connection {
         match self.phase {
             Phase::Opening | Phase::AmqpHeader | Phase::Beginning | Phase::Up => {
                 self.write(&Close::default());
-                self.phase = Phase::Closing;
+                self.pending = None;
+                self.phase = Phase::Closing {
+                    greeted: !matches!(self.phase, Phase::AmqpHeader),
+                };
             }
-            Phase::Closing | Phase::Ended => {}
+            Phase::Closing { .. } | Phase::Ended => {}
             // Nothing is open yet that would have to be closed.
             _ => self.end(Ended::Closed),
         }

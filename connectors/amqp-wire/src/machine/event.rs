@@ -22,7 +22,8 @@ pub enum Event {
         /// The largest message in bytes that the peer takes; `None`: any.
         max_message_size: Option<u64>,
     },
-    /// A sender that could not send can now.
+    /// A sender that could not send can now; or credit of a receiver was used without a message: the peer took a delivery back
+    /// half way, or gave the credit back.
     Credit {
         /// The link.
         link: LinkId,
@@ -46,7 +47,7 @@ pub enum Event {
         first: u32,
         /// The last, which may be the first.
         last: u32,
-        /// The outcome; `None`: settled without one.
+        /// The outcome, without the maps that may come with it; `None`: settled without one.
         state: Option<DeliveryState>,
     },
     /// The peer detached a link, or refused to attach it. Its deliveries without an outcome will have none.

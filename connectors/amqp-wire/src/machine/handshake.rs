@@ -18,8 +18,10 @@ impl Connection {
     /// The peer's header.
     pub(super) fn header(&mut self, header: ProtocolHeader) {
         let sasl = matches!(self.phase, Phase::SaslHeader);
+        let closing = matches!(self.phase, Phase::Closing { .. });
         self.phase = match header {
             ProtocolHeader::SASL if sasl => Phase::SaslMechanisms,
+            ProtocolHeader::AMQP if closing => Phase::Closing { greeted: true },
             ProtocolHeader::AMQP if !sasl => Phase::Opening,
             ProtocolHeader::AMQP => {
                 let what = "the peer does not want SASL, without which nobody is let in here";
@@ -118,7 +120,9 @@ impl Connection {
         }
         self.peer_frame_max = open.max_frame_size.min(OUR_FRAME_MAX);
         self.idle.peer(open.idle_time_out);
-        let begin = self.session.begin(u32::try_from(LINKS_MAX - 1).unwrap_or(u32::MAX));
+        let begin = self
+            .session
+            .begin(u32::try_from(LINKS_MAX - 1).unwrap_or(u32::MAX));
         self.write(&begin);
         self.phase = Phase::Beginning;
         Ok(())
@@ -126,7 +130,8 @@ impl Connection {
 
     /// The peer's begin.
     pub(super) fn begun(&mut self, begin: &Begin, channel: u16) -> Result<(), Violation> {
-        if !matches!(self.phase, Phase::Beginning) || begin.remote_channel != Some(super::connection::CHANNEL) {
+        if !matches!(self.phase, Phase::Beginning) || begin.remote_channel != Some(super::connection::CHANNEL)
+        {
             return Err(Violation::new(
                 condition::NOT_ALLOWED,
                 "it begins a session of its own; one of ours is all there is",

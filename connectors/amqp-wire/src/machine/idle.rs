@@ -54,9 +54,13 @@ impl Idle {
             .is_some_and(|beat| now.saturating_duration_since(self.sent) >= beat)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// When the clock is to be looked at; with `beats`, also for the sake of a heartbeat.
+    pub(super) fn deadline(&self, beats: bool) -> Option<Instant> {
         let silent = self.limit.and_then(|limit| self.received.checked_add(limit));
-        let beat = self.beat.and_then(|beat| self.sent.checked_add(beat));
+        let beat = self
+            .beat
+            .filter(|_| beats)
+            .and_then(|beat| self.sent.checked_add(beat));
         silent.into_iter().chain(beat).min()
     }
 }

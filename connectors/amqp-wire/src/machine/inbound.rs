@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use super::connection::{CHANNEL, Connection, Phase, out_of_place};
 use super::event::{Delivery, Ended, Event, Violation};
-use super::link::{LinkId, Side, Stand};
+use super::link::{LINKS_MAX, Side, Stand};
 use super::receiver::Complete;
 use crate::condition;
 use crate::performative::{
-    Attach, Close, DeliveryState, Detach, Disposition, End, Flow, Performative, Role, Transfer,
+    Attach, Close, DeliveryState, Detach, Disposition, End, Modified, Performative, Role, Transfer,
 };
+use crate::value::{Fields, Value};
 
 impl Connection {
     /// One frame; an empty body is a heartbeat.
@@ -24,7 +25,7 @@ impl Connection {
                 Ok(())
             }
             // The peer had not heard of our close yet.
-            (Phase::Closing, _) => Ok(()),
+            (Phase::Closing { .. }, _) => Ok(()),
             (Phase::Opening, Performative::Open(open)) => self.opened(&open),
             (Phase::Opening, _) => Err(out_of_place("something else came before open")),
             (_, Performative::Open(_)) => Err(out_of_place("a second open came")),
@@ -33,9 +34,14 @@ impl Connection {
                 self.session_ended(end);
                 Ok(())
             }
-            (Phase::Up, performative) if channel == self.session.remote_channel => self.up(performative, payload),
+            (Phase::Up, performative) if channel == self.session.remote_channel => {
+                self.up(performative, payload)
+            }
             (_, performative) => {
-                let what = format!("{} came on channel {channel}, which has no session", performative.name());
+                let what = format!(
+                    "{} came on channel {channel}, which has no session",
+                    performative.name()
+                );
                 Err(Violation::new(condition::NOT_ALLOWED, what))
             }
         }
@@ -58,7 +64,7 @@ impl Connection {
     }
 
     fn closed(&mut self, close: Close) {
-        if matches!(self.phase, Phase::Closing) {
+        if matches!(self.phase, Phase::Closing { .. }) {
             return self.end(Ended::Closed);
         }
         self.write(&Close::default());
@@ -74,25 +80,25 @@ impl Connection {
 
     fn transfer(&mut self, transfer: &Transfer, payload: Bytes) -> Result<(), Violation> {
         self.session.received()?;
-        let handle = self.links.by_remote(transfer.handle).ok_or_else(|| unattached(transfer.handle))?;
-        let (session, max) = (&mut self.session, self.config.max_message_size);
-        let Some(link) = self.links.at(handle) else {
-            return Err(unattached(transfer.handle));
-        };
-        let id = LinkId {
-            handle,
-            serial: link.serial,
-        };
+        let found = self.links.by_remote(transfer.handle);
+        let (id, link) = found
+            .and_then(|id| Some((id, self.links.get(id)?)))
+            .ok_or_else(|| unattached(transfer.handle))?;
         let Side::Receiver(receiver) = &mut link.side else {
-            return Err(Violation::new(condition::NOT_ALLOWED, "a transfer came on a link that we send by"));
+            return Err(Violation::new(
+                condition::NOT_ALLOWED,
+                "a transfer came on a link that we send by",
+            ));
         };
-        let complete = receiver.transfer(transfer, payload, max, |id| session.delivery(id))?;
-        // What was on its way when we detached is given back by the peer itself.
-        if link.stand != Stand::Up {
+        if link.stand == Stand::Leaving {
+            // What was on its way when we detached is given back by the peer itself.
+            self.session.passed(transfer.delivery_id);
             return Ok(());
         }
-        match complete {
+        let (session, max) = (&mut self.session, self.config.max_message_size);
+        match receiver.transfer(transfer, payload, max, |id| session.delivery(id))? {
             None => {}
+            Some(Complete::Aborted) => self.events.push_back(Event::Credit { link: id }),
             Some(Complete::Message {
                 delivery_id,
                 tag,
@@ -145,6 +151,7 @@ impl Connection {
         if !terminal && !settled {
             return;
         }
+        let state = state.map(told);
         let (events, out) = (&mut self.events, &mut self.out);
         self.session.settle(first, last.unwrap_or(first), |first, last| {
             if !settled {
@@ -166,68 +173,25 @@ impl Connection {
         });
     }
 
-    fn flow(&mut self, flow: &Flow) -> Result<(), Violation> {
-        self.session.flowed(flow);
-        self.continue_pending();
-        let mut answer = flow.echo;
-        let mut about = None;
-        if let Some(remote) = flow.handle {
-            let handle = self.links.by_remote(remote).ok_or_else(|| unattached(remote))?;
-            let pending = self.pending.is_some();
-            if let Some(link) = self.links.at(handle) {
-                match &mut link.side {
-                    // A message that is half sent has its credit already.
-                    Side::Sender(sender) => answer |= sender.flow(flow) && !pending,
-                    Side::Receiver(receiver) => {
-                        if let Some(count) = flow.delivery_count {
-                            receiver.advanced(count);
-                        }
-                    }
-                }
-                about = Some(handle);
-            }
-        }
-        if answer {
-            self.answer_flow(about);
-        }
-        Ok(())
-    }
-
-    fn answer_flow(&mut self, handle: Option<u32>) {
-        let mut flow = self.session.flow();
-        if let Some(handle) = handle
-            && let Some(link) = self.links.at(handle)
-        {
-            flow.handle = Some(handle);
-            let (count, credit) = match &link.side {
-                Side::Sender(sender) => (sender.delivery_count, sender.credit),
-                Side::Receiver(receiver) => (receiver.delivery_count, receiver.credit),
-            };
-            flow.delivery_count = Some(count);
-            flow.link_credit = Some(credit);
-        }
-        self.write(&flow);
-    }
-
     fn attached(&mut self, attach: &Attach) -> Result<(), Violation> {
+        if attach.handle as usize >= LINKS_MAX {
+            let what = format!(
+                "handle {} is above {}, the agreed maximum",
+                attach.handle,
+                LINKS_MAX - 1
+            );
+            return Err(Violation::new(condition::FRAMING_ERROR, what));
+        }
         if self.links.by_remote(attach.handle).is_some() {
             let what = format!("handle {} is attached twice", attach.handle);
             return Err(Violation::new(condition::HANDLE_IN_USE, what));
         }
-        let Some(handle) = self.links.asked(&attach.name, attach.role) else {
+        let Some((id, link)) = self.links.answered(&attach.name, attach.role, attach.handle) else {
             return Err(Violation::new(
                 condition::NOT_ALLOWED,
                 "it attaches a link that nobody asked for",
             ));
         };
-        let Some(link) = self.links.at(handle) else {
-            return Ok(());
-        };
-        let id = LinkId {
-            handle,
-            serial: link.serial,
-        };
-        link.remote = Some(attach.handle);
         let terminus = match &mut link.side {
             Side::Receiver(receiver) => {
                 receiver.attached(attach.initial_delivery_count.unwrap_or(0));
@@ -248,27 +212,24 @@ impl Connection {
     }
 
     fn detached(&mut self, detach: Detach) -> Result<(), Violation> {
-        let handle = self.links.by_remote(detach.handle).ok_or_else(|| unattached(detach.handle))?;
-        let Some(link) = self.links.remove(handle) else {
+        let id = self
+            .links
+            .by_remote(detach.handle)
+            .ok_or_else(|| unattached(detach.handle))?;
+        let Some(link) = self.links.remove(id.handle) else {
             return Ok(());
         };
-        self.session.forget(link.serial);
-        if self.pending.as_ref().is_some_and(|pending| pending.handle == handle) {
-            self.pending = None;
-        }
+        self.forget(id);
         if link.stand == Stand::Leaving {
             return Ok(());
         }
         self.write(&Detach {
-            handle,
+            handle: id.handle,
             closed: detach.closed,
             error: None,
         });
         self.events.push_back(Event::Detached {
-            link: LinkId {
-                handle,
-                serial: link.serial,
-            },
+            link: id,
             refused: link.stand != Stand::Up,
             error: detach.error,
         });
@@ -276,7 +237,24 @@ impl Connection {
     }
 }
 
-fn unattached(remote: u32) -> Violation {
+pub(super) fn unattached(remote: u32) -> Violation {
     let what = format!("it uses handle {remote}, which is not attached");
     Violation::new(condition::UNATTACHED_HANDLE, what)
+}
+
+/// An outcome as it is told: without the maps that may be in it. It is told once for each range, and a peer that leaves many
+/// must not have a large map multiplied.
+fn told(state: DeliveryState) -> DeliveryState {
+    match state {
+        DeliveryState::Rejected(Some(mut error)) => {
+            error.info = Fields::default();
+            DeliveryState::Rejected(Some(error))
+        }
+        DeliveryState::Modified(modified) => DeliveryState::Modified(Modified {
+            message_annotations: Fields::default(),
+            ..modified
+        }),
+        DeliveryState::Other(_) => DeliveryState::Other(Box::new(Value::Null)),
+        state => state,
+    }
 }

@@ -62,7 +62,9 @@ pub(super) struct Link {
     pub(super) name: Text,
     pub(super) stand: Stand,
     /// The peer's handle, once it has attached.
-    pub(super) remote: Option<u32>,
+    remote: Option<u32>,
+    /// The peer asked for its state.
+    pub(super) owes_flow: bool,
     pub(super) side: Side,
 }
 
@@ -86,8 +88,8 @@ pub(super) struct Table {
     links: Vec<Option<Link>>,
     free: Vec<u32>,
     serials: u32,
-    /// The last pair that was looked up, since transfers come in runs: the peer's handle and ours.
-    recent: Option<(u32, u32)>,
+    /// Links by the peer's handle, which is below `LINKS_MAX` as we asked in our begin.
+    remotes: Vec<Option<LinkId>>,
 }
 
 impl Table {
@@ -100,6 +102,7 @@ impl Table {
             name,
             stand: Stand::Asked,
             remote: None,
+            owes_flow: false,
             side,
         });
         let handle = match self.free.pop() {
@@ -121,47 +124,47 @@ impl Table {
         (link.serial == id.serial).then_some(link)
     }
 
-    /// By our handle.
-    pub(super) fn at(&mut self, handle: u32) -> Option<&mut Link> {
-        self.links.get_mut(handle as usize)?.as_mut()
-    }
-
-    /// Our handle of the link that waits for the peer's attach of this name and role.
-    pub(super) fn asked(&self, name: &Text, role: Role) -> Option<u32> {
-        let waits = |link: &Link| {
-            link.remote.is_none() && link.name.as_str() == name.as_str() && link.side.role() == role.opposite()
+    /// The peer's attach of this name and role has come, with its own handle: the link that waits for it. Where a name was
+    /// given up and asked for again, the older one: answers come in order.
+    pub(super) fn answered(&mut self, name: &Text, role: Role, remote: u32) -> Option<(LinkId, &mut Link)> {
+        let newest = self.serials;
+        let (handle, link) = (0u32..)
+            .zip(&mut self.links)
+            .filter_map(|(handle, link)| Some((handle, link.as_mut()?)))
+            .filter(|(_, link)| {
+                link.remote.is_none()
+                    && link.name.as_str() == name.as_str()
+                    && link.side.role() == role.opposite()
+            })
+            .max_by_key(|(_, link)| newest.wrapping_sub(link.serial))?;
+        let id = LinkId {
+            handle,
+            serial: link.serial,
         };
-        let place = self.links.iter().position(|link| link.as_ref().is_some_and(waits))?;
-        u32::try_from(place).ok()
+        let place = remote as usize;
+        if self.remotes.len() <= place {
+            self.remotes.resize(place + 1, None);
+        }
+        *self.remotes.get_mut(place)? = Some(id);
+        link.remote = Some(remote);
+        Some((id, link))
     }
 
-    /// Our handle of the peer's.
-    pub(super) fn by_remote(&mut self, remote: u32) -> Option<u32> {
-        if let Some((theirs, ours)) = self.recent
-            && theirs == remote
-            && self.at(ours).is_some_and(|link| link.remote == Some(remote))
-        {
-            return Some(ours);
-        }
-        let is = |link: &Option<Link>| link.as_ref().is_some_and(|link| link.remote == Some(remote));
-        let ours = u32::try_from(self.links.iter().position(is)?).ok()?;
-        self.recent = Some((remote, ours));
-        Some(ours)
+    /// The link that the peer calls so.
+    pub(super) fn by_remote(&self, remote: u32) -> Option<LinkId> {
+        self.remotes.get(remote as usize).copied().flatten()
     }
 
     /// Both sides have detached.
     pub(super) fn remove(&mut self, handle: u32) -> Option<Link> {
         let link = self.links.get_mut(handle as usize)?.take()?;
+        if let Some(place) = link
+            .remote
+            .and_then(|remote| self.remotes.get_mut(remote as usize))
+        {
+            *place = None;
+        }
         self.free.push(handle);
         Some(link)
-    }
-
-    pub(super) fn ids(&self) -> impl Iterator<Item = LinkId> + '_ {
-        (0u32..).zip(&self.links).filter_map(|(handle, link)| {
-            link.as_ref().map(|link| LinkId {
-                handle,
-                serial: link.serial,
-            })
-        })
     }
 }

@@ -43,6 +43,8 @@ pub(super) enum Complete {
         settled: bool,
         bytes: u64,
     },
+    /// It was taken back; its credit is used.
+    Aborted,
 }
 
 impl Receiver {
@@ -55,6 +57,7 @@ impl Receiver {
 
     /// From now on `credit` deliveries may come.
     pub(super) fn grant(&mut self, credit: u32) {
+        let credit = credit.min(i32::MAX.unsigned_abs());
         self.credit = credit;
         let limit = self.delivery_count.wrapping_add(credit);
         if serial::ahead(self.limit, limit).is_some() {
@@ -62,15 +65,15 @@ impl Receiver {
         }
     }
 
-    /// The sender moved its delivery-count (it gave credit back).
-    pub(super) fn advanced(&mut self, delivery_count: u32) {
-        let Some(by) = serial::ahead(self.delivery_count, delivery_count) else {
-            return;
-        };
+    /// The sender moved its delivery-count: whether it gave credit back.
+    pub(super) fn advanced(&mut self, delivery_count: u32) -> bool {
         // Not further than what it had, whatever it says.
-        let by = by.min(self.credit);
+        let by = serial::ahead(self.delivery_count, delivery_count)
+            .unwrap_or(0)
+            .min(self.credit);
         self.delivery_count = self.delivery_count.wrapping_add(by);
         self.credit -= by;
+        by > 0
     }
 
     /// A transfer of this link came. `first` says whether its delivery-id is a legal one for a new delivery.
@@ -83,12 +86,15 @@ impl Receiver {
     ) -> Result<Option<Complete>, Violation> {
         if self.partial.is_none() {
             let id = transfer.delivery_id.ok_or_else(|| {
-                Violation::new(condition::INVALID_FIELD, "the first transfer of a delivery has no delivery-id")
+                Violation::new(
+                    condition::INVALID_FIELD,
+                    "the first transfer of a delivery has no delivery-id",
+                )
             })?;
             first(id)?;
             self.count()?;
             if transfer.aborted {
-                return Ok(None);
+                return Ok(Some(Complete::Aborted));
             }
             let settled = transfer.settled.unwrap_or(false);
             let tag = transfer.delivery_tag.clone().unwrap_or_default();
@@ -108,7 +114,10 @@ impl Receiver {
         } else if let (Some(id), Some(partial)) = (transfer.delivery_id, &self.partial)
             && id != partial.delivery_id
         {
-            let what = format!("delivery {id} begins before delivery {} has ended", partial.delivery_id);
+            let what = format!(
+                "delivery {id} begins before delivery {} has ended",
+                partial.delivery_id
+            );
             return Err(Violation::new(condition::NOT_ALLOWED, what));
         }
         self.part(transfer, &payload, max)
@@ -120,7 +129,7 @@ impl Receiver {
         };
         if transfer.aborted {
             self.partial = None;
-            return Ok(None);
+            return Ok(Some(Complete::Aborted));
         }
         partial.settled |= transfer.settled.unwrap_or(false);
         partial.bytes += payload.len() as u64;
@@ -150,7 +159,14 @@ impl Receiver {
                 bytes,
             }));
         }
-        Ok(Some(complete(delivery_id, tag, settled, message_format, parts.freeze(), max)))
+        Ok(Some(complete(
+            delivery_id,
+            tag,
+            settled,
+            message_format,
+            parts.freeze(),
+            max,
+        )))
     }
 
     fn count(&mut self) -> Result<(), Violation> {
@@ -166,7 +182,14 @@ impl Receiver {
     }
 }
 
-fn complete(delivery_id: u32, tag: Bytes, settled: bool, message_format: u32, payload: Bytes, max: u64) -> Complete {
+fn complete(
+    delivery_id: u32,
+    tag: Bytes,
+    settled: bool,
+    message_format: u32,
+    payload: Bytes,
+    max: u64,
+) -> Complete {
     let bytes = payload.len() as u64;
     if bytes > max {
         return Complete::TooLarge {

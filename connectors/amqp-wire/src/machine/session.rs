@@ -96,8 +96,8 @@ impl Session {
     /// The peer's windows.
     pub(super) fn flowed(&mut self, flow: &Flow) {
         // Before its first sight of us the peer counts from our begin, which was 0.
-        let limit = flow.next_incoming_id.unwrap_or(0).wrapping_add(flow.incoming_window);
-        self.remote_window = serial::ahead(self.next_outgoing_id, limit).unwrap_or(0);
+        let seen = flow.next_incoming_id.unwrap_or(0);
+        self.remote_window = serial::left(seen, self.next_outgoing_id, flow.incoming_window);
     }
 
     /// A transfer frame came.
@@ -123,6 +123,13 @@ impl Session {
         }
         self.last_delivery = Some(id);
         Ok(())
+    }
+
+    /// A delivery passes that nobody looks at.
+    pub(super) fn passed(&mut self, id: Option<u32>) {
+        if let Some(id) = id {
+            _ = self.delivery(id);
+        }
     }
 
     /// A transfer frame was written.
