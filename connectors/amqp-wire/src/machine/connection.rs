@@ -148,7 +148,9 @@ impl Connection {
 
     /// So many bytes of [`Connection::output`] were written.
     pub fn written(&mut self, bytes: usize, now: Instant) {
-        self.idle.sent(now);
+        if bytes > 0 {
+            self.idle.sent(now);
+        }
         self.written = self.written.saturating_add(bytes).min(self.out.len());
         let left = self.out.len() - self.written;
         if left == 0 {
