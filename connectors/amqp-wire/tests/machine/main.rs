@@ -3,7 +3,10 @@
 
 mod handshake;
 mod links;
+mod outcomes;
 mod peer;
+mod receive_laws;
 mod receiving;
+mod send_laws;
 mod sending;
 mod time;
