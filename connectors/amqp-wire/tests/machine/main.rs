@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod handshake;
+mod hostile;
 mod links;
 mod outcomes;
 mod peer;
@@ -9,4 +10,6 @@ mod receive_laws;
 mod receiving;
 mod send_laws;
 mod sending;
+#[path = "../support/mod.rs"]
+mod support;
 mod time;
