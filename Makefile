@@ -12,7 +12,7 @@ run: ## build weft and run routes.example.yaml
 	@tools/setup.sh build
 	cargo run --locked --release --bin weft -- run routes.example.yaml
 
-test: ## every test, with a real Kafka broker
+test: ## every test, with real brokers
 	@tools/test.sh
 
 ci: ## what the continuous integration runs

@@ -13,6 +13,8 @@ pub const ALL: &[&dyn Connector] = &[
     &weft_kafka::Kafka,
     #[cfg(feature = "amqp")]
     &weft_amqp::Amqp,
+    #[cfg(feature = "mqtt")]
+    &weft_mqtt::Mqtt,
     #[cfg(feature = "inproc")]
     &weft_inproc::Log,
 ];

@@ -38,6 +38,12 @@ check_rust() {
     fail "Rust $has is too old: Weft needs $wanted or newer (rustup update stable)"
 }
 
+# That it makes environments, and has what Proton is compiled against.
+python_builds='
+import ensurepip, os, sysconfig, venv
+os.stat(os.path.join(sysconfig.get_paths()["include"], "Python.h"))
+'
+
 missing_packages() {
   have cmake || echo cmake
   have g++ || echo g++
@@ -61,7 +67,7 @@ missing_packages() {
   # Only needed to fill the cache.
   { [ -d "$KAFKA_DIR" ] && [ -d "$ARTEMIS_DIR" ] && [ -d "$JAVA_DIR" ]; } || have mvn || echo maven
   [ -d "$NODE_DIR" ] || have npm || echo npm
-  [ -d "$PYTHON_DIR" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+  [ -d "$PYTHON_DIR" ] || python3 -c "$python_builds" 2>/dev/null || echo python3 python3-venv python3-dev
 }
 
 sudo=

@@ -1,7 +1,9 @@
 //! Whole processes side by side: the router, and plain loops that do the same work by hand with the same libraries.
 //!
-//! Owns: the plain loops (`hyper-forward`, `rdkafka-copy`), what surrounds them (`http-load`, `http-sink`, `kafka-fill`,
-//! `kafka-count`), and the driver (`scenarios`) that runs loop and router in turns and prints a table.
+//! Owns: the plain loops (`hyper-forward`, `rdkafka-copy`, `fe2o3-copy`, `fe2o3-kafka`, `kafka-fe2o3`,
+//! `rumqttc-kafka`, `kafka-rumqttc`), what surrounds them
+//! (`http-load`, `http-sink`, and `-fill` and `-count` of `kafka`, `amqp` and `mqtt`), and the driver (`scenarios`) that
+//! runs loop and router in turns and prints a table.
 //!
 //! Invariants:
 //! - Both sides get the same events, the same surroundings and the same number of threads, in the same run.
@@ -10,9 +12,14 @@
 //!
 //! Must not know: any crate of Weft but the test rig. It sees the router as a user does: a binary, a file, sockets.
 
+pub mod amqp;
+pub mod consumer;
 pub mod driver;
 pub mod event;
 pub mod ledger;
+pub mod mqtt;
+pub mod outbox;
+pub mod producer;
 pub mod response;
 pub mod serve;
 pub mod tool;

@@ -42,7 +42,7 @@ const ATTRIBUTES: [(&str, &str); 8] = [
 fn write(out: &mut Vec<u8>, data: &[u8]) {
     let mut message = MessageWriter::new(out);
     message.header(&Header {
-        durable: true,
+        durable: Some(true),
         ..Header::default()
     });
     message.properties(&Properties {

@@ -5,7 +5,7 @@ use weft_api::config::{Finding, Key, Node, Value, nearest};
 use super::{Reader, at_key, is_private};
 
 /// Keys that belong to later versions, and what to do until then.
-const LATER: [(&str, &str); 8] = [
+const LATER: [(&str, &str); 7] = [
     (
         "store",
         "without a store, events are acknowledged once they are delivered; remove the key",
@@ -15,7 +15,6 @@ const LATER: [(&str, &str); 8] = [
     ("export", "remove the key"),
     ("mesh", "reach the other cluster over http or kafka"),
     ("peer", "reach the other cluster over http or kafka"),
-    ("mqtt", "remove the entry"),
     ("retain", "remove the key"),
 ];
 

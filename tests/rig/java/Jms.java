@@ -129,8 +129,9 @@ public class Jms {
     static void receive(Session session, Destination place, String address) throws JMSException {
         String selector = arg("selector", null);
         String durable = arg("durable", null);
-        MessageConsumer consumer =
-            durable == null ? session.createConsumer(place, selector) : session.createDurableConsumer((Topic) place, durable, selector, false);
+        MessageConsumer consumer = durable == null
+            ? session.createConsumer(place, selector)
+            : session.createDurableConsumer((Topic) place, durable, selector, false);
         System.out.println(object("attached", json(address)));
         int count = Integer.parseInt(arg("count", "1"));
         long end = System.nanoTime() + Long.parseLong(arg("seconds", "60")) * 1_000_000_000L;

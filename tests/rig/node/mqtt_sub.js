@@ -35,7 +35,8 @@ client.on("message", (topic, payload, packet) => {
   if (found && !structured && type) {
     found.datacontenttype = type;
   }
-  show(found, payload, { topic, qos: packet.qos, retain: packet.retain, properties: { content_type: properties.contentType, user: Object.entries(headers) } });
+  const named = { content_type: properties.contentType, user: Object.entries(headers) };
+  show(found, payload, { topic, qos: packet.qos, retain: packet.retain, properties: named });
   taken += 1;
   if (taken === args.count) {
     client.end();

@@ -51,8 +51,14 @@ PARSERS = {
     "float": lambda text: proton.float32(float(text)),
     "timestamp": lambda text: proton.timestamp(int(text)),
     "null": lambda _text: None,
-    **{name: (lambda made: lambda text: made(int(text)))(getattr(proton, name)) for name in ["ubyte", "byte", "ushort", "short", "uint", "ulong"]},
 }
+
+
+def number(made):
+    return lambda text: made(int(text))
+
+
+PARSERS |= {name: number(getattr(proton, name)) for name in ["ubyte", "byte", "ushort", "short", "uint", "ulong"]}
 
 
 class Terminus(LinkOption):

@@ -13,7 +13,7 @@ import sys
 import threading
 
 import proton
-from proton import Condition, Delivery
+from proton import Condition, Delivery, Terminus
 from proton.handlers import MessagingHandler
 from proton.reactor import Container
 
@@ -28,7 +28,7 @@ REFUSALS = {
 class Fake(MessagingHandler):
     def __init__(self, asked):
         super().__init__(prefetch=CREDIT, auto_accept=False, auto_settle=False)
-        self.asked, self.mode, self.taken, self.links = asked, "accept", [], []
+        self.asked, self.mode, self.taken, self.links, self.doomed = asked, "accept", [], [], []
 
     def on_start(self, event):
         self.acceptor = event.container.listen("127.0.0.1:0")
@@ -37,6 +37,8 @@ class Fake(MessagingHandler):
         event.container.schedule(TICK_S, self)
 
     def on_timer_task(self, event):
+        while self.doomed and self.mode in REFUSALS:
+            self.refuse(self.doomed.pop())
         while not self.asked.empty():
             ask = self.asked.get()
             if ask is None:
@@ -65,8 +67,9 @@ class Fake(MessagingHandler):
         link = event.link
         if self.mode in REFUSALS:
             # As the specification wants it: an attach without a terminus, then the reason.
+            link.target.type = Terminus.UNSPECIFIED
             link.open()
-            self.refuse(link)
+            self.doomed.append(link)
             return
         link.target.copy(link.remote_target)
         link.source.copy(link.remote_source)

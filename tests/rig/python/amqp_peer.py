@@ -27,6 +27,12 @@ WRITE = {
     "string": str,
 }
 TRIES = 100
+OUTCOMES = {
+    proton.Delivery.ACCEPTED: "accepted",
+    proton.Delivery.REJECTED: "rejected",
+    proton.Delivery.RELEASED: "released",
+    proton.Delivery.MODIFIED: "modified",
+}
 
 
 def read(value):
@@ -70,7 +76,7 @@ class Peer:
                 deliveries.append(link.send(self.message(waiting.pop(0))))
             self.connection.wait(lambda: (deliveries and deliveries[0].settled) or (waiting and link.credit > 0), msg="sending")
             while deliveries and deliveries[0].settled:
-                outcomes.append(str(deliveries[0].remote_state))
+                outcomes.append(OUTCOMES.get(deliveries[0].remote_state, "none"))
                 deliveries.pop(0).settle()
         return {"outcomes": outcomes}
 

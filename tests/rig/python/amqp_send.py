@@ -73,7 +73,8 @@ def events(args):
     for index in range(args.start, args.start + args.count):
         key = None if args.keys == 0 else f"key-{index % args.keys}"
         # AMQP has types of its own, so that a boolean needs no text.
-        yield to_message(event(index, args.mode if args.text else "typed", data[index % len(data)], key), args.mode, args.prefix, args.section == "data")
+        made = event(index, args.mode if args.text else "typed", data[index % len(data)], key)
+        yield to_message(made, args.mode, args.prefix, args.section == "data")
 
 
 def plain(args):

@@ -1,6 +1,7 @@
 """What the MQTT scripts share: the connection, the CloudEvents binding (the SDK has none for MQTT), and one way to print a message.
 
-A message is printed as common.py prints an event, or without `attributes` where it is no CloudEvent (then with `text` where its payload is UTF-8), and with
+A message is printed as common.py prints an event, or, where it is no CloudEvent, without `attributes` and with `text` if its
+payload is UTF-8; and with
   topic, qos, retain, dup
   properties  of MQTT 5, where there are some: content_type, expiry, response_topic, correlation (base64), format, user (a list of pairs)
 """

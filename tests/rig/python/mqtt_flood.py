@@ -41,7 +41,7 @@ def main():
     made.on_publish = lambda _client, _data, mid, reason, _properties: answers.put((mid, reason))
     made.connect_async(**how)
     made.loop_start()
-    # Paho publishes into a connection that is not confirmed yet, and ahead of what waits; brokers have lost such messages.
+    # Before that nothing is given to Paho, so that it keeps nothing back for later.
     connected.wait()
     numbers, waiting = deque(range(args.start, args.start + args.count)), {}
     while numbers or waiting:

@@ -1,6 +1,7 @@
-"""Subscribes to an MQTT topic filter, prints `{"subscribed": [REASON CODE], "session": WAS THERE}` (no code where the session
-was there: its messages come at once, and nothing is subscribed again), then each message as mqtt_common.py says, and acknowledges it when it is printed. Ends after --count messages (0: it runs until it is killed),
-with --session so that the rest waits for the next one; fails where there are too few in time."""
+"""Subscribes to an MQTT topic filter, prints `{"subscribed": [REASON CODE], "session": WAS THERE}`, then each message as
+mqtt_common.py says, and acknowledges it when it is printed. Where the session was there its messages come at once: nothing is
+subscribed again, and there is no code. Ends after --count messages (0: it runs until it is killed), with --session so that
+the rest waits for the next one; fails where there are too few in time."""
 
 import argparse
 import json

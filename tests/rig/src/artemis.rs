@@ -2,9 +2,11 @@
 //! with its addresses stands in `tests/rig/artemis/broker.xml`, and the process is [`Private`]'s.
 //!
 //! What it has confirmed survives a `kill -9`, over MQTT too. An AMQP address is a queue unless the client asks for a
-//! topic by a capability. Addresses by their first word: `block.` and `fail.` are full at 100 kB; then no new
-//! link gets credit, and what comes on an old one waits (`block.`) or is rejected (`fail.`); `thrice.` gives up after three deliveries, to `locked.` only [`USER`] and the certificate may send. What a
-//! receiver rejected is found at [`Artemis::dead`].
+//! topic by a capability. Addresses by their first word: `block.` and `fail.` are full at 100 kB; then no new link gets
+//! credit, and what comes on an old one waits (`block.`) or is rejected (`fail.`). `thrice.` gives up after three
+//! deliveries. To `locked.` only [`USER`] and the certificate may send. What was rejected is at [`Artemis::dead`].
+//!
+//! NOTE: MQTT's topic `a/b` is the address `a.b`. A queue of that name would be the same address: take another.
 
 use std::path::Path;
 use std::process::Command;

@@ -35,10 +35,7 @@ impl Process {
 
     fn start_with(name: &str, command: &Command, input: Stdio) -> Self {
         let mut command = guarded(command);
-        command
-            .stdin(input)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = spawn(command).unwrap_or_else(|e| panic!("starting {name}: {e}"));
         let out = Lines::read(child.stdout.take().expect("piped above"));
         let err = Lines::read(child.stderr.take().expect("piped above"));
@@ -54,7 +51,9 @@ impl Process {
     /// Writes a line to its standard input. One that has ended hears nothing; its answer will be missed.
     pub(crate) fn say(&mut self, line: &str) {
         if let Some(input) = &mut self.input {
-            let _ = input.write_all(line.as_bytes()).and_then(|()| input.write_all(b"\n"));
+            let _ = input
+                .write_all(line.as_bytes())
+                .and_then(|()| input.write_all(b"\n"));
             let _ = input.flush();
         }
     }

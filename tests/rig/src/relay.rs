@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{free_port, runtime};
@@ -21,7 +21,7 @@ pub struct Relay {
     port: u16,
     target: u16,
     rule: watch::Sender<Rule>,
-    listener: Option<JoinHandle<()>>,
+    listener: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 /// What the relay does with bytes that arrive.
@@ -74,15 +74,17 @@ impl Relay {
         let (port, target, rule) = (self.port, self.target, self.rule.subscribe());
         let listener = runtime::wait(async move { TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await });
         let listener = listener.unwrap_or_else(|e| panic!("listening on port {port}: {e}"));
-        self.listener = Some(runtime::get().spawn(accept(listener, target, rule)));
+        let (stop, stopped) = oneshot::channel();
+        let task = runtime::get().spawn(accept(listener, target, rule, stopped));
+        self.listener = Some((stop, task));
     }
 
-    /// Drops every connection and refuses new ones.
+    /// Drops every connection and refuses new ones; nothing passes any more when it returns.
     pub fn cut(&mut self) {
-        if let Some(listener) = self.listener.take() {
-            listener.abort();
+        if let Some((stop, task)) = self.listener.take() {
+            drop(stop);
             runtime::wait(async move {
-                let _ = listener.await;
+                let _ = task.await;
             });
         }
     }
@@ -110,12 +112,18 @@ impl Drop for Relay {
     }
 }
 
-/// Owns the listener and all connections: aborting it drops them.
-async fn accept(listener: TcpListener, target: u16, rule: watch::Receiver<Rule>) {
+/// Owns the listener and all connections, which end with it.
+async fn accept(
+    listener: TcpListener,
+    target: u16,
+    rule: watch::Receiver<Rule>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
+            _ = &mut stopped => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
@@ -123,6 +131,9 @@ async fn accept(listener: TcpListener, target: u16, rule: watch::Receiver<Rule>)
             }
         }
     }
+    drop(listener);
+    // Not only told to end: one that is just passing a chunk on has to have done so.
+    connections.shutdown().await;
 }
 
 async fn connect(client: TcpStream, target: u16, rule: watch::Receiver<Rule>) {

@@ -27,6 +27,9 @@ struct Args {
     /// How many events to wait for.
     #[arg(long)]
     events: usize,
+    /// The events have no key.
+    #[arg(long)]
+    keyless: bool,
 }
 
 fn main() -> Result<(), Failure> {
@@ -56,7 +59,7 @@ fn main() -> Result<(), Failure> {
         let record = record?;
         began.get_or_insert_with(Instant::now);
         records += 1;
-        match number(&record, &data, &attributes) {
+        match number(&record, &data, &attributes, args.keyless) {
             Some(number) => seen.add(number),
             None => changed += 1,
         }
@@ -71,7 +74,12 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Which event it is, if it is one of ours as it was sent.
-fn number(record: &BorrowedMessage<'_>, data: &[u8], attributes: &[(String, &str)]) -> Option<usize> {
+fn number(
+    record: &BorrowedMessage<'_>,
+    data: &[u8],
+    attributes: &[(String, &str)],
+    keyless: bool,
+) -> Option<usize> {
     let headers = record.headers()?;
     let get = |name: &str| {
         headers
@@ -80,8 +88,9 @@ fn number(record: &BorrowedMessage<'_>, data: &[u8], attributes: &[(String, &str
             .and_then(|header| header.value)
     };
     let number = event::number(get("ce_id")?)?;
+    let key = (!keyless).then(|| event::key(number));
     let whole = record.payload() == Some(data)
-        && record.key() == Some(event::key(number).as_bytes())
+        && record.key() == key.as_ref().map(String::as_bytes)
         && get("content-type") == Some(event::CONTENT_TYPE.as_bytes())
         && attributes
             .iter()

@@ -3,17 +3,16 @@
 //! router's connector, so that both ask the same of librdkafka. No validation, no retries of its own, no metrics.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, DeliveryResult, Headers, Message};
-use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
-use rdkafka::{ClientConfig, ClientContext};
-use weft_scenarios::ledger::Ledger;
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
+use rdkafka::producer::{BaseRecord, ThreadedProducer};
+use weft_scenarios::producer::{self, Delivered};
 use weft_scenarios::{Failure, tool};
 
 /// The most records that are sent and not confirmed.
@@ -43,28 +42,6 @@ struct Args {
     /// What librdkafka may fetch ahead.
     #[arg(long)]
     prefetch_kib: u64,
-}
-
-/// What delivery reports move.
-#[derive(Clone, Default)]
-struct Delivered(Arc<Mutex<Ledger>>);
-
-impl ClientContext for Delivered {}
-
-impl ProducerContext for Delivered {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        if let Err((error, _)) = result {
-            // By hand there is no second try: nothing behind a loss may be confirmed.
-            tool::say(&format!("failed={error}"));
-            std::process::exit(1);
-        }
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .confirm(number);
-    }
 }
 
 struct Copier {
@@ -110,15 +87,7 @@ impl Copier {
             .set("queued.min.messages", "100000")
             .set("fetch.queue.backoff.ms", "10")
             .create()?;
-        let delivered = Delivered::default();
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &args.brokers)
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .set("enable.gapless.guarantee", "true")
-            .set("linger.ms", "1")
-            .set("partitioner", "murmur2_random")
-            .create_with_context(delivered.clone())?;
+        let (producer, delivered) = producer::producer(&args.brokers)?;
         Ok(Self {
             args,
             consumer,
@@ -155,12 +124,7 @@ impl Copier {
 
     /// Stores what is delivered without a gap; librdkafka commits it.
     fn store(&mut self) -> Result<(), KafkaError> {
-        let settled = self
-            .delivered
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .settled();
+        let settled = self.delivered.settled();
         let mut last = BTreeMap::new();
         for (partition, offset) in self.sent.drain(..settled - self.stored) {
             last.insert(partition, offset);

@@ -1,9 +1,9 @@
-//! `scenarios http-http|kafka-kafka|idle|all`: runs plain loop and router in turns and prints tables in Markdown.
+//! `scenarios FLOW|idle|all`: runs plain loop and router in turns and prints tables in Markdown.
 
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use weft_scenarios::driver::{Plan, http, idle, kafka};
+use weft_scenarios::driver::{Plan, amqp, http, idle, kafka, mqtt};
 use weft_scenarios::{Failure, tool};
 
 /// Compares the router with plain loops that do the same work by hand.
@@ -11,7 +11,7 @@ use weft_scenarios::{Failure, tool};
 struct Args {
     /// What to run.
     scenario: Scenario,
-    /// Events of one measured run; by default 200,000 by HTTP and 1,000,000 over Kafka.
+    /// Events of one measured run; by default 1,000,000 from Kafka to Kafka, and 200,000 elsewhere.
     #[arg(long)]
     events: Option<usize>,
     /// How often each side runs.
@@ -31,6 +31,16 @@ enum Scenario {
     HttpHttp,
     /// From topic to topic.
     KafkaKafka,
+    /// From a session of QoS 1 to a topic.
+    MqttKafka,
+    /// From queue to queue.
+    AmqpAmqp,
+    /// From a queue to a topic.
+    AmqpKafka,
+    /// From a topic to a queue.
+    KafkaAmqp,
+    /// From a topic of Kafka to one of MQTT.
+    KafkaMqtt,
     /// Memory at rest.
     Idle,
     /// One after the other.
@@ -50,6 +60,21 @@ fn main() -> Result<(), Failure> {
     }
     if wanted(Scenario::KafkaKafka) {
         tool::say(&kafka::run(&plan)?);
+    }
+    if wanted(Scenario::MqttKafka) {
+        tool::say(&mqtt::to_kafka(&plan)?);
+    }
+    if wanted(Scenario::AmqpAmqp) {
+        tool::say(&amqp::to_amqp(&plan)?);
+    }
+    if wanted(Scenario::AmqpKafka) {
+        tool::say(&amqp::to_kafka(&plan)?);
+    }
+    if wanted(Scenario::KafkaAmqp) {
+        tool::say(&amqp::from_kafka(&plan)?);
+    }
+    if wanted(Scenario::KafkaMqtt) {
+        tool::say(&mqtt::from_kafka(&plan)?);
     }
     if wanted(Scenario::Idle) && plan.weft.is_some() {
         tool::say(&idle::run(&plan)?);

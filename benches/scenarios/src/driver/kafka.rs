@@ -5,18 +5,16 @@ use std::process;
 
 use weft_rig::{Kafka, Weft, free_port};
 
-use super::process::{cpu, memory};
 use super::table::{Sample, render};
-use super::{Plan, Side, binary, turns};
+use super::{MEMORY_MIB, Middle, Plan, Side, binary, figures, turns};
 use crate::Failure;
 use crate::tool::Tool;
 
 /// Events of a run: so many that starting and joining the group are lost in them.
 const EVENTS: usize = 1_000_000;
-const PARTITIONS: i32 = 4;
-/// The router's budget, and the prefetch that it makes of it: half goes to the clients, an even part to each of the
+pub(super) const PARTITIONS: i32 = 4;
+/// The prefetch that the router makes of its budget: half goes to the clients, an even part to each of the
 /// two, and of an ingress' part one half is librdkafka's.
-const MEMORY_MIB: u64 = 256;
 const PREFETCH_KIB: u64 = MEMORY_MIB * 1024 / 2 / 2 / 2;
 
 /// Runs the scenario and returns its table.
@@ -27,17 +25,7 @@ pub fn run(plan: &Plan) -> Result<String, Failure> {
     let events = plan.events.unwrap_or(EVENTS);
     let broker = Kafka::private();
     let from = broker.topic("from", PARTITIONS);
-    Tool::run(
-        "kafka-fill",
-        &[
-            "--brokers",
-            broker.brokers(),
-            "--topic",
-            &from,
-            "--events",
-            &events.to_string(),
-        ],
-    )?;
+    fill(broker.brokers(), &from, events)?;
     let (plain, weft) = turns(plan, |side, round| {
         let to = broker.topic("to", PARTITIONS);
         let group = format!("{}-{side:?}-{round}", process::id()).to_lowercase();
@@ -70,40 +58,48 @@ struct Flow<'a> {
 }
 
 fn one(events: usize, plan: &Plan, side: Side, flow: &Flow<'_>) -> Result<Sample, Failure> {
-    let (partitions, count) = (PARTITIONS.to_string(), events.to_string());
-    let args = [
+    let counter = count(flow.brokers, flow.to, events, true)?;
+    let middle = match side {
+        Side::Plain => Middle::Plain(copy(flow)?),
+        Side::Weft => Middle::Weft(router(plan, flow)?),
+    };
+    figures(events, &middle, counter)
+}
+
+/// Starts to count the events of a topic with [`PARTITIONS`].
+pub(super) fn count(brokers: &str, topic: &str, events: usize, keyed: bool) -> Result<Tool, Failure> {
+    let (partitions, events) = (PARTITIONS.to_string(), events.to_string());
+    let mut args = vec![
         "--brokers",
-        flow.brokers,
+        brokers,
         "--topic",
-        flow.to,
+        topic,
         "--partitions",
         &partitions,
         "--events",
-        &count,
+        &events,
     ];
-    let counter = Tool::serve("kafka-count", &args)?;
-    let (tool, weft);
-    let pid = match side {
-        Side::Plain => {
-            tool = copy(flow)?;
-            tool.pid()
-        }
-        Side::Weft => {
-            weft = router(plan, flow)?;
-            weft.pid()
-        }
-    };
-    let found = counter.found()?;
-    let (cpu, memory) = (cpu(pid)?, memory(pid)?);
-    if found.get::<usize>("changed")? != 0 {
-        return Err(format!("{side:?} changed events on the way: {found:?}").into());
+    if !keyed {
+        args.push("--keyless");
     }
-    Ok(Sample {
-        cpu_us: cpu.as_secs_f64() * 1e6 / events as f64,
-        rate: found.get("rate")?,
-        peak_mib: memory.peak,
-        latency: None,
-    })
+    Tool::serve("kafka-count", &args)
+}
+
+/// What the router's file says of an ingress.
+pub(super) fn source(brokers: &str, topic: &str, group: &str) -> String {
+    format!(r#"kafka: {{ brokers: ["{brokers}"], topics: ["{topic}"], group: "{group}", start: earliest }}"#)
+}
+
+/// What the router's file says of a destination.
+pub(super) fn target(brokers: &str, topic: &str) -> String {
+    format!(r#"kafka: {{ brokers: ["{brokers}"], topic: "{topic}" }}"#)
+}
+
+/// Fills a topic.
+pub(super) fn fill(brokers: &str, topic: &str, events: usize) -> Result<(), Failure> {
+    let events = events.to_string();
+    let args = ["--brokers", brokers, "--topic", topic, "--events", &events];
+    Tool::run("kafka-fill", &args).map(drop)
 }
 
 fn copy(flow: &Flow<'_>) -> Result<Tool, Failure> {

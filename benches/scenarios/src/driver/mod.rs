@@ -1,15 +1,23 @@
 //! The driver's parts: what runs, how it is measured, and the table.
 
+pub mod amqp;
 pub mod http;
 pub mod idle;
 pub mod kafka;
+pub mod mqtt;
 pub mod process;
 pub mod table;
 
 use std::path::PathBuf;
 
+use weft_rig::{Weft, free_port};
+
 use crate::Failure;
 use crate::driver::table::Sample;
+use crate::tool::Tool;
+
+/// The router's budget where brokers stand on both sides.
+const MEMORY_MIB: u64 = 256;
 
 /// What the command line says for every scenario.
 #[derive(Debug, Clone)]
@@ -29,6 +37,57 @@ pub enum Side {
     Plain,
     /// The router.
     Weft,
+}
+
+/// What stands in the middle of a run, and is measured.
+enum Middle {
+    Plain(Tool),
+    Weft(Weft),
+}
+
+impl Middle {
+    fn pid(&self) -> u32 {
+        match self {
+            Middle::Plain(tool) => tool.pid(),
+            Middle::Weft(weft) => weft.pid(),
+        }
+    }
+}
+
+/// Waits until `counter` has seen every event, and takes the figures of the middle. Its time on the cores counts from
+/// the start of its process on.
+fn figures(events: usize, middle: &Middle, counter: Tool) -> Result<Sample, Failure> {
+    let found = counter.found()?;
+    let (cpu, memory) = (process::cpu(middle.pid())?, process::memory(middle.pid())?);
+    if found.get::<usize>("changed")? != 0 {
+        return Err(format!("events were changed on the way: {found:?}").into());
+    }
+    Ok(Sample {
+        cpu_us: cpu.as_secs_f64() * 1e6 / events as f64,
+        rate: found.get("rate")?,
+        peak_mib: memory.peak,
+        latency: None,
+    })
+}
+
+/// Starts a router with one ingress, `in`, one destination, `out`, and one route between them, which looks at nothing.
+fn router(plan: &Plan, ingress: &str, destination: &str) -> Result<Middle, Failure> {
+    let yaml = format!(
+        r#"
+node: {{ name: bench, cluster: bench }}
+observe: {{ listen: "${{OBSERVE}}" }}
+admin: {{ listen: "127.0.0.1:{admin}" }}
+limits: {{ memory: {MEMORY_MIB}MiB }}
+ingress:
+  in: {{ {ingress} }}
+destinations:
+  out: {{ {destination} }}
+routes:
+  copy: {{ from: [in], to: out }}
+"#,
+        admin = free_port(),
+    );
+    Ok(Middle::Weft(Weft::at(binary(plan)?).config(&yaml).start()))
 }
 
 /// Runs both sides in turns, so that what else the machine does meets both alike.

@@ -102,8 +102,8 @@ pub enum LoginError {
 pub(crate) struct Exchange {
     mechanism: Mechanism,
     scram: Option<Scram>,
-    /// Whether an empty challenge was answered.
-    prompted: bool,
+    /// A challenge of nothing was answered.
+    asked: bool,
 }
 
 impl Exchange {
@@ -131,7 +131,7 @@ impl Exchange {
         let exchange = Exchange {
             mechanism,
             scram,
-            prompted: false,
+            asked: false,
         };
         Ok((exchange, Symbol::from_static(mechanism.as_str()), first))
     }
@@ -141,8 +141,11 @@ impl Exchange {
         let mechanism = self.mechanism.as_str();
         match &mut self.scram {
             Some(scram) => scram.answer(mechanism, challenge).map(Bytes::from),
-            // EXTERNAL's servers may ask again with nothing; so may odd ones of PLAIN. Once.
-            None if challenge.is_empty() && !std::mem::replace(&mut self.prompted, true) => Ok(Bytes::new()),
+            // EXTERNAL's servers may ask again with nothing, once; so may odd ones of PLAIN.
+            None if challenge.is_empty() && !self.asked => {
+                self.asked = true;
+                Ok(Bytes::new())
+            }
             None => Err(LoginError::Challenge {
                 mechanism,
                 what: "it has none",

@@ -10,7 +10,9 @@ use super::event::{Ended, Event, Violation};
 use super::idle::Idle;
 use super::link::{LinkId, Table};
 use super::outbound::Pending;
+use super::output::{OUTPUT_MAX, Output};
 use super::session::Session;
+use crate::condition;
 use crate::frame::{self, FrameKind, ProtocolHeader};
 use crate::login::Exchange;
 use crate::performative::{Close, Encode, Error};
@@ -19,8 +21,6 @@ use crate::performative::{Close, Encode, Error};
 pub(super) const CHANNEL: u16 = 0;
 /// The largest frame of SASL; the specification says 512, some servers list many mechanisms.
 const SASL_FRAME_MAX: u32 = 4096;
-/// So many bytes may wait for the driver before senders are told to wait.
-pub(super) const OUTPUT_MAX: usize = 1 << 20;
 
 /// Where a connection stands.
 pub(super) enum Phase {
@@ -38,8 +38,8 @@ pub(super) enum Phase {
     Beginning,
     /// Links may be attached.
     Up,
-    /// We sent our close; `greeted`: the peer's header has come.
-    Closing { greeted: bool },
+    /// We sent our close.
+    Closing,
     /// The last event is told.
     Ended,
 }
@@ -48,9 +48,7 @@ pub(super) enum Phase {
 pub struct Connection {
     pub(super) config: Config,
     pub(super) phase: Phase,
-    pub(super) out: Vec<u8>,
-    /// What of `out` the driver has written.
-    written: usize,
+    pub(super) out: Output,
     pub(super) events: VecDeque<Event>,
     pub(super) links: Table,
     pub(super) session: Session,
@@ -63,22 +61,19 @@ pub struct Connection {
     pub(super) pending: Option<Pending>,
     /// Senders that have credit and wait for room, each once.
     pub(super) waiting: VecDeque<LinkId>,
-    /// Links whose state the peer asked for, each once.
-    pub(super) owed: Vec<LinkId>,
-    /// The peer asked for the session's state.
-    pub(super) owes_flow: bool,
     /// Room for delivery tags, shared by many.
-    tags: BytesMut,
+    pub(super) tags: BytesMut,
 }
 
 impl Connection {
     /// Begins a connection; there is something to write at once.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Connection {
+        let mut out = Output::default();
+        out.answer(|bytes| bytes.extend_from_slice(&ProtocolHeader::SASL.to_bytes()));
         Connection {
             phase: Phase::SaslHeader,
-            out: ProtocolHeader::SASL.to_bytes().to_vec(),
-            written: 0,
+            out,
             events: VecDeque::new(),
             links: Table::default(),
             session: Session::new(config.incoming_window),
@@ -87,8 +82,6 @@ impl Connection {
             peer_handle_max: 0,
             pending: None,
             waiting: VecDeque::new(),
-            owed: Vec::new(),
-            owes_flow: false,
             tags: BytesMut::new(),
             config,
         }
@@ -97,14 +90,24 @@ impl Connection {
     /// Takes what was read. What is no whole frame yet stays in `input`.
     pub fn feed(&mut self, input: &mut BytesMut, now: Instant) {
         self.idle.received(now);
-        if let Err(violation) = self.take(input) {
+        let taken = self.take(input).and_then(|()| match self.out.is_unread() {
+            true => Err(Violation::new(
+                condition::RESOURCE_LIMIT_EXCEEDED,
+                "it sends and does not read",
+            )),
+            false => Ok(()),
+        });
+        if let Err(violation) = taken {
             self.violated(violation);
         }
         if self.is_ended() {
             input.clear();
             return;
         }
-        self.write_flows();
+        if self.is_up() && self.session.owes_flow() {
+            let flow = self.session.flow();
+            self.write(&flow);
+        }
         self.wake_senders();
     }
 
@@ -112,12 +115,10 @@ impl Connection {
         loop {
             match &self.phase {
                 Phase::Ended => return Ok(()),
-                Phase::SaslHeader | Phase::AmqpHeader | Phase::Closing { greeted: false } => {
-                    match ProtocolHeader::split(input)? {
-                        Some(header) => self.header(header),
-                        None => return Ok(()),
-                    }
-                }
+                Phase::SaslHeader | Phase::AmqpHeader => match ProtocolHeader::split(input)? {
+                    Some(header) => self.header(header),
+                    None => return Ok(()),
+                },
                 Phase::SaslMechanisms | Phase::SaslExchange(_) => {
                     match frame::split(input, SASL_FRAME_MAX)? {
                         Some(frame) if frame.kind == FrameKind::Sasl => self.sasl(&frame.body)?,
@@ -143,7 +144,7 @@ impl Connection {
     /// What is to be written.
     #[must_use]
     pub fn output(&self) -> &[u8] {
-        self.out.get(self.written..).unwrap_or_default()
+        self.out.waiting()
     }
 
     /// So many bytes of [`Connection::output`] were written.
@@ -151,21 +152,10 @@ impl Connection {
         if bytes > 0 {
             self.idle.sent(now);
         }
-        self.written = self.written.saturating_add(bytes).min(self.out.len());
-        let left = self.out.len() - self.written;
-        if left == 0 {
-            self.out.clear();
-            // A burst's room is given back.
-            self.out.shrink_to(OUTPUT_MAX / 4);
-            self.written = 0;
-        } else if self.written >= OUTPUT_MAX / 4 && self.written >= left {
-            // Where more keeps coming while the rest is written, what is done with must not pile up. Never moves more than was
-            // written since.
-            self.out.drain(..self.written);
-            self.written = 0;
+        self.out.written(bytes);
+        if self.out.len() < OUTPUT_MAX / 2 {
+            self.wake_senders();
         }
-        self.write_flows();
-        self.wake_senders();
     }
 
     /// The next event.
@@ -179,7 +169,7 @@ impl Connection {
         if self.is_ended() {
             return None;
         }
-        self.idle.deadline(self.beats())
+        self.idle.deadline(self.may_beat())
     }
 
     /// Looks at the clock: sends a heartbeat, or gives a silent peer up.
@@ -191,28 +181,25 @@ impl Connection {
             self.end(Ended::Silent);
             return;
         }
-        if self.beats() && self.idle.owes_beat(now) {
-            frame::write_empty(&mut self.out);
+        if self.may_beat() && self.idle.owes_beat(now) {
+            self.out.answer(frame::write_empty);
             self.idle.sent(now);
         }
     }
 
-    /// Whether silence of ours is to be broken: what waits to be written does so by itself.
-    fn beats(&self) -> bool {
-        matches!(self.phase, Phase::Beginning | Phase::Up) && self.output().is_empty()
+    /// What waits to be written will be a sign of life by itself.
+    fn may_beat(&self) -> bool {
+        matches!(self.phase, Phase::Beginning | Phase::Up) && self.out.is_empty()
     }
 
     /// Closes the connection; the driver goes on until [`Event::Ended`].
     pub fn close(&mut self) {
         match self.phase {
-            Phase::Opening | Phase::AmqpHeader | Phase::Beginning | Phase::Up => {
+            Phase::Opening | Phase::Beginning | Phase::Up => {
                 self.write(&Close::default());
-                self.pending = None;
-                self.phase = Phase::Closing {
-                    greeted: !matches!(self.phase, Phase::AmqpHeader),
-                };
+                self.phase = Phase::Closing;
             }
-            Phase::Closing { .. } | Phase::Ended => {}
+            Phase::Closing | Phase::Ended => {}
             // Nothing is open yet that would have to be closed.
             _ => self.end(Ended::Closed),
         }
@@ -229,7 +216,7 @@ impl Connection {
     }
 
     pub(super) fn write(&mut self, performative: &impl Encode) {
-        frame::write(&mut self.out, CHANNEL, performative);
+        self.out.write(performative);
     }
 
     pub(super) fn end(&mut self, why: Ended) {

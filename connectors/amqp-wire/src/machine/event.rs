@@ -47,7 +47,7 @@ pub enum Event {
         first: u32,
         /// The last, which may be the first.
         last: u32,
-        /// The outcome, without the maps that may come with it; `None`: settled without one.
+        /// The outcome, without the maps that may be in it; `None`: settled without one.
         state: Option<DeliveryState>,
     },
     /// The peer detached a link, or refused to attach it. Its deliveries without an outcome will have none.

@@ -18,10 +18,8 @@ impl Connection {
     /// The peer's header.
     pub(super) fn header(&mut self, header: ProtocolHeader) {
         let sasl = matches!(self.phase, Phase::SaslHeader);
-        let closing = matches!(self.phase, Phase::Closing { .. });
         self.phase = match header {
             ProtocolHeader::SASL if sasl => Phase::SaslMechanisms,
-            ProtocolHeader::AMQP if closing => Phase::Closing { greeted: true },
             ProtocolHeader::AMQP if !sasl => Phase::Opening,
             ProtocolHeader::AMQP => {
                 let what = "the peer does not want SASL, without which nobody is let in here";
@@ -54,7 +52,7 @@ impl Connection {
                             initial_response,
                             hostname: self.config.hostname.clone(),
                         };
-                        frame::write_sasl(&mut self.out, &init);
+                        self.out.answer(|out| frame::write_sasl(out, &init));
                         self.phase = Phase::SaslExchange(exchange);
                     }
                     Err(error) => self.end(Ended::Login(error)),
@@ -63,7 +61,8 @@ impl Connection {
             (Phase::SaslExchange(mut exchange), Sasl::Challenge(challenge)) => {
                 match exchange.answer(&challenge.challenge) {
                     Ok(response) => {
-                        frame::write_sasl(&mut self.out, &Response { response });
+                        let response = Response { response };
+                        self.out.answer(|out| frame::write_sasl(out, &response));
                         self.phase = Phase::SaslExchange(exchange);
                     }
                     Err(error) => self.end(Ended::Login(error)),
@@ -91,7 +90,8 @@ impl Connection {
 
     /// We are in.
     fn open(&mut self) {
-        self.out.extend_from_slice(&ProtocolHeader::AMQP.to_bytes());
+        self.out
+            .answer(|out| out.extend_from_slice(&ProtocolHeader::AMQP.to_bytes()));
         let open = Open {
             container_id: self.config.container_id.clone(),
             hostname: self.config.hostname.clone(),

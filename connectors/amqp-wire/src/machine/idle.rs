@@ -54,13 +54,12 @@ impl Idle {
             .is_some_and(|beat| now.saturating_duration_since(self.sent) >= beat)
     }
 
-    /// When the clock is to be looked at; with `beats`, also for the sake of a heartbeat.
-    pub(super) fn deadline(&self, beats: bool) -> Option<Instant> {
+    /// When to look again. Without `may_beat` our own silence is not looked at: a time that has passed and that nothing can
+    /// be done about would keep the driver busy.
+    pub(super) fn deadline(&self, may_beat: bool) -> Option<Instant> {
         let silent = self.limit.and_then(|limit| self.received.checked_add(limit));
-        let beat = self
-            .beat
-            .filter(|_| beats)
-            .and_then(|beat| self.sent.checked_add(beat));
+        let beat = self.beat.filter(|_| may_beat);
+        let beat = beat.and_then(|beat| self.sent.checked_add(beat));
         silent.into_iter().chain(beat).min()
     }
 }

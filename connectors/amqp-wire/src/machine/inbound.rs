@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use super::connection::{CHANNEL, Connection, Phase, out_of_place};
+use super::connection::{Connection, Phase, out_of_place};
 use super::event::{Delivery, Ended, Event, Violation};
-use super::link::{LINKS_MAX, Side, Stand};
+use super::link::{Side, Stand};
 use super::receiver::Complete;
 use crate::condition;
 use crate::performative::{
-    Attach, Close, DeliveryState, Detach, Disposition, End, Modified, Performative, Role, Transfer,
+    Attach, Close, DeliveryState, Detach, Disposition, End, Performative, Role, Transfer,
 };
 use crate::value::{Fields, Value};
 
@@ -25,7 +25,7 @@ impl Connection {
                 Ok(())
             }
             // The peer had not heard of our close yet.
-            (Phase::Closing { .. }, _) => Ok(()),
+            (Phase::Closing, _) => Ok(()),
             (Phase::Opening, Performative::Open(open)) => self.opened(&open),
             (Phase::Opening, _) => Err(out_of_place("something else came before open")),
             (_, Performative::Open(_)) => Err(out_of_place("a second open came")),
@@ -55,7 +55,7 @@ impl Connection {
                 Ok(())
             }
             Performative::Flow(flow) => self.flow(&flow),
-            Performative::Attach(attach) => self.attached(&attach),
+            Performative::Attach(attach) => self.attached(*attach),
             Performative::Detach(detach) => self.detached(detach),
             Performative::Begin(_) => Err(Violation::new(condition::NOT_ALLOWED, "a second begin came")),
             // Handled before.
@@ -64,7 +64,7 @@ impl Connection {
     }
 
     fn closed(&mut self, close: Close) {
-        if matches!(self.phase, Phase::Closing { .. }) {
+        if matches!(self.phase, Phase::Closing) {
             return self.end(Ended::Closed);
         }
         self.write(&Close::default());
@@ -80,10 +80,14 @@ impl Connection {
 
     fn transfer(&mut self, transfer: &Transfer, payload: Bytes) -> Result<(), Violation> {
         self.session.received()?;
-        let found = self.links.by_remote(transfer.handle);
-        let (id, link) = found
-            .and_then(|id| Some((id, self.links.get(id)?)))
+        let handle = self
+            .links
+            .by_remote(transfer.handle)
             .ok_or_else(|| unattached(transfer.handle))?;
+        let Some(link) = self.links.at(handle) else {
+            return Err(unattached(transfer.handle));
+        };
+        let id = link.id(handle);
         let Side::Receiver(receiver) = &mut link.side else {
             return Err(Violation::new(
                 condition::NOT_ALLOWED,
@@ -151,7 +155,7 @@ impl Connection {
         if !terminal && !settled {
             return;
         }
-        let state = state.map(told);
+        let state = state.map(without_maps);
         let (events, out) = (&mut self.events, &mut self.out);
         self.session.settle(first, last.unwrap_or(first), |first, last| {
             if !settled {
@@ -163,7 +167,7 @@ impl Connection {
                     state: None,
                     batchable: true,
                 };
-                crate::frame::write(out, CHANNEL, &ours);
+                out.write(&ours);
             }
             events.push_back(Event::Outcome {
                 first,
@@ -173,29 +177,29 @@ impl Connection {
         });
     }
 
-    fn attached(&mut self, attach: &Attach) -> Result<(), Violation> {
-        if attach.handle as usize >= LINKS_MAX {
-            let what = format!(
-                "handle {} is above {}, the agreed maximum",
-                attach.handle,
-                LINKS_MAX - 1
-            );
-            return Err(Violation::new(condition::FRAMING_ERROR, what));
-        }
+    fn attached(&mut self, attach: Attach) -> Result<(), Violation> {
         if self.links.by_remote(attach.handle).is_some() {
             let what = format!("handle {} is attached twice", attach.handle);
             return Err(Violation::new(condition::HANDLE_IN_USE, what));
         }
-        let Some((id, link)) = self.links.answered(&attach.name, attach.role, attach.handle) else {
+        let Some(handle) = self.links.asked(&attach.name, attach.role) else {
             return Err(Violation::new(
                 condition::NOT_ALLOWED,
                 "it attaches a link that nobody asked for",
             ));
         };
+        self.links.bind(handle, attach.handle);
+        let Some(link) = self.links.at(handle) else {
+            return Ok(());
+        };
+        let id = link.id(handle);
         let terminus = match &mut link.side {
             Side::Receiver(receiver) => {
                 receiver.attached(attach.initial_delivery_count.unwrap_or(0));
-                attach.source.is_some()
+                let source = attach.source;
+                let there = source.is_some();
+                receiver.filter = source.map(|source| source.filter).unwrap_or_default();
+                there
             }
             Side::Sender(_) => attach.target.is_some(),
         };
@@ -212,24 +216,24 @@ impl Connection {
     }
 
     fn detached(&mut self, detach: Detach) -> Result<(), Violation> {
-        let id = self
+        let handle = self
             .links
             .by_remote(detach.handle)
             .ok_or_else(|| unattached(detach.handle))?;
-        let Some(link) = self.links.remove(id.handle) else {
+        let Some(link) = self.links.remove(handle) else {
             return Ok(());
         };
-        self.forget(id);
+        self.forget(link.id(handle));
         if link.stand == Stand::Leaving {
             return Ok(());
         }
         self.write(&Detach {
-            handle: id.handle,
+            handle,
             closed: detach.closed,
             error: None,
         });
         self.events.push_back(Event::Detached {
-            link: id,
+            link: link.id(handle),
             refused: link.stand != Stand::Up,
             error: detach.error,
         });
@@ -237,24 +241,23 @@ impl Connection {
     }
 }
 
-pub(super) fn unattached(remote: u32) -> Violation {
-    let what = format!("it uses handle {remote}, which is not attached");
-    Violation::new(condition::UNATTACHED_HANDLE, what)
-}
-
-/// An outcome as it is told: without the maps that may be in it. It is told once for each range, and a peer that leaves many
-/// must not have a large map multiplied.
-fn told(state: DeliveryState) -> DeliveryState {
+/// A state of which one frame may make thousands of events: what is cheap to copy of it.
+fn without_maps(state: DeliveryState) -> DeliveryState {
     match state {
         DeliveryState::Rejected(Some(mut error)) => {
             error.info = Fields::default();
             DeliveryState::Rejected(Some(error))
         }
-        DeliveryState::Modified(modified) => DeliveryState::Modified(Modified {
-            message_annotations: Fields::default(),
-            ..modified
-        }),
+        DeliveryState::Modified(mut modified) => {
+            modified.message_annotations = Fields::default();
+            DeliveryState::Modified(modified)
+        }
         DeliveryState::Other(_) => DeliveryState::Other(Box::new(Value::Null)),
         state => state,
     }
+}
+
+pub(super) fn unattached(remote: u32) -> Violation {
+    let what = format!("it uses handle {remote}, which is not attached");
+    Violation::new(condition::UNATTACHED_HANDLE, what)
 }

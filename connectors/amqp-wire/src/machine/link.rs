@@ -3,6 +3,8 @@
 //! A link's handle is its place in the table; the place is used again only once both sides have detached. An id carries a
 //! serial beside it, so that an old id finds nothing.
 
+use std::collections::HashMap;
+
 use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::performative::{Role, SenderSettleMode, Source, Target};
@@ -62,10 +64,18 @@ pub(super) struct Link {
     pub(super) name: Text,
     pub(super) stand: Stand,
     /// The peer's handle, once it has attached.
-    remote: Option<u32>,
-    /// The peer asked for its state.
-    pub(super) owes_flow: bool,
+    pub(super) remote: Option<u32>,
     pub(super) side: Side,
+}
+
+impl Link {
+    /// Its id, where it has this handle.
+    pub(super) fn id(&self, handle: u32) -> LinkId {
+        LinkId {
+            handle,
+            serial: self.serial,
+        }
+    }
 }
 
 pub(super) enum Side {
@@ -88,8 +98,10 @@ pub(super) struct Table {
     links: Vec<Option<Link>>,
     free: Vec<u32>,
     serials: u32,
-    /// Links by the peer's handle, which is below `LINKS_MAX` as we asked in our begin.
-    remotes: Vec<Option<LinkId>>,
+    /// Our handles by the peer's.
+    remotes: HashMap<u32, u32>,
+    /// The last pair that was looked up, since transfers come in runs: the peer's handle and ours.
+    recent: Option<(u32, u32)>,
 }
 
 impl Table {
@@ -102,7 +114,6 @@ impl Table {
             name,
             stand: Stand::Asked,
             remote: None,
-            owes_flow: false,
             side,
         });
         let handle = match self.free.pop() {
@@ -124,47 +135,66 @@ impl Table {
         (link.serial == id.serial).then_some(link)
     }
 
-    /// The peer's attach of this name and role has come, with its own handle: the link that waits for it. Where a name was
-    /// given up and asked for again, the older one: answers come in order.
-    pub(super) fn answered(&mut self, name: &Text, role: Role, remote: u32) -> Option<(LinkId, &mut Link)> {
-        let newest = self.serials;
-        let (handle, link) = (0u32..)
-            .zip(&mut self.links)
-            .filter_map(|(handle, link)| Some((handle, link.as_mut()?)))
-            .filter(|(_, link)| {
-                link.remote.is_none()
-                    && link.name.as_str() == name.as_str()
-                    && link.side.role() == role.opposite()
-            })
-            .max_by_key(|(_, link)| newest.wrapping_sub(link.serial))?;
-        let id = LinkId {
-            handle,
-            serial: link.serial,
-        };
-        let place = remote as usize;
-        if self.remotes.len() <= place {
-            self.remotes.resize(place + 1, None);
-        }
-        *self.remotes.get_mut(place)? = Some(id);
-        link.remote = Some(remote);
-        Some((id, link))
+    pub(super) fn look(&self, id: LinkId) -> Option<&Link> {
+        let link = self.links.get(id.handle as usize)?.as_ref()?;
+        (link.serial == id.serial).then_some(link)
     }
 
-    /// The link that the peer calls so.
-    pub(super) fn by_remote(&self, remote: u32) -> Option<LinkId> {
-        self.remotes.get(remote as usize).copied().flatten()
+    /// By our handle.
+    pub(super) fn at(&mut self, handle: u32) -> Option<&mut Link> {
+        self.links.get_mut(handle as usize)?.as_mut()
+    }
+
+    /// Our handle of the link that waits for the peer's attach of this name and role. Where a name was given up and asked
+    /// for again, the peer answers in order.
+    pub(super) fn asked(&self, name: &Text, role: Role) -> Option<u32> {
+        let waits = |link: &Link| {
+            link.remote.is_none()
+                && link.name.as_str() == name.as_str()
+                && link.side.role() == role.opposite()
+        };
+        self.iter()
+            .filter(|(_, link)| waits(link))
+            .map(|(id, _)| id)
+            .min_by_key(|id| id.serial)
+            .map(|id| id.handle)
+    }
+
+    /// The peer has attached the link at `handle` with a handle of its own.
+    pub(super) fn bind(&mut self, handle: u32, remote: u32) {
+        if let Some(link) = self.at(handle) {
+            link.remote = Some(remote);
+            self.remotes.insert(remote, handle);
+        }
+    }
+
+    /// Our handle of the peer's.
+    pub(super) fn by_remote(&mut self, remote: u32) -> Option<u32> {
+        match self.recent {
+            Some((theirs, ours)) if theirs == remote => Some(ours),
+            _ => {
+                let ours = *self.remotes.get(&remote)?;
+                self.recent = Some((remote, ours));
+                Some(ours)
+            }
+        }
     }
 
     /// Both sides have detached.
     pub(super) fn remove(&mut self, handle: u32) -> Option<Link> {
         let link = self.links.get_mut(handle as usize)?.take()?;
-        if let Some(place) = link
-            .remote
-            .and_then(|remote| self.remotes.get_mut(remote as usize))
-        {
-            *place = None;
-        }
         self.free.push(handle);
+        self.recent = None;
+        if let Some(remote) = link.remote {
+            self.remotes.remove(&remote);
+        }
         Some(link)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
+        (0u32..).zip(&self.links).filter_map(|(handle, link)| {
+            let link = link.as_ref()?;
+            Some((link.id(handle), link))
+        })
     }
 }

@@ -9,7 +9,7 @@
 //! - The outcome of each delivery that we sent is told at most once; of those on a link that ended, not at all.
 //! - Bounded whatever the peer sends (C33): frames by `max_frame_size`, the one message that each link puts together by
 //!   `max_message_size`, what is received and not taken by the session's window, links by what we attached, deliveries without
-//!   an outcome by `max_unsettled`, answers by what is left to write.
+//!   an outcome by `max_unsettled`, answers by what a peer may leave unread.
 //! - After [`Event::Ended`] nothing happens any more.
 //!
 //! Absent on purpose: resuming links (what was unsettled is sent again), sessions and links that the peer begins,
@@ -23,6 +23,7 @@ mod idle;
 mod inbound;
 mod link;
 mod outbound;
+mod output;
 mod receiver;
 mod sender;
 mod serial;

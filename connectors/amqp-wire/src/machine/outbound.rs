@@ -1,15 +1,16 @@
 //! What the driver asks for: links, credit, settlements, messages.
 
-use super::connection::{CHANNEL, Connection, OUTPUT_MAX};
+use super::connection::Connection;
 use super::event::Event;
 use super::link::{LinkId, ReceiverSpec, SenderSpec, Side, Stand};
+use super::output::OUTPUT_MAX;
 use super::receiver::Receiver;
 use super::sender::Sender;
-use crate::frame;
 use crate::message;
 use crate::performative::{
     Attach, DeliveryState, Detach, Disposition, Role, SenderSettleMode, Source, Target, Transfer,
 };
+use crate::value::Fields;
 
 /// The rest of a message that waits for the peer's window.
 pub(super) struct Pending {
@@ -66,6 +67,17 @@ impl Connection {
         Some(id)
     }
 
+    /// The filters that the peer applies to an attached receiving link. One that was asked for and is not here is not
+    /// supported: everything comes.
+    #[must_use]
+    pub fn filter(&self, link: LinkId) -> Option<&Fields> {
+        let found = self.links.look(link).filter(|found| found.stand == Stand::Up)?;
+        match &found.side {
+            Side::Receiver(receiver) => Some(&receiver.filter),
+            Side::Sender(_) => None,
+        }
+    }
+
     /// Settles deliveries `first..=last` that came, all with the same outcome.
     pub fn settle(&mut self, first: u32, last: u32, state: DeliveryState) {
         if !self.is_up() {
@@ -107,7 +119,7 @@ impl Connection {
             && self.session.unsettled() < max
             // One that never has its outcome must not keep the books growing.
             && self.session.span() < (max as usize).saturating_mul(8)
-            && self.output().len() < OUTPUT_MAX
+            && self.out.len() < OUTPUT_MAX
     }
 
     /// Sends an encoded message. Its number, by which its outcome is told, unless the link sends settled; `None` where
@@ -130,14 +142,14 @@ impl Connection {
             settled: Some(settled),
             ..Transfer::default()
         };
-        let taken = frame::write_transfer(&mut self.out, CHANNEL, &transfer, message, self.peer_frame_max);
+        let taken = self.out.transfer(&transfer, message, self.peer_frame_max);
         self.session.sent_frame();
         let rest = message.get(taken..).unwrap_or_default();
         let sent = self.write_rest(link.handle, rest);
-        if sent < rest.len() {
+        if let Some(rest) = rest.get(sent..).filter(|rest| !rest.is_empty()) {
             self.pending = Some(Pending {
                 handle: link.handle,
-                rest: rest.get(sent..).unwrap_or_default().to_vec(),
+                rest: rest.to_vec(),
                 sent: 0,
             });
         }
@@ -166,7 +178,7 @@ impl Connection {
         while let Some(left) = rest.get(sent..).filter(|left| !left.is_empty())
             && self.session.remote_window > 0
         {
-            sent += frame::write_transfer(&mut self.out, CHANNEL, &transfer, left, self.peer_frame_max);
+            sent += self.out.transfer(&transfer, left, self.peer_frame_max);
             self.session.sent_frame();
         }
         sent
@@ -176,6 +188,24 @@ impl Connection {
     #[must_use]
     pub fn unsettled(&self) -> u32 {
         self.session.unsettled()
+    }
+
+    /// Waits no longer for the outcome of a delivery that we sent: it may have been taken or not. The peer is told, and
+    /// nothing will be told of it here. For peers that owe an outcome for longer than anybody waits: the books hold only so
+    /// many deliveries beyond the oldest one that is open.
+    pub fn give_up(&mut self, delivery_id: u32) {
+        let given_up = self.session.give_up(delivery_id);
+        if given_up && self.is_up() {
+            self.write(&Disposition {
+                role: Role::Sender,
+                first: delivery_id,
+                last: None,
+                settled: true,
+                state: None,
+                batchable: true,
+            });
+            self.wake_senders();
+        }
     }
 
     /// Detaches a link for good (`closed`), or so that its terminus stays (a durable subscription). Nothing is told of it any
@@ -207,15 +237,8 @@ impl Connection {
     /// A link is gone, or will be: what it was to send, and the outcomes that it waited for.
     pub(super) fn forget(&mut self, link: LinkId) {
         self.session.forget(link.serial);
-        if self
-            .pending
-            .as_ref()
-            .is_some_and(|pending| pending.handle == link.handle)
-        {
-            self.pending = None;
-        }
+        self.pending.take_if(|pending| pending.handle == link.handle);
         self.waiting.retain(|other| *other != link);
-        self.owed.retain(|other| *other != link);
     }
 
     /// Tells those who wanted to send and can.

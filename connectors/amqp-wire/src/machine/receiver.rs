@@ -6,6 +6,10 @@ use super::event::Violation;
 use super::serial;
 use crate::condition;
 use crate::performative::Transfer;
+use crate::value::Fields;
+
+/// The most credit that is given.
+const CREDIT_MAX: u32 = (1 << 31) - 1;
 
 /// See the module.
 #[derive(Default)]
@@ -16,6 +20,8 @@ pub(super) struct Receiver {
     pub(super) credit: u32,
     /// The delivery-count beyond which nothing was ever allowed: credit that is taken back may have been used already.
     limit: u32,
+    /// The filters that the peer applies.
+    pub(super) filter: Fields,
     partial: Option<Partial>,
 }
 
@@ -55,9 +61,9 @@ impl Receiver {
         self.credit = 0;
     }
 
-    /// From now on `credit` deliveries may come.
+    /// From now on `credit` deliveries may come: at most [`CREDIT_MAX`], so that counts can be compared.
     pub(super) fn grant(&mut self, credit: u32) {
-        let credit = credit.min(i32::MAX.unsigned_abs());
+        let credit = credit.min(CREDIT_MAX);
         self.credit = credit;
         let limit = self.delivery_count.wrapping_add(credit);
         if serial::ahead(self.limit, limit).is_some() {

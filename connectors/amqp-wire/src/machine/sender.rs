@@ -26,7 +26,7 @@ impl Sender {
         };
         // The receiver counts from where it has seen us; before its first sight, from the start.
         let seen = flow.delivery_count.unwrap_or(0);
-        self.credit = serial::left(seen, self.delivery_count, credit);
+        self.credit = serial::left(credit, seen, self.delivery_count);
         if flow.drain && self.credit > 0 {
             // What waits here is not this machine's to know; credit that is drained is given back at once.
             self.delivery_count = self.delivery_count.wrapping_add(self.credit);

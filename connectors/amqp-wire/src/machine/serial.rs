@@ -6,10 +6,10 @@ pub(super) fn ahead(from: u32, to: u32) -> Option<u32> {
     (distance < 1 << 31).then_some(distance)
 }
 
-/// What is left of what a peer allowed when it had seen us at `seen`, now that we are at `now`. Any `allowed` is legal, also
-/// one that is larger than half of all numbers.
-pub(super) fn left(seen: u32, now: u32, allowed: u32) -> u32 {
-    allowed.saturating_sub(ahead(seen, now).unwrap_or(0))
+/// What is left of an allowance that counts from `seen`, once we have got to `at`. The allowance may be any number, beyond
+/// the half of all numbers that can be compared, too. A peer that has seen more than there is gets no more than it says.
+pub(super) fn left(allowance: u32, seen: u32, at: u32) -> u32 {
+    allowance.saturating_sub(ahead(seen, at).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -17,12 +17,12 @@ mod tests {
     use super::{ahead, left};
 
     #[test]
-    fn what_is_under_way_is_taken_off() {
-        assert_eq!(left(5, 5, 10), 10);
-        assert_eq!(left(u32::MAX, 1, 10), 8);
-        assert_eq!(left(0, 20, 10), 0);
-        assert_eq!(left(7, 9, u32::MAX), u32::MAX - 2);
-        assert_eq!(left(9, 7, 10), 10, "a peer that is ahead of us");
+    fn any_allowance_counts() {
+        assert_eq!(left(10, 5, 8), 7);
+        assert_eq!(left(2, 5, 8), 0);
+        assert_eq!(left(u32::MAX, u32::MAX, 2), u32::MAX - 3);
+        assert_eq!(left(1 << 31, 0, 0), 1 << 31);
+        assert_eq!(left(10, 9, 8), 10, "it has seen what was not sent");
     }
 
     #[test]

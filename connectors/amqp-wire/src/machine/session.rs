@@ -97,7 +97,7 @@ impl Session {
     pub(super) fn flowed(&mut self, flow: &Flow) {
         // Before its first sight of us the peer counts from our begin, which was 0.
         let seen = flow.next_incoming_id.unwrap_or(0);
-        self.remote_window = serial::left(seen, self.next_outgoing_id, flow.incoming_window);
+        self.remote_window = serial::left(flow.incoming_window, seen, self.next_outgoing_id);
     }
 
     /// A transfer frame came.
@@ -186,6 +186,13 @@ impl Session {
             each(a, b);
         }
         self.trim();
+    }
+
+    /// Waits no longer for this delivery's outcome; whether it did.
+    pub(super) fn give_up(&mut self, id: u32) -> bool {
+        let mut found = false;
+        self.settle(id, id, |_, _| found = true);
+        found
     }
 
     /// The link has ended: its deliveries will have no outcome.

@@ -1,362 +1,330 @@
-//! Anything at any moment: no panic, an end or a wait, bounded memory (C33).
+//! Peers that break the rules (C33): each is told which, and costs a bounded amount of memory and time.
 
-use bytes::BytesMut;
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::select;
-use weft_amqp_wire::frame;
-use weft_amqp_wire::machine::{Config, Event, LinkId};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use weft_amqp_wire::condition;
+use weft_amqp_wire::frame::{self, ProtocolHeader};
+use weft_amqp_wire::machine::{Config, Ended, Event, LinkId};
 use weft_amqp_wire::performative::*;
+use weft_amqp_wire::sasl::Code;
+use weft_amqp_wire::value::{Fields, Symbol, Text, Value};
 
 use super::peer::*;
-use super::support;
 
-/// A driver as careless as it may be: it does what events suggest, and now and then does not write.
-struct Victim {
-    peer: Peer,
-    links: Vec<LinkId>,
-    attached: usize,
-    ended: bool,
-    input: BytesMut,
+/// A connection with a link each way: the receiver has handle 0, the sender 1.
+fn up() -> (Peer, LinkId, LinkId) {
+    let mut peer = Peer::up();
+    let receiver = peer.receiver("r", 5);
+    let sender = peer.sender("s", 5);
+    (peer, receiver, sender)
 }
 
-impl Victim {
-    fn new(peer: Peer) -> Victim {
-        Victim {
-            peer,
-            links: Vec::new(),
-            attached: 0,
-            ended: false,
-            input: BytesMut::new(),
-        }
-    }
-
-    /// With links of both kinds, a message half come and one half sent.
-    fn busy() -> Victim {
-        let mut peer = Peer::up();
-        let receiver = peer.receiver("r", HANDLES);
-        let sender = peer.sender("s", HANDLES + 1);
-        peer.client.set_credit(receiver, 5);
-        peer.transfer(
-            &Transfer {
-                more: true,
-                ..first(HANDLES, 0)
-            },
-            b"half",
-        );
-        peer.say(&credit(HANDLES + 1, 0, 50));
-        peer.say(&flow(0, 3));
-        peer.client.send(sender, b"whole").unwrap();
-        peer.client.send(sender, &[0; 5000]).unwrap();
-        peer.client.attach_receiver(&receiver_spec("asked")).unwrap();
-        let mut victim = Victim::new(peer);
-        victim.links = vec![receiver, sender];
-        victim
-    }
-
-    fn feed(&mut self, bytes: &[u8], writes: bool) {
-        self.input.extend_from_slice(bytes);
-        let missing = self.peer.client.missing(&self.input);
-        assert!(missing <= 4096);
-        self.peer.client.feed(&mut self.input, self.peer.now);
-        assert!(self.input.len() <= 4096, "no more than a frame is kept");
-        let most = bytes.len() + 20;
-        let mut events = 0;
-        while let Some(event) = self.peer.client.poll_event() {
-            events += 1;
-            assert!(!self.ended, "the end is the last event: {event:?}");
-            self.happened(event);
-        }
-        assert!(events <= most, "{events} events of {} bytes", bytes.len());
-        assert_eq!(self.peer.client.is_ended(), self.ended);
-        self.peer.client.on_time(self.peer.now);
-        let len = self.peer.client.output().len();
-        if writes || len > 1 << 20 {
-            self.peer.client.written(len, self.peer.now);
-        }
-    }
-
-    fn happened(&mut self, event: Event) {
-        let client = &mut self.peer.client;
-        match event {
-            Event::Opened => {
-                self.links.extend(client.attach_receiver(&receiver_spec("r")));
-                self.links.extend(client.attach_sender(&sender_spec("s")));
-            }
-            Event::Attached { link, .. } => {
-                client.set_credit(link, 5);
-                client.send(link, &[1; 3000]);
-            }
-            Event::Credit { link } => {
-                while client.send(link, &[1; 700]).is_some() {}
-                client.set_credit(link, 3);
-            }
-            Event::Delivery(delivery) => {
-                assert!(delivery.payload.len() <= 10_000);
-                client.settle(
-                    delivery.delivery_id,
-                    delivery.delivery_id,
-                    DeliveryState::Accepted,
-                );
-                if client.credit(delivery.link) == 0 {
-                    client.set_credit(delivery.link, 4);
-                }
-            }
-            Event::TooLarge {
-                link, delivery_id, ..
-            } => {
-                client.settle(delivery_id, delivery_id, DeliveryState::Released);
-                client.detach(link, false);
-            }
-            Event::Outcome { first, last, .. } => {
-                assert!(last.wrapping_sub(first) <= 100);
-                for link in &self.links {
-                    client.can_send(*link);
-                }
-            }
-            Event::Detached { .. } => {
-                self.attached += 1;
-                if self.attached < 10 {
-                    self.links.extend(client.attach_sender(&sender_spec("s")));
-                }
-            }
-            Event::Ended(_) => self.ended = true,
-        }
-        assert!(self.peer.client.unsettled() <= 100);
-    }
-}
-
-/// Where a connection may be when it becomes strange.
-fn stages() -> Vec<Victim> {
-    let welcome = welcome(&open(), &begin());
-    let sasl = mechanisms().len();
-    let mut stages = vec![Victim::busy()];
-    for upto in [
-        0,
-        8,
-        sasl,
-        sasl + 28,
-        sasl + 36,
-        welcome.len() - 40,
-        welcome.len(),
-    ] {
-        let mut victim = Victim::new(Peer::start(config()));
-        victim.feed(&welcome[..upto.min(welcome.len())], true);
-        stages.push(victim);
-    }
-    stages
-}
-
-/// Numbers that mean something, or nearly.
-fn number() -> impl Strategy<Value = u32> {
-    prop_oneof![
-        4 => 0..6u32,
-        4 => HANDLES - 1..HANDLES + 4,
-        1 => select(vec![u32::MAX, u32::MAX - 1, 1 << 31, (1 << 31) - 1, 4095, 4096, NEXT, 1000]),
-    ]
-}
-
-fn optional() -> impl Strategy<Value = Option<u32>> {
-    proptest::option::weighted(0.8, number())
-}
-
-prop_compose! {
-    fn any_flow()(
-        numbers in (optional(), number(), number(), number()),
-        link in (optional(), optional(), optional()),
-        drain in any::<bool>(),
-        echo in any::<bool>(),
-    ) -> Vec<u8> {
-        written(&Flow {
-            next_incoming_id: numbers.0,
-            incoming_window: numbers.1,
-            next_outgoing_id: numbers.2,
-            outgoing_window: numbers.3,
-            handle: link.0.map(|handle| if handle < 6 { HANDLES + handle % 3 } else { handle }),
-            delivery_count: link.1,
-            link_credit: link.2,
-            drain,
-            echo,
-            ..Flow::default()
-        })
-    }
-}
-
-prop_compose! {
-    fn any_transfer()(
-        handle in prop_oneof![4 => Just(HANDLES), 1 => number()],
-        delivery_id in optional(),
-        flags in any::<[bool; 4]>(),
-        payload in vec(any::<u8>(), 0..200),
-    ) -> Vec<u8> {
-        let transfer = Transfer {
-            delivery_id,
-            settled: Some(flags[0]),
-            more: flags[1],
-            aborted: flags[2] && flags[3],
-            ..first(handle, 0)
-        };
-        let mut bytes = Vec::new();
-        frame::write_transfer(&mut bytes, CHANNEL, &transfer, &payload, u32::MAX);
-        bytes
-    }
-}
-
-/// What a peer may well say, in no order.
-fn plausible() -> impl Strategy<Value = Vec<u8>> {
-    let name = select(vec!["r", "s", "asked", "unknown"]);
-    prop_oneof![
-        4 => any_flow(),
-        4 => any_transfer(),
-        3 => (number(), number(), any::<bool>(), support::outcome()).prop_map(|(first, last, settled, state)| {
-            written(&disposition(first, last, settled, Some(state)))
-        }),
-        1 => (name, number(), any::<bool>(), any::<bool>()).prop_map(|(name, handle, sends, terminus)| {
-            written(&Attach {
-                source: terminus.then(Source::default),
-                target: terminus.then(Target::default),
-                initial_delivery_count: Some(handle),
-                ..Attach::new(name, handle, if sends { Role::Sender } else { Role::Receiver })
-            })
-        }),
-        1 => (number(), any::<bool>()).prop_map(|(handle, closed)| written(&Detach { handle, closed, error: None })),
-        1 => support::performative().prop_map(|performative| written(&performative)),
-        1 => Just(vec![0, 0, 0, 8, 2, 0, 0, 0]),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_bytes_in_any_phase_are_an_end_or_a_wait(bytes in vec(any::<u8>(), 0..200), framed in any::<bool>()) {
-        let mut bytes = bytes;
-        if framed {
-            let size = u32::try_from(bytes.len() + 8).unwrap().to_be_bytes();
-            bytes.splice(..0, size.into_iter().chain([2, 0, 0, 7]));
-        }
-        for mut victim in stages() {
-            victim.feed(&bytes, true);
-        }
-    }
-
-    #[test]
-    fn any_frames_in_any_order_are_an_end_or_a_wait(
-        frames in vec((plausible(), any::<bool>()), 0..60),
-        stage in 0..8usize,
-    ) {
-        let mut victim = stages().swap_remove(stage);
-        for (frame, writes) in frames {
-            victim.feed(&frame, writes);
-        }
-        victim.peer.client.close();
-        while victim.peer.client.poll_event().is_some() {}
-    }
-
-    #[test]
-    fn a_conversation_with_a_wrong_byte_is_an_end_or_a_wait(
-        wrong in vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..4),
-        chunk in 1..300usize,
-    ) {
-        let mut bytes = conversation();
-        for (at, byte, how) in wrong {
-            let at = at.index(bytes.len());
-            match how {
-                0 => bytes[at] = byte,
-                1 => bytes[at] ^= 1 << (byte % 8),
-                2 => bytes.insert(at, byte),
-                _ => _ = bytes.remove(at),
-            }
-        }
-        let mut victim = Victim::new(Peer::start(config()));
-        for chunk in bytes.chunks(chunk) {
-            victim.feed(chunk, true);
-        }
-    }
-
-    #[test]
-    fn how_bytes_are_cut_changes_nothing(cuts in vec(any::<prop::sample::Index>(), 0..12)) {
-        let bytes = conversation();
-        let whole = told(&bytes, Vec::new());
-        prop_assert_eq!(whole.len(), 1 + 2 + 12 + 12 + 1 + 1);
-        prop_assert_eq!(&told(&bytes, cuts.iter().map(|cut| cut.index(bytes.len())).collect()), &whole);
-        prop_assert_eq!(&told(&bytes, (0..bytes.len()).collect()), &whole);
-    }
-}
-
-/// The events of a conversation that comes in parts. It is cut where the peer waits for us, too: once the session is up, links
-/// are asked for; once they are attached, credit is given and messages are sent.
-fn told(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<Event> {
-    let opened = welcome(&open(), &begin()).len();
-    cuts.extend([0, opened, opened + attaches().len(), bytes.len()]);
-    cuts.sort_unstable();
-    let mut peer = Peer::start(Config {
-        incoming_window: 10_000,
-        ..config()
-    });
-    let mut told = Vec::new();
-    let mut input = BytesMut::new();
-    for cut in cuts.windows(2) {
-        input.extend_from_slice(&bytes[cut[0]..cut[1]]);
-        peer.client.feed(&mut input, peer.now);
-        for event in peer.events() {
-            match &event {
-                Event::Opened => {
-                    peer.client.attach_receiver(&receiver_spec("r")).unwrap();
-                    peer.client.attach_sender(&sender_spec("s")).unwrap();
-                }
-                Event::Attached { link, .. } => {
-                    peer.client.set_credit(*link, 100);
-                    while peer.client.send(*link, b"x").is_some() {}
-                }
-                _ => {}
-            }
-            told.push(event);
-        }
-    }
-    told
-}
-
-fn attaches() -> Vec<u8> {
-    let attach = |name: &str, handle, role| {
-        written(&Attach {
-            source: Some(Source::default()),
-            target: Some(Target::default()),
-            initial_delivery_count: (role == Role::Sender).then_some(0),
-            ..Attach::new(name, handle, role)
-        })
+/// What the peer breaks, and which condition it is told.
+fn breaks(condition: &str, act: impl FnOnce(&mut Peer, LinkId, LinkId)) {
+    let (mut peer, receiver, sender) = up();
+    act(&mut peer, receiver, sender);
+    let Performative::Close(close) = peer.hear_one() else {
+        panic!("no close");
     };
-    let sender = attach("s", HANDLES + 1, Role::Receiver);
-    [
-        attach("r", HANDLES, Role::Sender),
-        sender,
-        written(&credit(HANDLES + 1, 0, 12)),
-    ]
-    .concat()
+    let error = close.error.unwrap();
+    assert_eq!(error.condition, condition, "{error}");
+    let Ended::Violation {
+        condition: told,
+        what,
+    } = peer.ended()
+    else {
+        panic!("no violation");
+    };
+    assert_eq!(told, condition);
+    assert_eq!(error.description.as_deref(), Some(&*what));
 }
 
-/// All that a peer says in a connection that goes well.
-fn conversation() -> Vec<u8> {
-    let mut bytes = [welcome(&open(), &begin()), attaches()].concat();
-    for id in 0..12 {
-        let transfer = Transfer {
-            aborted: id % 5 == 4,
-            ..first(HANDLES, id)
+#[test]
+fn a_peer_that_breaks_a_rule_is_told_which() {
+    use condition::*;
+    let nobody = |handle| Transfer {
+        handle,
+        delivery_id: Some(0),
+        ..Transfer::default()
+    };
+    breaks(UNATTACHED_HANDLE, |peer, _, _| peer.transfer(&nobody(5), b"x"));
+    breaks(UNATTACHED_HANDLE, |peer, _, _| {
+        peer.say(&Flow {
+            handle: Some(u32::MAX),
+            ..peer.flow(0, 0)
+        });
+    });
+    breaks(UNATTACHED_HANDLE, |peer, _, _| {
+        peer.say(&Detach {
+            handle: 7,
+            ..Detach::default()
+        });
+    });
+    breaks(NOT_ALLOWED, |peer, _, sender| peer.delivers(sender, 0, b"x"));
+    breaks(NOT_ALLOWED, |peer, _, _| {
+        peer.say_on(CHANNEL + 1, &Flow::default());
+    });
+    breaks(NOT_ALLOWED, |peer, _, _| peer.say(&begin()));
+    breaks(NOT_ALLOWED, |peer, _, _| peer.say_on(9, &begin()));
+    breaks(NOT_ALLOWED, |peer, _, _| {
+        peer.say(&Attach::new("unasked", 50, Role::Sender));
+    });
+    breaks(ILLEGAL_STATE, |peer, _, _| peer.say(&open()));
+    breaks(ILLEGAL_STATE, |peer, _, _| peer.say_sasl(&outcome(Code::Ok)));
+    breaks(HANDLE_IN_USE, |peer, receiver, _| {
+        let handle = peer.handle(receiver);
+        peer.say(&Attach::new("r", handle, Role::Sender));
+    });
+    breaks(INVALID_FIELD, |peer, receiver, _| {
+        let anonymous = Transfer {
+            delivery_id: None,
+            ..peer.first(receiver, 0)
         };
-        frame::write_transfer(&mut bytes, CHANNEL, &transfer, &[7; 100], 400);
-        bytes.extend(written(&disposition(
-            id,
-            id,
-            id % 2 == 0,
-            Some(DeliveryState::Accepted),
-        )));
-        bytes.extend([0, 0, 0, 8, 2, 0, 0, 0]);
+        peer.transfer(&anonymous, b"x");
+    });
+    for id in [7, 6, 7u32.wrapping_add(1 << 31)] {
+        breaks(INVALID_FIELD, |peer, receiver, _| {
+            peer.delivers(receiver, 7, b"x");
+            peer.delivers(receiver, id, b"x");
+        });
     }
-    bytes.extend(written(&Detach {
-        handle: HANDLES,
-        closed: true,
-        error: None,
-    }));
-    bytes.extend(written(&Close::default()));
-    bytes
+    breaks(NOT_ALLOWED, |peer, receiver, _| {
+        let first = Transfer {
+            more: true,
+            ..peer.first(receiver, 0)
+        };
+        peer.transfer(&first, b"x");
+        peer.delivers(receiver, 1, b"x");
+    });
+    breaks(FRAMING_ERROR, |peer, _, _| peer.bytes(&[0, 0, 4, 1]));
+    breaks(FRAMING_ERROR, |peer, _, _| peer.bytes(&[0, 0, 0, 7]));
+    breaks(FRAMING_ERROR, |peer, _, _| {
+        peer.bytes(&[0, 0, 0, 8, 1, 0, 0, 7]);
+    });
+    breaks(NOT_IMPLEMENTED, |peer, _, _| {
+        peer.bytes(&[0, 0, 0, 12, 2, 0, 0, 7, 0, 0x53, 0x77, 0x45]);
+    });
+    breaks(DECODE_ERROR, |peer, _, _| {
+        peer.bytes(&[0, 0, 0, 9, 2, 0, 0, 7, 0xff]);
+    });
+    breaks(INVALID_FIELD, |peer, _, _| {
+        peer.bytes(&[0, 0, 0, 12, 2, 0, 0, 7, 0, 0x53, 0x14, 0x45]);
+    });
+}
+
+#[test]
+fn nothing_may_come_before_open_and_begin() {
+    let ready = || {
+        let mut peer = Peer::let_in(config());
+        peer.bytes(&ProtocolHeader::AMQP.to_bytes());
+        peer
+    };
+    let violation = |mut peer: Peer| match peer.ended() {
+        Ended::Violation { condition, .. } => condition,
+        other => panic!("{other:?}"),
+    };
+    let mut peer = ready();
+    peer.say(&begin());
+    assert_eq!(violation(peer), condition::ILLEGAL_STATE);
+    let mut peer = ready();
+    peer.say(&open());
+    peer.say(&Flow::default());
+    assert_eq!(violation(peer), condition::NOT_ALLOWED);
+    let mut peer = ready();
+    peer.say(&open());
+    // A session of its own.
+    peer.say(&Begin {
+        remote_channel: None,
+        ..begin()
+    });
+    assert_eq!(violation(peer), condition::NOT_ALLOWED);
+    let mut peer = ready();
+    peer.say(&Open {
+        max_frame_size: 511,
+        ..open()
+    });
+    assert_eq!(violation(peer), condition::INVALID_FIELD);
+    let mut peer = Peer::new(config());
+    peer.bytes(&ProtocolHeader::SASL.to_bytes());
+    peer.say_sasl(&outcome(Code::Ok));
+    assert_eq!(violation(peer), condition::ILLEGAL_STATE);
+    let mut peer = Peer::new(config());
+    peer.bytes(&ProtocolHeader::SASL.to_bytes());
+    peer.bytes(&[0, 1, 0, 0]);
+    assert_eq!(violation(peer), condition::FRAMING_ERROR);
+}
+
+#[test]
+fn a_flood_of_attaches_and_sessions_ends_with_the_first() {
+    let (mut peer, ..) = up();
+    for handle in 200..10_000 {
+        peer.say(&Attach::new(format!("l{handle}"), handle, Role::Receiver));
+    }
+    assert!(matches!(peer.ended(), Ended::Violation { .. }));
+    assert!(peer.client.output().len() < 300);
+    assert_eq!(peer.events(), []);
+}
+
+#[test]
+fn a_peer_that_asks_and_never_reads_is_given_up() {
+    let (mut peer, _, sender) = up();
+    let echo = Flow {
+        handle: Some(peer.handle(sender)),
+        link_credit: Some(1),
+        echo: true,
+        ..peer.flow(0, 10)
+    };
+    let mut echoes = Vec::new();
+    (0..1000).for_each(|_| frame::write(&mut echoes, CHANNEL, &echo));
+    let mut rounds = 0;
+    while !peer.client.is_ended() {
+        peer.bytes(&echoes);
+        rounds += 1;
+        assert!(peer.client.output().len() < 9 << 20);
+    }
+    assert!(rounds > 100, "a few are nobody's harm: {rounds}");
+    let ended = peer.ended();
+    assert!(
+        matches!(
+            ended,
+            Ended::Violation {
+                condition: condition::RESOURCE_LIMIT_EXCEEDED,
+                ..
+            }
+        ),
+        "{ended}"
+    );
+}
+
+#[test]
+fn a_peer_that_reads_may_ask_for_ever() {
+    let (mut peer, ..) = up();
+    let echo = Flow {
+        echo: true,
+        ..peer.flow(0, 10)
+    };
+    let mut echoes = Vec::new();
+    (0..10_000).for_each(|_| frame::write(&mut echoes, CHANNEL, &echo));
+    for _ in 0..100 {
+        peer.bytes(&echoes);
+        peer.skip();
+    }
+    assert!(!peer.client.is_ended());
+}
+
+#[test]
+fn ranges_of_four_thousand_million_cost_nothing() {
+    let (mut peer, _, sender) = up();
+    peer.client.send(sender, b"x").unwrap();
+    let start = Instant::now();
+    for _ in 0..1000 {
+        peer.says(0, (1 << 31) - 1, false, Some(DeliveryState::Accepted));
+        peer.says(0, u32::MAX, true, None);
+        peer.says(1, 0, true, None);
+        peer.says(1 << 31, u32::MAX, true, None);
+        peer.says(5, u32::MAX - 5, true, Some(DeliveryState::Released));
+    }
+    assert_eq!(peer.events().len(), 1);
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn one_reason_for_thousands_of_deliveries_is_not_copied_with_its_maps() {
+    let config = Config {
+        max_frame_size: 1 << 20,
+        max_unsettled: 8192,
+        ..config()
+    };
+    let mut peer = Peer::up_as(config, &open(), &begin());
+    let sender = peer.sender("s", 10_000);
+    let wide = peer.flow(0, 10_000);
+    peer.say(&wide);
+    for id in 0..8192 {
+        peer.client.send(sender, b"x").unwrap();
+        if id % 2 == 0 {
+            peer.says(id, id, true, Some(DeliveryState::Accepted));
+        }
+    }
+    peer.events();
+    let entries = (0..30_000).map(|_| (Symbol::from_static(""), Value::Null));
+    let error = Error {
+        condition: Symbol::from_static("a:b"),
+        description: Some(Text::from_static("text")),
+        info: entries.collect::<Fields>(),
+    };
+    peer.says(
+        0,
+        8191,
+        true,
+        Some(DeliveryState::Rejected(Some(Box::new(error)))),
+    );
+    let events = peer.events();
+    assert_eq!(events.len(), 4096);
+    for event in events {
+        let Event::Outcome {
+            state: Some(DeliveryState::Rejected(Some(error))),
+            ..
+        } = event
+        else {
+            panic!("{event:?}");
+        };
+        assert_eq!(
+            (error.to_string(), error.info.is_empty()),
+            ("a:b: text".into(), true)
+        );
+    }
+}
+
+#[test]
+fn a_message_without_an_end_keeps_no_more_than_the_largest_that_is_taken() {
+    let (mut peer, receiver, _) = up();
+    let mut transfer = Transfer {
+        more: true,
+        ..peer.first(receiver, 0)
+    };
+    let part = [0; 900];
+    for _ in 0..10_000 {
+        peer.transfer(&transfer, &part);
+        transfer.delivery_id = None;
+        peer.skip();
+    }
+    assert_eq!(peer.events(), []);
+    transfer.more = false;
+    peer.transfer(&transfer, &part);
+    assert!(matches!(peer.event(), Event::TooLarge { bytes: 9_000_900, .. }));
+}
+
+#[test]
+fn windows_that_lie_open_nothing() {
+    let (mut peer, _, sender) = up();
+    // It has seen what was never sent.
+    let mut flow = peer.flow(1_000_000, 3);
+    peer.say(&flow);
+    assert!(peer.client.can_send(sender));
+    for _ in 0..3 {
+        assert!(peer.client.send(sender, b"x").is_some());
+    }
+    assert!(peer.client.send(sender, b"x").is_none());
+    flow.next_incoming_id = Some(0);
+    flow.incoming_window = 0;
+    peer.say(&flow);
+    assert!(!peer.client.can_send(sender));
+}
+
+#[test]
+fn a_tag_is_whatever_the_peer_likes() {
+    let (mut peer, receiver, _) = up();
+    for (id, tag) in [
+        (0, None),
+        (1, Some(Bytes::new())),
+        (2, Some(Bytes::from(vec![0; 500]))),
+    ] {
+        let transfer = Transfer {
+            delivery_tag: tag,
+            ..peer.first(receiver, id)
+        };
+        peer.transfer(&transfer, b"x");
+        assert!(matches!(peer.event(), Event::Delivery(_)));
+    }
 }

@@ -1,15 +1,18 @@
-//! The client's end of a connection against a scripted peer, against a model, and against anything.
+//! The client's end of a connection against a scripted peer: what it says, what it tells, what it bears.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod handshake;
+mod careless;
+mod credit_given;
 mod hostile;
+mod laws;
 mod links;
-mod outcomes;
+mod open;
 mod peer;
+mod phases;
+mod receive;
 mod receive_laws;
-mod receiving;
+mod room;
+mod script;
+mod send;
 mod send_laws;
-mod sending;
-#[path = "../support/mod.rs"]
-mod support;
 mod time;

@@ -1,5 +1,6 @@
-//! A peer that says what a test wants it to say, built with the codec.
+//! A peer that says what it is told to, and reads what the client writes.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -10,51 +11,45 @@ use weft_amqp_wire::performative::*;
 use weft_amqp_wire::sasl::{Code, Mechanisms, Outcome, Sasl};
 use weft_amqp_wire::value::{Fields, Symbol, Text};
 
-/// The peer's channel, which is not ours.
+/// The peer's channel, and how far its handles are from the client's: its numbers are not the client's.
 pub(crate) const CHANNEL: u16 = 7;
-/// The peer's first transfer-id: numbers go round at once.
-pub(crate) const NEXT: u32 = u32::MAX - 1;
-/// The peer's handles begin here, so that none equals ours.
-pub(crate) const HANDLES: u32 = 40;
-
-/// What the client said.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Said {
-    Header(ProtocolHeader),
-    Sasl(Sasl),
-    Beat,
-    Frame(Performative, Bytes),
-}
+pub(crate) const HANDLES: u32 = 100;
 
 pub(crate) struct Peer {
     pub(crate) client: Connection,
     pub(crate) now: Instant,
-    stream: BytesMut,
+    input: BytesMut,
+    handles: HashMap<LinkId, u32>,
+}
+
+pub(crate) fn login(mechanism: Option<Mechanism>, user: &str, password: &str) -> Login {
+    Login {
+        mechanism,
+        user: user.into(),
+        password: password.into(),
+        nonce: "rOprNGfwEbeRWgbNEkqO".into(),
+    }
 }
 
 pub(crate) fn config() -> Config {
     Config {
-        container_id: Text::from_static("weft"),
+        container_id: Text::from_static("me"),
         hostname: Some(Text::from_static("broker")),
-        max_frame_size: 4096,
-        max_message_size: 10_000,
+        max_frame_size: 1024,
+        max_message_size: 4096,
         incoming_window: 8,
-        max_unsettled: 100,
-        idle_timeout: None,
-        login: Login {
-            mechanism: Some(Mechanism::Anonymous),
-            user: String::new(),
-            password: String::new(),
-            nonce: "0123456789abcdef".into(),
-        },
-        properties: Fields::default(),
+        max_unsettled: 16,
+        idle_timeout: Some(Duration::from_secs(60)),
+        login: login(Some(Mechanism::Anonymous), "", ""),
+        properties: Fields::default().with("product", "test"),
     }
 }
 
 pub(crate) fn open() -> Open {
     Open {
-        container_id: Text::from_static("peer"),
-        max_frame_size: 1024,
+        container_id: Text::from_static("broker"),
+        max_frame_size: 512,
+        idle_time_out: Some(10_000),
         ..Open::default()
     }
 }
@@ -62,114 +57,32 @@ pub(crate) fn open() -> Open {
 pub(crate) fn begin() -> Begin {
     Begin {
         remote_channel: Some(0),
-        next_outgoing_id: NEXT,
+        next_outgoing_id: u32::MAX - 2,
         incoming_window: 1000,
         outgoing_window: 1000,
+        handle_max: 15,
         ..Begin::default()
     }
 }
 
-/// A flow of the session: `seen` transfer frames of the client have come.
-pub(crate) fn flow(seen: u32, window: u32) -> Flow {
-    Flow {
-        next_incoming_id: Some(seen),
-        incoming_window: window,
-        next_outgoing_id: NEXT,
-        outgoing_window: 1000,
-        ..Flow::default()
+pub(crate) fn source(address: &'static str) -> Source {
+    Source {
+        address: Some(Text::from_static(address)),
+        ..Source::default()
     }
 }
 
-/// Credit for a link that has brought `count` deliveries; the session's window is wide.
-pub(crate) fn credit(handle: u32, count: u32, credit: u32) -> Flow {
-    Flow {
-        handle: Some(handle),
-        delivery_count: Some(count),
-        link_credit: Some(credit),
-        ..flow(0, 1000)
-    }
-}
-
-pub(crate) fn first(handle: u32, id: u32) -> Transfer {
-    Transfer {
-        handle,
-        delivery_id: Some(id),
-        delivery_tag: Some(Bytes::copy_from_slice(&id.to_be_bytes())),
-        message_format: Some(0),
-        settled: Some(false),
-        ..Transfer::default()
-    }
-}
-
-pub(crate) fn disposition(first: u32, last: u32, settled: bool, state: Option<DeliveryState>) -> Disposition {
-    Disposition {
-        role: Role::Receiver,
-        first,
-        last: (last != first).then_some(last),
-        settled,
-        state,
-        batchable: false,
-    }
-}
-
-pub(crate) fn mechanisms() -> Vec<u8> {
-    let mut bytes = ProtocolHeader::SASL.to_bytes().to_vec();
-    let names = ["ANONYMOUS", "PLAIN"].map(Symbol::from_static).to_vec();
-    frame::write_sasl(
-        &mut bytes,
-        &Mechanisms {
-            sasl_server_mechanisms: names,
-        },
-    );
-    bytes
-}
-
-pub(crate) fn outcome(code: Code) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame::write_sasl(
-        &mut bytes,
-        &Outcome {
-            code,
-            additional_data: None,
-        },
-    );
-    bytes
-}
-
-pub(crate) fn written(performative: &impl Encode) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame::write(&mut bytes, CHANNEL, performative);
-    bytes
-}
-
-/// All that a friendly peer says until links can be attached.
-pub(crate) fn welcome(open: &Open, begin: &Begin) -> Vec<u8> {
-    let header = ProtocolHeader::AMQP.to_bytes().to_vec();
-    [
-        mechanisms(),
-        outcome(Code::Ok),
-        header,
-        written(open),
-        written(begin),
-    ]
-    .concat()
-}
-
-/// The answer to an attach: the same link from the other end.
-pub(crate) fn answer(attach: &Attach, handle: u32) -> Attach {
-    Attach {
-        handle,
-        role: attach.role.opposite(),
-        initial_delivery_count: (attach.role == Role::Receiver).then_some(0),
-        max_message_size: None,
-        ..attach.clone()
+pub(crate) fn target(address: &'static str) -> Target {
+    Target {
+        address: Some(Text::from_static(address)),
+        ..Target::default()
     }
 }
 
 pub(crate) fn receiver_spec(name: &str) -> ReceiverSpec {
     ReceiverSpec {
-        name: Text::from(name),
-        source: Source::default(),
+        name: name.into(),
+        source: source("queue"),
         snd_settle_mode: SenderSettleMode::Unsettled,
         desired_capabilities: Vec::new(),
     }
@@ -177,54 +90,138 @@ pub(crate) fn receiver_spec(name: &str) -> ReceiverSpec {
 
 pub(crate) fn sender_spec(name: &str) -> SenderSpec {
     SenderSpec {
-        name: Text::from(name),
-        target: Target::default(),
+        name: name.into(),
+        target: target("queue"),
         snd_settle_mode: SenderSettleMode::Unsettled,
         desired_capabilities: Vec::new(),
     }
 }
 
+pub(crate) fn mechanisms(names: &[&str]) -> Mechanisms {
+    Mechanisms {
+        sasl_server_mechanisms: names.iter().map(|name| Symbol::new(name).unwrap()).collect(),
+    }
+}
+
+pub(crate) fn outcome(code: Code) -> Outcome {
+    Outcome {
+        code,
+        additional_data: None,
+    }
+}
+
 impl Peer {
-    /// Nothing is said yet.
-    pub(crate) fn start(config: Config) -> Peer {
+    /// Nothing was said yet.
+    pub(crate) fn new(config: Config) -> Peer {
         let now = Instant::now();
         Peer {
             client: Connection::new(config, now),
             now,
-            stream: BytesMut::new(),
+            input: BytesMut::new(),
+            handles: HashMap::new(),
         }
     }
 
-    /// Links can be attached.
-    pub(crate) fn up() -> Peer {
-        Peer::with(config(), &open(), &begin())
-    }
-
-    pub(crate) fn with(config: Config, open: &Open, begin: &Begin) -> Peer {
-        let mut peer = Peer::start(config);
-        peer.bytes(&welcome(open, begin));
-        assert_eq!(peer.events(), [Event::Opened]);
-        // Two headers, init, open, begin.
-        assert_eq!(peer.hear_all().len(), 5);
+    /// The client is let in and awaits AMQP's header.
+    pub(crate) fn let_in(config: Config) -> Peer {
+        let mut peer = Peer::new(config);
+        peer.bytes(&ProtocolHeader::SASL.to_bytes());
+        peer.say_sasl(&mechanisms(&["ANONYMOUS"]));
+        peer.say_sasl(&outcome(Code::Ok));
         peer
     }
 
+    /// The client has its session.
+    pub(crate) fn up_as(config: Config, open: &Open, begin: &Begin) -> Peer {
+        let mut peer = Peer::let_in(config);
+        peer.bytes(&ProtocolHeader::AMQP.to_bytes());
+        peer.say(open);
+        peer.say(begin);
+        assert_eq!(peer.events(), [Event::Opened]);
+        peer.skip();
+        peer
+    }
+
+    pub(crate) fn up() -> Peer {
+        Peer::up_as(config(), &open(), &begin())
+    }
+
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        self.client.feed(&mut BytesMut::from(bytes), self.now);
+        self.input.extend_from_slice(bytes);
+        self.client.feed(&mut self.input, self.now);
     }
 
     pub(crate) fn say(&mut self, performative: &impl Encode) {
-        self.bytes(&written(performative));
+        self.say_on(CHANNEL, performative);
     }
 
-    pub(crate) fn transfer(&mut self, transfer: &Transfer, payload: &[u8]) {
-        let mut bytes = Vec::new();
-        frame::write_transfer(&mut bytes, CHANNEL, transfer, payload, u32::MAX);
-        self.bytes(&bytes);
+    pub(crate) fn say_on(&mut self, channel: u16, performative: &impl Encode) {
+        let mut out = Vec::new();
+        frame::write(&mut out, channel, performative);
+        self.bytes(&out);
+    }
+
+    pub(crate) fn say_sasl(&mut self, step: &impl Encode) {
+        let mut out = Vec::new();
+        frame::write_sasl(&mut out, step);
+        self.bytes(&out);
+    }
+
+    /// What the client wants written, which is written now.
+    pub(crate) fn take(&mut self) -> BytesMut {
+        let out = BytesMut::from(self.client.output());
+        self.client.written(out.len(), self.now);
+        out
+    }
+
+    pub(crate) fn skip(&mut self) {
+        drop(self.take());
+    }
+
+    /// The frames that the client has written.
+    pub(crate) fn hear(&mut self) -> Vec<(Performative, Bytes)> {
+        let mut out = self.take();
+        let mut heard = Vec::new();
+        while let Some(frame) = frame::split(&mut out, u32::MAX).unwrap() {
+            assert_eq!((frame.kind, frame.channel), (FrameKind::Amqp, 0));
+            if !frame.body.is_empty() {
+                heard.push(Performative::decode(&frame.body).unwrap());
+            }
+        }
+        assert!(out.is_empty());
+        heard
+    }
+
+    /// The one frame that the client has written.
+    pub(crate) fn hear_one(&mut self) -> Performative {
+        let mut heard = self.hear();
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        heard.pop().unwrap().0
+    }
+
+    pub(crate) fn hear_flow(&mut self) -> Flow {
+        match self.hear_one() {
+            Performative::Flow(flow) => flow,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The one step of SASL that the client has written.
+    pub(crate) fn hear_sasl(&mut self) -> Sasl {
+        let mut out = self.take();
+        let frame = frame::split(&mut out, 512).unwrap().unwrap();
+        assert_eq!((frame.kind, out.len()), (FrameKind::Sasl, 0));
+        Sasl::decode(&frame.body).unwrap()
     }
 
     pub(crate) fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.client.poll_event()).collect()
+    }
+
+    pub(crate) fn event(&mut self) -> Event {
+        let mut events = self.events();
+        assert_eq!(events.len(), 1, "{events:?}");
+        events.pop().unwrap()
     }
 
     pub(crate) fn ended(&mut self) -> Ended {
@@ -234,104 +231,110 @@ impl Peer {
         }
     }
 
-    /// The connection ended, and the peer was told this condition.
-    pub(crate) fn violated(&mut self) -> &'static str {
-        let Ended::Violation { condition, what } = self.ended() else {
-            panic!("no violation");
+    /// The client asks; its handle.
+    pub(crate) fn asks(&mut self, link: LinkId) -> Attach {
+        let Performative::Attach(attach) = self.hear_one() else {
+            panic!("no attach");
         };
-        let said = self.hear();
-        let Some(Performative::Close(close)) = said.last() else {
-            panic!("no close: {said:?}");
-        };
-        let error = close.error.as_ref().unwrap();
-        assert_eq!(error.condition.as_str(), condition);
-        assert_eq!(error.description.as_ref().unwrap().as_str(), what);
-        assert_eq!(self.client.next_deadline(), None);
-        condition
+        self.handles.insert(link, attach.handle);
+        *attach
     }
 
-    /// Takes what the client has written.
-    pub(crate) fn hear_all(&mut self) -> Vec<Said> {
-        let bytes = self.client.output().to_vec();
-        self.client.written(bytes.len(), self.now);
-        self.stream.extend_from_slice(&bytes);
-        let mut said = Vec::new();
-        while !self.stream.is_empty() {
-            if self.stream.starts_with(b"AMQP") {
-                said.push(Said::Header(
-                    ProtocolHeader::split(&mut self.stream).unwrap().unwrap(),
-                ));
-                continue;
-            }
-            let frame = frame::split(&mut self.stream, u32::MAX)
-                .unwrap()
-                .expect("whole frames");
-            said.push(match frame.kind {
-                FrameKind::Sasl => Said::Sasl(Sasl::decode(&frame.body).unwrap()),
-                FrameKind::Amqp if frame.body.is_empty() => Said::Beat,
-                FrameKind::Amqp => {
-                    let (performative, payload) = Performative::decode(&frame.body).unwrap();
-                    Said::Frame(performative, payload)
-                }
-            });
-        }
-        said
-    }
-
-    /// The performatives among it.
-    pub(crate) fn hear(&mut self) -> Vec<Performative> {
-        let frames = self.hear_all().into_iter().filter_map(|said| match said {
-            Said::Frame(performative, _) => Some(performative),
-            _ => None,
-        });
-        frames.collect()
-    }
-
-    /// The transfers among it, with what they carry.
-    pub(crate) fn transfers(&mut self) -> Vec<(Transfer, Bytes)> {
-        let frames = self.hear_all().into_iter().filter_map(|said| match said {
-            Said::Frame(Performative::Transfer(transfer), payload) => Some((transfer, payload)),
-            _ => None,
-        });
-        frames.collect()
-    }
-
-    pub(crate) fn attach_heard(&mut self) -> Attach {
-        match self.hear().as_slice() {
-            [Performative::Attach(attach)] => (**attach).clone(),
-            other => panic!("not one attach: {other:?}"),
+    /// The peer's attach in answer to the client's.
+    pub(crate) fn answer(attach: &Attach) -> Attach {
+        Attach {
+            source: attach.source.clone(),
+            target: attach.target.clone(),
+            initial_delivery_count: (attach.role == Role::Receiver).then_some(u32::MAX - 1),
+            ..Attach::new(
+                attach.name.clone(),
+                attach.handle + HANDLES,
+                attach.role.opposite(),
+            )
         }
     }
 
-    /// A link that we receive by, which the peer calls `handle`.
-    pub(crate) fn receiver(&mut self, name: &str, handle: u32) -> LinkId {
+    pub(crate) fn attaches(&mut self, link: LinkId) {
+        let attach = self.asks(link);
+        self.say(&Peer::answer(&attach));
+        let attached = Event::Attached {
+            link,
+            max_message_size: None,
+        };
+        assert_eq!(self.events(), [attached]);
+    }
+
+    pub(crate) fn receiver(&mut self, name: &str, credit: u32) -> LinkId {
         let link = self.client.attach_receiver(&receiver_spec(name)).unwrap();
-        self.accept(link, handle);
+        self.attaches(link);
+        self.client.set_credit(link, credit);
+        self.skip();
         link
     }
 
-    /// A link that we send by, which the peer calls `handle`.
-    pub(crate) fn sender(&mut self, name: &str, handle: u32) -> LinkId {
+    pub(crate) fn sender(&mut self, name: &str, credit: u32) -> LinkId {
         let link = self.client.attach_sender(&sender_spec(name)).unwrap();
-        self.accept(link, handle);
+        self.attaches(link);
+        self.credit(link, 0, credit);
+        self.skip();
         link
     }
 
-    fn accept(&mut self, link: LinkId, handle: u32) {
-        let attach = self.attach_heard();
-        self.say(&answer(&attach, handle));
-        let max_message_size = None;
-        assert_eq!(
-            self.events(),
-            [Event::Attached {
-                link,
-                max_message_size
-            }]
-        );
+    /// The peer's handle of a link.
+    pub(crate) fn handle(&self, link: LinkId) -> u32 {
+        self.handles[&link] + HANDLES
     }
 
-    pub(crate) fn wait(&mut self, ms: u64) {
-        self.now += Duration::from_millis(ms);
-        self.client.on_time(self.now);
+    pub(crate) fn transfer(&mut self, transfer: &Transfer, payload: &[u8]) {
+        let mut out = Vec::new();
+        frame::write_transfer(&mut out, CHANNEL, transfer, payload, u32::MAX);
+        self.bytes(&out);
+    }
+
+    /// A whole message in one frame.
+    pub(crate) fn delivers(&mut self, link: LinkId, id: u32, payload: &[u8]) {
+        let transfer = self.first(link, id);
+        self.transfer(&transfer, payload);
+    }
+
+    /// The first transfer of a delivery.
+    pub(crate) fn first(&self, link: LinkId, id: u32) -> Transfer {
+        Transfer {
+            handle: self.handle(link),
+            delivery_id: Some(id),
+            delivery_tag: Some(Bytes::from(id.to_be_bytes().to_vec())),
+            message_format: Some(0),
+            ..Transfer::default()
+        }
+    }
+
+    pub(crate) fn credit(&mut self, link: LinkId, count: u32, credit: u32) {
+        self.say(&Flow {
+            handle: Some(self.handle(link)),
+            delivery_count: Some(count),
+            link_credit: Some(credit),
+            ..self.flow(0, 1000)
+        });
+    }
+
+    /// A flow of the session: what the peer has seen and takes.
+    pub(crate) fn flow(&self, next_incoming_id: u32, incoming_window: u32) -> Flow {
+        Flow {
+            next_incoming_id: Some(next_incoming_id),
+            incoming_window,
+            outgoing_window: 1000,
+            ..Flow::default()
+        }
+    }
+
+    pub(crate) fn says(&mut self, first: u32, last: u32, settled: bool, state: Option<DeliveryState>) {
+        self.say(&Disposition {
+            role: Role::Receiver,
+            first,
+            last: (last != first).then_some(last),
+            settled,
+            state,
+            batchable: false,
+        });
     }
 }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use weft_amqp_wire::machine::{Config, Event, LinkId};
 use weft_amqp_wire::performative::*;
 
-use super::peer::*;
+use super::script::*;
 
 const WINDOW: u32 = 5;
 const MESSAGE_MAX: u64 = 1000;

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use weft_amqp_wire::machine::{Config, Event, LinkId};
 use weft_amqp_wire::performative::*;
 
-use super::peer::*;
+use super::script::*;
 
 const MAX_UNSETTLED: u32 = 12;
 

@@ -1,11 +1,11 @@
-//! Heartbeats, silence, and the deadlines that a driver sleeps until.
+//! The deadlines that a driver sleeps until.
 
 use std::time::Duration;
 
 use weft_amqp_wire::machine::{Config, Ended, Event};
 use weft_amqp_wire::performative::*;
 
-use super::peer::*;
+use super::script::*;
 
 fn idle(limit: Option<u64>, asked: Option<u32>) -> Peer {
     let config = Config {
@@ -26,51 +26,10 @@ fn due(peer: &Peer) -> Option<Duration> {
 }
 
 #[test]
-fn half_of_what_we_bear_is_asked_of_the_peer() {
-    let mut peer = Peer::start(Config {
-        idle_timeout: Some(Duration::from_secs(30)),
-        ..config()
-    });
-    peer.bytes(&welcome(&open(), &begin()));
-    let said = peer.hear();
-    assert!(matches!(said.as_slice(), [Performative::Open(open), ..] if open.idle_time_out == Some(15_000)));
-}
-
-#[test]
-fn our_silence_is_broken_at_half_of_what_the_peer_bears() {
-    let mut peer = idle(None, Some(1000));
-    assert_eq!(due(&peer), Some(Duration::from_millis(500)));
-    peer.wait(499);
-    assert_eq!(peer.hear_all(), []);
-    peer.wait(1);
-    assert_eq!(peer.hear_all(), [Said::Beat]);
-    assert_eq!(due(&peer), Some(Duration::from_millis(500)));
-    // What is said anyhow is as good as a beat.
-    peer.now += Duration::from_millis(400);
-    peer.client.hold(true);
-    peer.client.attach_sender(&sender_spec("s")).unwrap();
-    peer.hear();
-    peer.wait(400);
-    assert_eq!(peer.hear_all(), []);
-}
-
-#[test]
 fn a_peer_that_wants_no_beats_or_beats_at_once_gets_what_is_sane() {
     assert_eq!(due(&idle(None, None)), None);
     assert_eq!(due(&idle(None, Some(0))), None);
     assert_eq!(due(&idle(None, Some(1))), Some(Duration::from_millis(50)));
-}
-
-#[test]
-fn what_waits_to_be_written_needs_no_beat_and_no_clock() {
-    let mut peer = idle(None, Some(1000));
-    peer.client.attach_sender(&sender_spec("s")).unwrap();
-    assert_eq!(due(&peer), None, "a driver would spin");
-    let before = peer.client.output().len();
-    peer.wait(10_000);
-    assert_eq!(peer.client.output().len(), before);
-    peer.hear();
-    assert_eq!(due(&peer), Some(Duration::from_millis(500)));
 }
 
 #[test]

@@ -489,7 +489,8 @@ fn map(value: BoxedStrategy<Value>) -> BoxedStrategy<Vec<(String, Value)>> {
 
 prop_compose! {
     fn header()(
-        durable in any::<bool>(),
+        // What is not durable the oracle leaves out.
+        durable in option::of(Just(true)),
         priority in any::<u8>(),
         ttl in option::of(any::<u32>()),
         first_acquirer in any::<bool>(),

@@ -16,6 +16,11 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
+    /// Whether only some of the messages are asked for.
+    pub(crate) fn selects(&self) -> bool {
+        !self.spec.source.filter.is_empty()
+    }
+
     /// Whether the broker keeps the link's subscription while it is detached.
     pub(crate) fn durable(&self) -> bool {
         self.spec.source.durable != TerminusDurability::None

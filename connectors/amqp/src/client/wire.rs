@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use weft_amqp_wire::login::{self, Login};
 use weft_amqp_wire::machine::{Config, Connection, Ended, Event, LinkId, SenderSpec};
-use weft_amqp_wire::performative::{DeliveryState, Error};
+use weft_amqp_wire::performative::{DeliveryState, Error, filter};
 use weft_amqp_wire::value::{Fields, Text};
 use weft_net::Stream;
 
@@ -251,6 +251,17 @@ impl Wire {
         if let Some(link) = self.link(token) {
             self.machine.0.set_credit(link, credit);
         }
+    }
+
+    /// Whether the broker applies the selector of a consumer's link.
+    pub(crate) fn selects(&self, token: usize) -> bool {
+        let filter = self.link(token).and_then(|link| self.machine.0.filter(link));
+        filter.is_some_and(|filter| filter.get(filter::SELECTOR).is_some())
+    }
+
+    /// No outcome of this message is waited for any more.
+    pub(crate) fn give_up(&mut self, delivery: u32) {
+        self.machine.0.give_up(delivery);
     }
 
     /// How many more messages may come by a link.

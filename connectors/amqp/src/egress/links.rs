@@ -21,8 +21,8 @@ const LINKS_MAX: usize = 256;
 pub(super) enum State {
     /// There is none, and none was refused.
     Absent,
-    /// Asked for.
-    Attaching,
+    /// Asked for, then.
+    Attaching(Instant),
     /// Ready to send, messages of at most so many bytes.
     Up {
         /// The broker's max-message-size.
@@ -40,7 +40,8 @@ pub(super) struct Link {
     pub(super) waiting: VecDeque<(Ticket, Instant)>,
     /// Deliveries without an outcome.
     pub(super) unsettled: usize,
-    used: Instant,
+    /// When it was last sent by, or found.
+    pub(super) used: Instant,
 }
 
 /// A delivery without an outcome.
@@ -147,15 +148,15 @@ impl Links {
         }
     }
 
-    /// Takes out everything that was sent before `then`.
-    pub(super) fn overdue(&mut self, then: Instant, mut late: impl FnMut(Sent)) {
+    /// Takes out everything that was sent before `then`, with its delivery number.
+    pub(super) fn overdue(&mut self, then: Instant, mut late: impl FnMut(u32, Sent)) {
         for index in 0..self.sent.len() {
             match self.sent[index] {
                 Some(sent) if sent.at > then => break,
                 Some(sent) => {
                     self.sent[index] = None;
                     self.settled(sent);
-                    late(sent);
+                    late(self.first.wrapping_add(index as u32), sent);
                 }
                 None => {}
             }
@@ -259,8 +260,10 @@ mod tests {
         let tickets = books(&mut links, 4, now);
         links.take(u32::MAX);
         let mut late = Vec::new();
-        links.overdue(now + Duration::from_secs(2), |sent| late.push(sent.ticket));
-        assert_eq!(late, [tickets[0], tickets[2]]);
+        links.overdue(now + Duration::from_secs(2), |delivery, sent| {
+            late.push((delivery, sent.ticket))
+        });
+        assert_eq!(late, [(u32::MAX - 1, tickets[0]), (0, tickets[2])]);
         assert_eq!(links.unsettled(), 1);
     }
 

@@ -319,7 +319,7 @@ impl Sender {
         let Some(link) = self.links.get(token) else {
             return;
         };
-        link.state = State::Attaching;
+        link.state = State::Attaching(Instant::now());
         self.serial += 1;
         let spec = terminus::sender(self.plan.kind, &self.plan.name, &link.address, self.serial);
         wire.sender(token, &spec);
@@ -338,7 +338,7 @@ impl Sender {
                 let message_max = *message_max;
                 self.send(token, message_max);
             }
-            State::Attaching => {}
+            State::Attaching(_) => {}
             State::Refused(since, error) if since.elapsed() < AGAIN => {
                 let error = error.clone();
                 self.fail_waiting(token, &error);
@@ -400,10 +400,14 @@ impl Sender {
         let Some(then) = now.checked_sub(self.plan.timeout) else {
             return;
         };
-        let mut late: Vec<Ticket> = Vec::new();
-        self.links.overdue(then, |sent| late.push(sent.ticket));
+        let mut late: Vec<(u32, Ticket)> = Vec::new();
+        self.links
+            .overdue(then, |delivery, sent| late.push((delivery, sent.ticket)));
         let silent = !late.is_empty() && self.heard < then;
-        for ticket in late {
+        for (delivery, ticket) in late {
+            if let Line::Up(wire) = &mut self.line {
+                wire.give_up(delivery);
+            }
             let text = format!("the broker gave no outcome within {:?}", self.plan.timeout);
             let error = SendError::destination(Reason::Timeout, text).maybe_delivered();
             self.flights.failed(ticket, error);
@@ -421,15 +425,28 @@ impl Sender {
         }
     }
 
-    /// An address of the file's that was refused is asked for again, so that it is told when it is there.
+    /// An address of the file's that was refused is asked for again, so that it is told when it is there; so is one that
+    /// the broker does not answer for.
     fn ask_again(&mut self, token: usize) {
-        let templated = self.plan.layout.address.templated();
-        if let Some(link) = self.links.get(token)
-            && let State::Refused(since, _) = &link.state
-            && since.elapsed() >= ASK
-            && !templated
-        {
-            self.attach(token);
+        let fixed = !self.plan.layout.address.templated();
+        let Some(link) = self.links.get(token) else {
+            return;
+        };
+        match &link.state {
+            State::Refused(since, _) if fixed && since.elapsed() >= ASK => self.attach(token),
+            State::Attaching(since) if since.elapsed() >= self.plan.timeout.max(ASK) => {
+                let text = format!(
+                    "amqp `{}`: the broker does not say whether it takes messages",
+                    link.address
+                );
+                let error = SendError::destination(Reason::Unavailable, text);
+                link.state = State::Refused(Instant::now(), error.clone());
+                if let Line::Up(wire) = &mut self.line {
+                    wire.detach(token);
+                }
+                self.fail_waiting(token, &error);
+            }
+            _ => {}
         }
     }
 
@@ -442,8 +459,13 @@ impl Sender {
         let (reason, what) = match (&self.line, &link.state) {
             (Line::Up(_), State::Up { .. }) => (Reason::Overloaded, "gives no credit"),
             (Line::Up(_), _) => (Reason::Unavailable, "does not answer"),
-            _ => (Reason::Unavailable, "is not connected"),
+            // Making a connection has a time limit of its own, and fails what waits for it.
+            _ => return,
         };
+        // A link that moves is not stuck, however long its line is.
+        if link.used > then {
+            return;
+        }
         let mut late = Vec::new();
         while let Some((ticket, _)) = link.waiting.pop_front_if(|(_, since)| *since <= then) {
             late.push(ticket);

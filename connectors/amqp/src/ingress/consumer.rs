@@ -30,6 +30,9 @@ use crate::mapping::ingress::Mapper;
 /// The first and the longest wait before a link that was refused is asked for again.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// How long the broker may think about a link.
+const ANSWER: Duration = Duration::from_secs(15);
+
 /// Runs until the stop.
 pub(super) async fn run(plan: Arc<Plan>, cx: IngressContext) {
     let mut consumer = Consumer::start(plan, cx);
@@ -215,7 +218,7 @@ impl Consumer {
         }
     }
 
-    /// Asks for the links that are due. Gives when the next one is.
+    /// Asks for the links that are due, and gives up those that get no answer. Gives when there is one to look at next.
     fn attach_due(&mut self, wire: &mut Wire) -> Option<Instant> {
         if self.draining {
             return None;
@@ -225,11 +228,19 @@ impl Consumer {
         for (token, (link, receiver)) in self.links.iter_mut().zip(&self.plan.receivers).enumerate() {
             match link.state {
                 State::Down(at) if at <= now => {
-                    link.state = State::Attaching;
+                    link.state = State::Attaching(now + ANSWER);
                     wire.receiver(token, receiver);
                 }
-                State::Down(at) => next = Some(next.map_or(at, |next| next.min(at))),
-                State::Attaching | State::Up => {}
+                State::Attaching(until) if until <= now => {
+                    wire.detach(token);
+                    let wait = link.backoff.next_wait();
+                    link.lost(now + wait);
+                }
+                State::Up => continue,
+                State::Down(_) | State::Attaching(_) => {}
+            }
+            if let State::Down(at) | State::Attaching(at) = link.state {
+                next = Some(next.map_or(at, |next| next.min(at)));
             }
         }
         next
@@ -237,7 +248,7 @@ impl Consumer {
 
     fn happened(&mut self, wire: &mut Wire, happened: Happened) {
         match happened {
-            Happened::Attached { token, .. } => self.attached(token),
+            Happened::Attached { token, .. } => self.attached(wire, token),
             Happened::Detached { token, error } => self.detached(token, error.as_deref()),
             Happened::Delivery {
                 token,
@@ -282,10 +293,22 @@ impl Consumer {
         }
     }
 
-    fn attached(&mut self, token: usize) {
-        let Some(link) = self.links.get_mut(token) else {
+    fn attached(&mut self, wire: &mut Wire, token: usize) {
+        let (Some(link), Some(receiver)) = (self.links.get_mut(token), self.plan.receivers.get(token)) else {
             return;
         };
+        if receiver.selects() && !wire.selects(token) {
+            // Some brokers drop what they do not know, and would send everything.
+            wire.detach(token);
+            let wait = link.backoff.next_wait();
+            link.lost(Instant::now() + wait);
+            let text = format!(
+                "{}: `{}`: the broker has no selectors; leave `selector` out, and filter by routes",
+                self.at, receiver.address
+            );
+            self.refusals.insert(token, text);
+            return self.say();
+        }
         link.state = State::Up;
         link.backoff.reset();
         self.refusals.remove(&token);

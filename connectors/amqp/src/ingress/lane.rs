@@ -18,8 +18,8 @@ use super::ledger::Ledger;
 pub(crate) enum State {
     /// There is none; it is asked for again then.
     Down(Instant),
-    /// Asked for.
-    Attaching,
+    /// Asked for; without an answer until then it is asked for anew.
+    Attaching(Instant),
     /// The broker serves it.
     Up,
 }

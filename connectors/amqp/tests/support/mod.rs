@@ -106,7 +106,7 @@ impl Peer {
         let answer = self.ask(&json!({ "do": "send", "address": address, "messages": messages }));
         let outcomes = answer["outcomes"].as_array().unwrap();
         assert!(
-            outcomes.iter().all(|outcome| outcome == "ACCEPTED"),
+            outcomes.iter().all(|outcome| outcome == "accepted"),
             "{outcomes:?}"
         );
     }
@@ -152,7 +152,11 @@ fn event(message: &Json) -> Event {
     let mut builder = EventBuilder::new();
     for attribute in message["attributes"].as_array().unwrap() {
         let text = |index: usize| attribute[index].as_str().unwrap();
-        let Some(name) = text(0).strip_prefix("cloudEvents_") else {
+        let name = text(0);
+        let Some(name) = name
+            .strip_prefix("cloudEvents_")
+            .or(name.strip_prefix("cloudEvents:"))
+        else {
             continue;
         };
         let kind = match text(1) {

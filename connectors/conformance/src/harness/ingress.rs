@@ -141,6 +141,18 @@ impl IngressDesk {
         self.heard.health()
     }
 
+    /// Every line that an operator should read.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.heard.warnings()
+    }
+
+    /// How much the connector dropped by a rule.
+    #[must_use]
+    pub fn dropped(&self, what: &str) -> u64 {
+        self.heard.dropped(what)
+    }
+
     /// Whether the ingress has returned.
     #[must_use]
     pub fn has_ended(&self) -> bool {

@@ -11,14 +11,14 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until};
 use weft_net::Stream;
 
 use super::keep_alive::{Due, KeepAlive};
 use super::wire::frame::{self, Frame};
-use super::wire::{Fault, disconnect, write};
+use super::wire::{Fault, disconnect, kind, write};
 use crate::config::Version;
 
 /// Room that one read is given.
@@ -36,6 +36,8 @@ pub(crate) struct Link {
     version: Version,
     limit: u32,
     inward: BytesMut,
+    /// Bytes of a packet that is too large, still to come and to be thrown away.
+    skip: u64,
     outward: Vec<u8>,
     written: usize,
     clock: KeepAlive,
@@ -51,6 +53,7 @@ impl Link {
             version,
             limit,
             inward: BytesMut::new(),
+            skip: 0,
             outward: Vec::new(),
             written: 0,
             clock: KeepAlive::new(keep_alive, now),
@@ -99,12 +102,39 @@ impl Link {
         }
     }
 
-    /// The next packet of what was read.
+    /// The next packet of what was read. A message that is too large is cut where the broker could not be told the limit (3.1.1), for
+    /// it would send it again and again; its end is thrown away as it comes.
     ///
     /// # Errors
     /// What came is no packet that may come.
     pub(crate) fn frame(&mut self) -> Result<Option<Frame>, Fault> {
-        frame::split(&mut self.inward, self.limit)
+        if self.skip > 0 {
+            let gone = self
+                .inward
+                .len()
+                .min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            self.inward.advance(gone);
+            self.skip -= gone as u64;
+        }
+        match frame::split(&mut self.inward, self.limit) {
+            Err(Fault::TooLarge { size, .. }) if self.cuts() => {
+                let Some((frame, rest)) = frame::head(&mut self.inward, size) else {
+                    return Ok(None);
+                };
+                self.skip = rest;
+                Ok(Some(frame))
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the packet at the front of the buffer, too large, is cut.
+    fn cuts(&self) -> bool {
+        let message = self
+            .inward
+            .first()
+            .is_some_and(|first| first >> 4 == kind::PUBLISH);
+        message && self.version == Version::V3
     }
 
     /// Writes until everything is sent; pending while the socket takes no more.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod batches;
+mod exchange;
 mod outbox;
 mod sender;
 

@@ -20,7 +20,6 @@ use weft_api::status::{Health, Reporter};
 use weft_net::Backoff;
 
 use super::Plan;
-use super::answer::{self, Sent};
 use super::batches::Batches;
 use super::outbox::{Outbox, Ticket};
 use crate::client::dial::Dialing;
@@ -29,9 +28,8 @@ use crate::client::link::Link;
 use crate::client::refusal::Refusal;
 use crate::client::takeover::{self, Takeover};
 use crate::client::wire::connect::Connack;
-use crate::client::wire::frame::Frame;
 use crate::client::wire::publish::{self, Manner};
-use crate::client::wire::{ack, disconnect, kind};
+use crate::client::wire::{ack, kind};
 
 /// The first and the longest wait before a new connection that no batch asks for.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -39,10 +37,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const GAP: Duration = Duration::from_millis(50);
 /// A connection that lived so long was a good one.
 const GOOD: Duration = Duration::from_secs(5);
-/// Bytes that are written at a time.
-const CHUNK: usize = 64 * 1024;
 /// So many connections in a row on which nothing was confirmed: one message at a time from now on.
-const BARREN: u32 = 2;
+pub(super) const BARREN: u32 = 2;
 
 /// Runs until the router has nothing more, or says stop.
 pub(super) async fn run(plan: Arc<Plan>, mut cx: EgressContext) -> Result<(), EgressError> {
@@ -63,33 +59,34 @@ pub(super) async fn run(plan: Arc<Plan>, mut cx: EgressContext) -> Result<(), Eg
     Ok(())
 }
 
-enum State {
+pub(super) enum State {
     Waiting(Pin<Box<Sleep>>),
     Dialing(Dialing),
     Live(Box<Link>, Instant),
 }
 
-struct Sender {
-    plan: Arc<Plan>,
+/// The one who sends.
+pub(super) struct Sender {
+    pub(super) plan: Arc<Plan>,
     report: Reporter,
-    state: State,
-    batches: Batches,
-    outbox: Outbox,
+    pub(super) state: State,
+    pub(super) batches: Batches,
+    pub(super) outbox: Outbox,
     /// The batch that is being sent.
-    sending: Option<u32>,
+    pub(super) sending: Option<u32>,
     /// Of QoS 0, and not yet in the socket.
-    loose: Vec<Ticket>,
+    pub(super) loose: Vec<Ticket>,
     /// What this connection allows.
-    qos: u8,
-    max_packet: u32,
-    in_flight: u16,
+    pub(super) qos: u8,
+    pub(super) max_packet: u32,
+    pub(super) in_flight: u16,
     /// The last failure to connect, and when it ended.
     refusal: Option<(Refusal, Instant)>,
     backoff: Backoff,
     takeover: Takeover,
     /// Connections in a row that ended with messages on their way and none confirmed.
-    barren: u32,
-    confirmed: Option<Instant>,
+    pub(super) barren: u32,
+    pub(super) confirmed: Option<Instant>,
     tick: Interval,
     finished: bool,
     scratch: Vec<Ticket>,
@@ -269,7 +266,7 @@ impl Sender {
     }
 
     /// Live => waiting: the connection is over without our doing.
-    fn lost(&mut self, end: &End) {
+    pub(super) fn lost(&mut self, end: &End) {
         let line = format!("{}: {}", self.plan.address, end.line());
         let only = self.outbox.only().filter(|_| self.barren >= BARREN);
         if self.confirmed.is_none() && self.outbox.in_flight() > 0 {
@@ -323,131 +320,6 @@ impl Sender {
         self.scratch = tickets;
     }
 
-    /// What the broker says.
-    ///
-    /// # Errors
-    /// Why the connection is over.
-    fn packets(&mut self) -> Result<(), End> {
-        loop {
-            let State::Live(link, _) = &mut self.state else {
-                return Ok(());
-            };
-            let Some(frame) = link.frame()? else {
-                return Ok(());
-            };
-            self.packet(&frame).map_err(|end| end.of(frame.kind()))?;
-        }
-    }
-
-    fn packet(&mut self, frame: &Frame) -> Result<(), End> {
-        let State::Live(link, _) = &mut self.state else {
-            return Ok(());
-        };
-        let version = link.version();
-        match frame.kind() {
-            kind @ (kind::PUBACK | kind::PUBREC | kind::PUBCOMP) => {
-                let ack = ack::decode(version, &frame.body)?;
-                if let Some(confirmed) = self.outbox.answered(kind, &ack, link.out())? {
-                    self.answered(confirmed.ticket, confirmed.code, confirmed.words);
-                }
-            }
-            kind::PINGRESP => {}
-            kind::DISCONNECT => return Err(End::disconnected(&disconnect::decode(version, &frame.body)?)),
-            _ => return Err(End::protocol("it has no place in a session that only publishes")),
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, ticket: Ticket, code: u8, words: Option<&str>) {
-        self.confirmed = Some(Instant::now());
-        if std::mem::take(&mut self.barren) >= BARREN {
-            self.outbox.allow(self.in_flight);
-        }
-        if code < 0x80 {
-            return self.batches.confirmed(ticket);
-        }
-        let event = self.batches.event(ticket);
-        let publish = event.and_then(|event| self.plan.layout.publish(event).ok());
-        let topic = publish.map_or_else(String::new, |publish| publish.topic.into_owned());
-        let sent = Sent {
-            address: &self.plan.address,
-            topic: &topic,
-            templated: self.plan.layout.fixed_topic().is_none(),
-        };
-        if let Some(error) = answer::classify(code, words, &sent) {
-            self.batches.failed(ticket, error);
-        }
-    }
-
-    /// Sends as much as the broker and the socket take. Whether it did anything.
-    fn hand_over(&mut self, task: &mut Context<'_>) -> bool {
-        let mut busy = false;
-        loop {
-            let wrote = self.encode();
-            let State::Live(link, _) = &mut self.state else {
-                return busy;
-            };
-            match link.poll_flush(task) {
-                Poll::Pending => return busy | wrote,
-                Poll::Ready(Ok(())) => {
-                    for ticket in self.loose.drain(..) {
-                        self.batches.confirmed(ticket);
-                    }
-                    self.batches.settle();
-                }
-                Poll::Ready(Err(why)) => {
-                    self.lost(&End::Broken(why));
-                    return true;
-                }
-            }
-            if !wrote {
-                return busy;
-            }
-            busy = true;
-        }
-    }
-
-    /// Lays events of the present batch into the buffer.
-    fn encode(&mut self) -> bool {
-        let (State::Live(link, _), Some(slot)) = (&mut self.state, self.sending) else {
-            return false;
-        };
-        let (now, version, qos) = (Instant::now(), link.version(), self.qos);
-        let mut wrote = false;
-        while link.backlog() < CHUNK && (qos == 0 || self.outbox.has_room()) {
-            let Some((ticket, event)) = self.batches.next(slot) else {
-                self.sending = None;
-                break;
-            };
-            wrote = true;
-            let mut manner = Manner {
-                version,
-                qos,
-                dup: false,
-                id: 0,
-            };
-            let (most, outbox) = (self.max_packet, &mut self.outbox);
-            let sent = self.plan.layout.publish(event).and_then(|publish| {
-                fits(publish::size(&publish, manner), most, &self.plan.address)?;
-                if qos > 0 {
-                    manner.id = outbox.send(ticket, now).unwrap_or_default();
-                }
-                publish::encode(link.out(), &publish, manner);
-                Ok(())
-            });
-            match sent {
-                Err(error) => self.batches.refused(slot, error),
-                Ok(()) => {
-                    self.batches.handed(slot);
-                    if qos == 0 {
-                        self.loose.push(ticket);
-                    }
-                }
-            }
-        }
-        wrote
-    }
-
     /// Looks for what has waited too long.
     fn expire(&mut self) {
         let (now, timeout) = (Instant::now(), self.plan.timeout);
@@ -470,19 +342,5 @@ impl Sender {
         if any && stuck && matches!(self.state, State::Live(..)) {
             self.lost(&End::Silent(timeout));
         }
-    }
-}
-
-fn fits(size: Option<usize>, most: u32, address: &str) -> Result<(), SendError> {
-    let limit = most.min(268_435_460);
-    match size {
-        Some(size) if size as u64 <= u64::from(limit) => Ok(()),
-        _ => Err(SendError::event(
-            Reason::TooLarge,
-            format!(
-                "{address}: the message would have {} bytes, and the broker's Maximum Packet Size is {limit}",
-                size.map_or_else(|| "too many".to_owned(), |size| size.to_string())
-            ),
-        )),
     }
 }

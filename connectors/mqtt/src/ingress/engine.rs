@@ -121,6 +121,10 @@ impl Engine {
     /// Closes every lane and says goodbye to the broker.
     async fn end(mut self) {
         self.desk.draining = true;
+        // What was settled before the stop is still acknowledged.
+        while let Some((lane, event)) = self.desk.lanes.try_next() {
+            self.said(lane, event);
+        }
         for session in &mut self.sessions {
             session.stop(&mut self.desk);
         }

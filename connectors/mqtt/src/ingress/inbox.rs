@@ -4,14 +4,15 @@
 //! (C7): an identifier of an earlier connection is never acknowledged, since the broker may mean another message by it. What
 //! was recorded (PUBREC) is kept beyond the connection until the broker releases it, and a message is taken for a repetition of it
 //! only if it says so itself (DUP).
-//! Bounded: by Receive Maximum with version 5, by the lane's credit with 3.1.1; what is recorded by the 65,535 identifiers.
+//! Bounded: by the lane's credit, since nothing is read past it; what is recorded by the 65,535 identifiers. A broker that sends past
+//! Receive Maximum is borne: Mosquitto 2.0.11 does, and what it sends too much waits in the socket.
 //! Does not know: events, lanes, sockets.
 
 use std::collections::{HashMap, VecDeque};
 
 use weft_api::outcome::{Outcome, Reason};
 
-use crate::client::wire::{Fault, ack, kind};
+use crate::client::wire::{ack, kind};
 use crate::config::Version;
 
 /// A message of QoS 2 between its PUBLISH and its PUBCOMP.
@@ -38,17 +39,15 @@ pub(super) enum Arrival {
 #[derive(Debug)]
 pub(super) struct Inbox {
     version: Version,
-    receive_maximum: u16,
     /// Delivered and not settled, in their order.
     waiting: VecDeque<(u16, u8)>,
     exact: HashMap<u16, Exact>,
 }
 
 impl Inbox {
-    pub(super) fn new(version: Version, receive_maximum: u16) -> Inbox {
+    pub(super) fn new(version: Version) -> Inbox {
         Inbox {
             version,
-            receive_maximum,
             waiting: VecDeque::new(),
             exact: HashMap::new(),
         }
@@ -60,31 +59,19 @@ impl Inbox {
     }
 
     /// A message of QoS 1 or 2 came.
-    ///
-    /// # Errors
-    /// The broker sends more than it may.
-    pub(super) fn arrived(
-        &mut self,
-        id: u16,
-        qos: u8,
-        dup: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<Arrival, Fault> {
+    pub(super) fn arrived(&mut self, id: u16, qos: u8, dup: bool, out: &mut Vec<u8>) -> Arrival {
         if qos == 2 {
             match self.exact.get(&id) {
                 // Its PUBREC is still to come.
-                Some(Exact::Held) => return Ok(Arrival::Repeated),
-                Some(Exact::Recorded) => return Ok(self.record_again(id, out)),
-                Some(Exact::Remembered) if dup => return Ok(self.record_again(id, out)),
+                Some(Exact::Held) => return Arrival::Repeated,
+                Some(Exact::Recorded) => return self.record_again(id, out),
+                Some(Exact::Remembered) if dup => return self.record_again(id, out),
                 // The broker means another message by this identifier: it forgot the one before.
                 Some(Exact::Remembered) => _ = self.exact.remove(&id),
                 None => {}
             }
         }
-        if self.version == Version::V5 && self.waiting.len() >= usize::from(self.receive_maximum) {
-            return Err(Fault::ReceiveMaximum);
-        }
-        Ok(Arrival::New)
+        Arrival::New
     }
 
     fn record_again(&mut self, id: u16, out: &mut Vec<u8>) -> Arrival {
@@ -169,16 +156,15 @@ fn code(outcome: Outcome) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn inbox(version: Version) -> (Inbox, Vec<u8>) {
-        (Inbox::new(version, 10), Vec::new())
+        (Inbox::new(version), Vec::new())
     }
 
     fn deliver(inbox: &mut Inbox, id: u16, qos: u8) {
         let mut out = Vec::new();
-        assert_eq!(inbox.arrived(id, qos, false, &mut out).unwrap(), Arrival::New);
+        assert_eq!(inbox.arrived(id, qos, false, &mut out), Arrival::New);
         inbox.delivered(id, qos);
         assert!(out.is_empty());
     }
@@ -215,10 +201,10 @@ mod tests {
     fn a_message_of_qos_2_is_delivered_once_until_it_is_released() {
         let (mut inbox, mut out) = inbox(Version::V3);
         deliver(&mut inbox, 9, 2);
-        assert_eq!(inbox.arrived(9, 2, true, &mut out).unwrap(), Arrival::Repeated);
+        assert_eq!(inbox.arrived(9, 2, true, &mut out), Arrival::Repeated);
         assert!(out.is_empty(), "its PUBREC comes at the ack point");
         inbox.settled(1, Outcome::Accepted, &mut out);
-        assert_eq!(inbox.arrived(9, 2, true, &mut out).unwrap(), Arrival::Repeated);
+        assert_eq!(inbox.arrived(9, 2, true, &mut out), Arrival::Repeated);
         assert_eq!(out, [0x50, 2, 0, 9, 0x50, 2, 0, 9]);
         out.clear();
         inbox.released(9, &mut out);
@@ -236,7 +222,7 @@ mod tests {
         inbox.lost();
         inbox.resumed(true);
         out.clear();
-        assert_eq!(inbox.arrived(1, 2, true, &mut out).unwrap(), Arrival::Repeated);
+        assert_eq!(inbox.arrived(1, 2, true, &mut out), Arrival::Repeated);
         assert_eq!(out, [0x50, 2, 0, 1]);
         // Without DUP it is another message, whatever its identifier was before.
         deliver(&mut inbox, 2, 2);
@@ -268,16 +254,5 @@ mod tests {
             inbox.settled(2, Outcome::Rejected(Reason::Malformed), &mut out);
             assert_eq!(out, expected, "{version}");
         }
-    }
-
-    #[test]
-    fn a_broker_that_sends_past_receive_maximum_is_found_out() {
-        let (mut inbox, mut out) = inbox(Version::V5);
-        for id in 1..=10 {
-            deliver(&mut inbox, id, 1);
-        }
-        assert_eq!(inbox.arrived(11, 1, false, &mut out), Err(Fault::ReceiveMaximum));
-        inbox.settled(1, Outcome::Accepted, &mut out);
-        assert_eq!(inbox.arrived(11, 1, false, &mut out), Ok(Arrival::New));
     }
 }

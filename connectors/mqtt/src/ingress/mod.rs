@@ -10,6 +10,7 @@ mod engine;
 mod inbox;
 mod session;
 mod subscription;
+mod turn;
 
 use std::sync::Arc;
 

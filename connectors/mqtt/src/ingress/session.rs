@@ -13,22 +13,21 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
-use weft_api::ingress::{Incoming, LaneId, LaneSpec, Settle};
+use weft_api::ingress::{LaneId, LaneSpec, Settle};
 use weft_api::outcome::Outcome;
 use weft_net::Backoff;
 
 use super::Plan;
 use super::desk::{Desk, Room};
-use super::inbox::{Arrival, Inbox};
+use super::inbox::Inbox;
 use super::subscription::{Answer, Subscription};
+use super::turn::{Held, Turn};
 use crate::client::dial::{Dialing, Terms};
 use crate::client::end::End;
 use crate::client::link::Link;
 use crate::client::refusal::Refusal;
 use crate::client::takeover::{self, Takeover};
 use crate::client::wire::connect::Connack;
-use crate::client::wire::frame::Frame;
-use crate::client::wire::{ack, disconnect, kind, publish, subscribe};
 use crate::config::Version;
 
 /// The first and the longest wait before a new connection.
@@ -70,13 +69,6 @@ pub(super) enum Standing {
     Waiting(String),
 }
 
-/// A message for which there is no credit.
-struct Held {
-    incoming: Incoming,
-    id: u16,
-    qos: u8,
-}
-
 pub(super) struct Session {
     plan: Arc<Plan>,
     terms: Terms,
@@ -106,7 +98,7 @@ impl Session {
             state: State::Dialing(plan.target.dial(plan.terms(number))),
             standing: Standing::Starting,
             lane: None,
-            inbox: Inbox::new(plan.target.version(), plan.receive_maximum),
+            inbox: Inbox::new(plan.target.version()),
             subscription: plan.subscription(),
             held: None,
             again: None,
@@ -442,73 +434,4 @@ fn poll_live(
         return Poll::Pending;
     }
     link.poll_read(cx).map_ok(|()| Step::Read)
-}
-
-/// One look at what was read.
-struct Turn<'a> {
-    link: &'a mut Link,
-    inbox: &'a mut Inbox,
-    subscription: &'a mut Subscription,
-    held: &'a mut Option<Held>,
-    said: Option<Answer>,
-}
-
-impl Turn<'_> {
-    fn run(&mut self, room: &mut Room, desk: &mut Desk) -> Result<(), End> {
-        if let Some(held) = self.held.take() {
-            self.admit(held, room, desk);
-        }
-        while self.held.is_none() {
-            let Some(frame) = self.link.frame()? else { break };
-            self.packet(&frame, room, desk)
-                .map_err(|end| end.of(frame.kind()))?;
-        }
-        Ok(())
-    }
-
-    fn packet(&mut self, frame: &Frame, room: &mut Room, desk: &mut Desk) -> Result<(), End> {
-        let version = self.link.version();
-        match frame.kind() {
-            kind::PUBLISH => self.publish(frame, room, desk)?,
-            kind::PUBREL => {
-                let released = ack::decode(version, &frame.body)?;
-                self.inbox.released(released.id, self.link.out());
-            }
-            kind::SUBACK => {
-                let suback = subscribe::decode(version, &frame.body)?;
-                match self.subscription.answered(version, &suback) {
-                    Some(answer) => self.said = Some(answer),
-                    None => return Err(End::protocol("it answers no SUBSCRIBE of ours")),
-                }
-            }
-            kind::PINGRESP => {}
-            kind::DISCONNECT => return Err(End::disconnected(&disconnect::decode(version, &frame.body)?)),
-            _ => return Err(End::protocol("it has no place in a session that only subscribes")),
-        }
-        Ok(())
-    }
-
-    fn publish(&mut self, frame: &Frame, room: &mut Room, desk: &mut Desk) -> Result<(), End> {
-        let received = publish::decode(self.link.version(), frame.first, &frame.body)?;
-        let (id, qos) = (received.id, received.qos);
-        if qos > 0 && self.inbox.arrived(id, qos, received.dup, self.link.out())? == Arrival::Repeated {
-            return Ok(());
-        }
-        let incoming = desk.mapper.map(&received.publish);
-        if qos == 0 {
-            desk.loose(incoming);
-        } else {
-            self.admit(Held { incoming, id, qos }, room, desk);
-        }
-        Ok(())
-    }
-
-    fn admit(&mut self, held: Held, room: &mut Room, desk: &mut Desk) {
-        if room.takes(held.incoming.event.size()) {
-            self.inbox.delivered(held.id, held.qos);
-            desk.batch.push(held.incoming);
-        } else {
-            *self.held = Some(held);
-        }
-    }
 }

@@ -66,6 +66,18 @@ impl Mapper {
         }
     }
 
+    /// A message of which only the beginning is there, since its packet of `size` bytes is too large to be taken.
+    pub(crate) fn cut(&self, publish: &Publish<'_>, size: u64) -> Incoming {
+        let why = format!(
+            "its packet has {size} bytes, more than `max_packet` takes (limits.event allows {}); only its beginning is kept",
+            self.mapping.event_max
+        );
+        Incoming {
+            event: self.malformed(publish, &why),
+            malformed: true,
+        }
+    }
+
     /// The event that a raw message would become. A header `content-type` is Content Type, any other a user property.
     ///
     /// # Errors

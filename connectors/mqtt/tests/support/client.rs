@@ -118,51 +118,69 @@ pub fn session(port: u16, five: bool, client_id: &str, filter: &str, qos: u8) {
     client.disconnect();
 }
 
-/// Gathers what a topic gets, over restarts of the broker.
+/// Gathers what a topic gets as it comes, over restarts of the broker.
 pub struct Gatherer {
     port: u16,
     five: bool,
     topic: String,
-    client_id: String,
     got: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Gatherer {
-    /// Subscribes; everything that is published from now on is kept for it.
+    /// Subscribes; everything that is published from now on is kept for it. Its thread ends with the process.
     pub fn new(port: u16, five: bool, topic: &str) -> Gatherer {
         let client_id = format!("{topic}-gatherer");
         session(port, five, &client_id, topic, 1);
+        let got: Arc<Mutex<Vec<Event>>> = Arc::default();
+        let shared = got.clone();
+        std::thread::spawn(move || {
+            loop {
+                match Client::try_connect(port, five, &client_id, false) {
+                    Ok(client) => gather(client, five, &shared),
+                    Err(_) if Arc::strong_count(&shared) == 1 => return,
+                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                }
+            }
+        });
         Gatherer {
             port,
             five,
             topic: topic.to_owned(),
-            client_id,
-            got: Arc::default(),
+            got,
         }
     }
 
     /// Everything up to a mark that it publishes itself.
     pub fn all(&self, mark: &Event) -> Vec<Event> {
-        let mut writer = Client::connect(self.port, self.five, &format!("{}-mark", self.client_id), true);
+        let mut writer = Client::connect(self.port, self.five, &format!("{}-mark", self.topic), true);
         writer.publish_all(&self.topic, 1, std::slice::from_ref(mark));
-        let mut reader = Client::connect(self.port, self.five, &self.client_id, false);
-        loop {
-            let packet = reader.next().unwrap();
-            if packet.kind() != 3 {
-                continue;
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let mut got = self.got.lock().unwrap();
+            if let Some(at) = got.iter().position(|event| event.id() == mark.id()) {
+                got.remove(at);
+                return got.clone();
             }
-            let message = packet::message(self.five, &packet);
-            let event = packet::event(self.five, &message);
-            if message.qos > 0 {
-                let [high, low] = message.id.to_be_bytes();
-                reader.send(&[0x40, 2, high, low]);
-            }
-            if event.id() == mark.id() {
-                break;
-            }
-            self.got.lock().unwrap().push(event);
+            drop(got);
+            std::thread::sleep(Duration::from_millis(10));
         }
-        reader.disconnect();
-        self.got.lock().unwrap().clone()
+        panic!("the mark does not come");
+    }
+}
+
+/// Until the connection ends.
+fn gather(mut client: Client, five: bool, got: &Mutex<Vec<Event>>) {
+    while let Ok(packet) = client.next() {
+        if packet.kind() != 3 {
+            continue;
+        }
+        let message = packet::message(five, &packet);
+        got.lock().unwrap().push(packet::event(five, &message));
+        if message.qos > 0 {
+            let [high, low] = message.id.to_be_bytes();
+            if client.stream.write_all(&[0x40, 2, high, low]).is_err() {
+                return;
+            }
+        }
     }
 }

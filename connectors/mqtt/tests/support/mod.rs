@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod client;
+pub mod fake;
 pub mod packet;
 pub mod tap;
 
@@ -81,4 +82,28 @@ pub fn egress(section: &Json) -> Box<dyn Egress> {
         .unwrap_or_else(|findings| panic!("{findings:?}"))
         .build()
         .unwrap()
+}
+
+/// How long anything may take.
+pub const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Waits for something that can only be looked at.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let looked = async {
+        while !holds() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(LIMIT, looked).await.is_ok(),
+        "{what}: not within {LIMIT:?}"
+    );
+}
+
+/// Waits for something that says so itself.
+pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(LIMIT, work).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: not within {LIMIT:?}"),
+    }
 }

@@ -76,12 +76,11 @@ pub fn none(five: bool) -> Vec<u8> {
     if five { vec![0] } else { vec![] }
 }
 
-/// CONNECT with a session that lasts.
+/// CONNECT; a session that does not begin clean lasts.
 pub fn connect(five: bool, client_id: &str, clean: bool) -> Vec<u8> {
-    let properties = if five {
-        vec![5, 0x11, 0, 0, 0xff, 0xff]
-    } else {
-        vec![]
+    let properties = match (five, clean) {
+        (true, false) => vec![5, 0x11, 0, 0, 0xff, 0xff],
+        _ => none(five),
     };
     let version = if five { 5 } else { 4 };
     let body = [

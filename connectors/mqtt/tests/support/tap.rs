@@ -84,11 +84,7 @@ async fn join(client: TcpStream, broker: TcpStream, five: bool, seen: Arc<Mutex<
         messages.clone(),
     );
     let down = down(broker_in, client_out, five, seen, messages);
-    // Whichever ends takes the other with it.
-    tokio::select! {
-        () = up => {}
-        () = down => {}
-    }
+    tokio::join!(up, down);
 }
 
 type Messages = Arc<Mutex<HashMap<u16, Vec<u8>>>>;
@@ -129,9 +125,11 @@ async fn up(
             forward.extend(packet.bytes());
         }
         if back.lock().await.write_all(&answers).await.is_err() || to.write_all(&forward).await.is_err() {
-            return;
+            break;
         }
     }
+    // The broker hears of the end behind all that came before it.
+    let _ = to.shutdown().await;
 }
 
 async fn down(
@@ -160,9 +158,10 @@ async fn down(
             forward.extend(packet.bytes());
         }
         if to.lock().await.write_all(&forward).await.is_err() {
-            return;
+            break;
         }
     }
+    let _ = to.lock().await.shutdown().await;
 }
 
 async fn read(from: &mut OwnedReadHalf, buffer: &mut Vec<u8>) -> Option<Vec<Packet>> {

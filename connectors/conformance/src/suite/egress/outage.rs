@@ -102,11 +102,11 @@ async fn judge(subject: &impl EgressSubject, pumped: &Pumped, occasions: usize) 
         pumped.maybe,
         pumped.window
     );
-    println!(
+    super::super::say(&format!(
         "{}: {} events, {} failures, {} perhaps delivered, {repeats} repeats",
         subject.name(),
         pumped.events,
         pumped.failures,
         pumped.maybe
-    );
+    ));
 }

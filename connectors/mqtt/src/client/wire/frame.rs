@@ -4,13 +4,18 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Fault, kind};
 
-/// One whole packet.
+/// What is kept of a packet that is too large: more than its topic can have.
+pub(crate) const HEAD: usize = 128 * 1024;
+
+/// One packet.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     /// Kind and flags.
     pub(crate) first: u8,
-    /// What follows the fixed header.
+    /// What follows the fixed header; its beginning, where the packet is cut.
     pub(crate) body: Bytes,
+    /// Bytes of the whole packet, where it is too large to be taken as a whole.
+    pub(crate) cut: Option<u64>,
 }
 
 impl Frame {
@@ -56,7 +61,34 @@ pub(crate) fn split(buffer: &mut BytesMut, limit: u32) -> Result<Option<Frame>, 
     buffer.advance(header);
     // It is below `limit`, and that much is there.
     let body = buffer.split_to(usize::try_from(length).unwrap_or(0)).freeze();
-    Ok(Some(Frame { first, body }))
+    Ok(Some(Frame {
+        first,
+        body,
+        cut: None,
+    }))
+}
+
+/// Takes the beginning of a packet that is too large off the front of `buffer`: [`HEAD`] bytes, or all if it has fewer, among them the
+/// whole of topic and identifier. Returns it and how many bytes of the packet are still to come; `None` while so much is not there.
+pub(crate) fn head(buffer: &mut BytesMut, size: u64) -> Option<(Frame, u64)> {
+    let kept = usize::try_from(size).unwrap_or(HEAD).min(HEAD);
+    if buffer.len() < kept {
+        return None;
+    }
+    let first = *buffer.first()?;
+    let header = 2 + buffer
+        .iter()
+        .skip(1)
+        .take_while(|byte| **byte & 0x80 != 0)
+        .count();
+    let mut taken = buffer.split_to(kept);
+    taken.advance(header.min(kept));
+    let frame = Frame {
+        first,
+        body: taken.freeze(),
+        cut: Some(size),
+    };
+    Some((frame, size - kept as u64))
 }
 
 fn check_first(first: u8) -> Result<(), Fault> {

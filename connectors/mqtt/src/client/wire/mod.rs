@@ -79,8 +79,6 @@ pub(crate) enum Fault {
         /// Bytes that are taken.
         limit: u32,
     },
-    /// More unacknowledged messages than we said that we take.
-    ReceiveMaximum,
     /// A topic alias, though we take none.
     TopicAlias,
 }
@@ -92,7 +90,6 @@ impl Fault {
             Fault::Malformed(_) => 0x81,
             Fault::Protocol(_) => 0x82,
             Fault::TooLarge { .. } => 0x95,
-            Fault::ReceiveMaximum => 0x93,
             Fault::TopicAlias => 0x94,
         }
     }
@@ -106,7 +103,6 @@ impl fmt::Display for Fault {
             Fault::TooLarge { size, limit } => {
                 write!(f, "a packet of {size} bytes, and `max_packet` allows {limit}")
             }
-            Fault::ReceiveMaximum => f.write_str("more unacknowledged messages than Receive Maximum"),
             Fault::TopicAlias => f.write_str("a topic alias, and none was allowed"),
         }
     }

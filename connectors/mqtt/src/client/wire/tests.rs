@@ -11,7 +11,7 @@ use mqtt_protocol_core::mqtt::{
 use proptest::prelude::*;
 
 use super::connect::{Connack, Connect};
-use super::frame::{Frame, split};
+use super::frame::{self, Frame, HEAD, split};
 use super::publish::Manner;
 use super::subscribe::Options;
 use super::{Fault, ack, disconnect, kind, publish, subscribe};
@@ -252,6 +252,27 @@ impl PartialEq for Frame {
     fn eq(&self, other: &Frame) -> bool {
         (self.first, &self.body) == (other.first, &other.body)
     }
+}
+
+#[test]
+fn a_packet_that_is_too_large_keeps_its_topic_and_identifier() {
+    let mut bytes = vec![0x32];
+    super::write::variable(&mut bytes, 300_000);
+    bytes.extend([0, 1, b'a', 0, 9]);
+    bytes.resize(HEAD - 1, 7);
+    let mut buffer = BytesMut::from(&bytes[..]);
+    assert!(
+        frame::head(&mut buffer, 300_004).is_none(),
+        "not all of the beginning is there"
+    );
+    buffer.extend_from_slice(&[7, 7, 7]);
+    let (cut, rest) = frame::head(&mut buffer, 300_004).unwrap();
+    assert_eq!(
+        (cut.cut, rest, buffer.len()),
+        (Some(300_004), 300_004 - HEAD as u64, 2)
+    );
+    let read = publish::decode(Version::V3, cut.first, &cut.body).unwrap();
+    assert_eq!((read.id, &*read.publish.topic), (9, "a"));
 }
 
 #[test]
