@@ -255,8 +255,10 @@ impl Consumer {
                 self.cx.report.warn(text);
                 self.touch(token);
             }
+            // Credit went without a message: it is given again.
+            Happened::Credit { token } => self.touch(token),
             // Ours is the receiving side only.
-            Happened::Outcome { .. } | Happened::Credit { .. } => {}
+            Happened::Outcome { .. } => {}
         }
     }
 
