@@ -3,6 +3,7 @@
 
 mod hostile;
 mod laws;
+mod links;
 mod open;
 mod peer;
 mod receive;
