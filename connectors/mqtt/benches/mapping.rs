@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use weft_api::config::{Key, Node, Span, Value};
 use weft_api::connector::{EgressSettings, IngressSettings};
 use weft_mqtt::bench::Bench;
@@ -122,4 +122,23 @@ fn main() {
     measure("out, structured, topic from a template", || {
         black_box(structured.write(&event));
     });
+    let mut out = Vec::new();
+    measure("out, binary, as a packet", || {
+        out.clear();
+        binary.send(&event, 7, &mut out);
+    });
+    let many: Vec<u8> = std::iter::repeat_n(out, 100).flatten().collect();
+    let (mut acknowledgements, mut received) = (Vec::new(), 0);
+    measure(
+        "in, binary, a packet to an event and its PUBACK, 100 a read",
+        || {
+            received += 1;
+            // One read in a hundred turns.
+            if received % 100 == 0 {
+                acknowledgements.clear();
+                let mut buffer = BytesMut::from(&many[..]);
+                black_box(binary.receive(&mut buffer, &mut acknowledgements));
+            }
+        },
+    );
 }

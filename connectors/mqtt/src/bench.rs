@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use weft_api::config::Node;
 use weft_api::connector::{EgressSettings, IngressSettings};
 use weft_api::event::Event;
 
+use crate::client::wire::publish::Manner;
+use crate::client::wire::{ack, frame, kind, publish};
+use crate::config::Version;
 use crate::mapping::{Layout, Mapper, Properties, Publish};
 
 /// Reads and writes messages as an ingress and a destination with these sections do.
@@ -60,5 +63,31 @@ impl Bench {
             .publish(event)
             .expect("the bench gives good events only")
             .size()
+    }
+
+    /// Takes packets off a buffer: the last event, and an acknowledgement for each.
+    pub fn receive(&mut self, buffer: &mut BytesMut, acknowledgements: &mut Vec<u8>) -> Option<Event> {
+        let mut last = None;
+        while let Ok(Some(frame)) = frame::split(buffer, u32::MAX) {
+            let received = publish::decode(Version::V5, frame.first, &frame.body).ok()?;
+            last = Some(self.mapper.map(&received.publish).event);
+            ack::encode(acknowledgements, Version::V5, kind::PUBACK, received.id, 0);
+        }
+        last
+    }
+
+    /// Writes the packet of an event.
+    pub fn send(&self, event: &Event, id: u16, out: &mut Vec<u8>) {
+        let manner = Manner {
+            version: Version::V5,
+            qos: 1,
+            dup: false,
+            id,
+        };
+        if let Ok(publish) = self.layout.publish(event)
+            && publish::size(&publish, manner).is_some()
+        {
+            publish::encode(out, &publish, manner);
+        }
     }
 }
