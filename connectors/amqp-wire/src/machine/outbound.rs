@@ -175,15 +175,32 @@ impl Connection {
         };
         let taken = self.out.transfer(&transfer, message, self.peer_frame_max);
         self.session.sent_frame();
-        if let Some(rest) = message.get(taken..).filter(|rest| !rest.is_empty()) {
+        let rest = message.get(taken..).unwrap_or_default();
+        let more = self.send_parts(link.handle, rest);
+        if let Some(left) = rest.get(more..).filter(|left| !left.is_empty()) {
             self.pending = Some(Pending {
                 handle: link.handle,
-                rest: rest.to_vec(),
+                rest: left.to_vec(),
                 sent: 0,
             });
-            self.continue_pending();
         }
         Some(id)
+    }
+
+    /// Sends what follows the first frame of a message, as far as the peer's window goes. How many bytes that was.
+    fn send_parts(&mut self, handle: u32, rest: &[u8]) -> usize {
+        let transfer = Transfer {
+            handle,
+            ..Transfer::default()
+        };
+        let mut sent = 0;
+        while let Some(part) = rest.get(sent..).filter(|part| !part.is_empty())
+            && self.session.remote_window > 0
+        {
+            sent += self.out.transfer(&transfer, part, self.peer_frame_max);
+            self.session.sent_frame();
+        }
+        sent
     }
 
     /// Sends what is left of a message, as far as the peer's window goes.
@@ -191,18 +208,8 @@ impl Connection {
         let Some(mut pending) = self.pending.take() else {
             return;
         };
-        let transfer = Transfer {
-            handle: pending.handle,
-            ..Transfer::default()
-        };
-        while self.session.remote_window > 0 {
-            let rest = pending.rest.get(pending.sent..).unwrap_or_default();
-            if rest.is_empty() {
-                return;
-            }
-            pending.sent += self.out.transfer(&transfer, rest, self.peer_frame_max);
-            self.session.sent_frame();
-        }
+        let rest = pending.rest.get(pending.sent..).unwrap_or_default();
+        pending.sent += self.send_parts(pending.handle, rest);
         if pending.sent < pending.rest.len() {
             self.pending = Some(pending);
         }
