@@ -29,7 +29,7 @@ impl Environment for Fixed {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        if path == "/run/secrets/kafka" {
+        if ["/run/secrets/kafka", "/run/secrets/artemis"].contains(&path) {
             Ok("hunter2\n".into())
         } else {
             Err("there is no such file".into())
@@ -405,7 +405,13 @@ fn the_example_runs_as_it_is_and_has_nothing_to_warn_of() {
 
 /// The parts of the example that need a broker are comments; they have to be right, too.
 #[test]
-#[cfg(all(feature = "http", feature = "kafka", feature = "inproc"))]
+#[cfg(all(
+    feature = "amqp",
+    feature = "http",
+    feature = "inproc",
+    feature = "kafka",
+    feature = "mqtt"
+))]
 fn the_example_is_right_where_it_is_commented_out() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("routes.example.yaml")).unwrap();
     let (head, body) = text.split_once("\nnode:").unwrap();
@@ -444,7 +450,10 @@ fn keys(schema: &serde_json::Value, root: &serde_json::Value, depth: usize, into
         .into_iter()
         .flatten()
     {
-        if matches!(key.as_str(), "http" | "kafka" | "amqp" | "log" | "tls" | "auth") {
+        if matches!(
+            key.as_str(),
+            "amqp" | "http" | "kafka" | "log" | "mqtt" | "tls" | "auth"
+        ) {
             continue;
         }
         into.push(key.clone());

@@ -44,12 +44,17 @@ routes:
         let _ = more(script).run();
     };
     send("text", 5, &|script| {
-        let script = script.option("--section", "value").option("--body", "string:größe ✓");
+        let script = script
+            .option("--section", "value")
+            .option("--body", "string:größe ✓");
         script.option("--message-id", "string:ID:text-1")
     });
     let map = r#"{"price": 12.5, "count": 3, "name": "größe", "open": true, "none": null}"#;
     send("map", 2, &|script| {
-        script.option("--section", "value").flag("--json").option("--body", map)
+        script
+            .option("--section", "value")
+            .flag("--json")
+            .option("--body", map)
     });
     send("bytes", 3, &|script| script.option("--body", "binary:00ff0a0d80"));
     send("object", 1, &|script| {
@@ -57,16 +62,28 @@ routes:
         script.option("--body", "binary:aced00057400016f")
     });
     send("stream", 4, &|script| {
-        script.option("--section", "value").flag("--json").option("--body", "[1, \"two\", false]")
+        script
+            .option("--section", "value")
+            .flag("--json")
+            .option("--body", "[1, \"two\", false]")
     });
-    send("nothing", 0, &|script| script.option("--section", "value").option("--body", "null:"));
+    send("nothing", 0, &|script| {
+        script.option("--section", "value").option("--body", "null:")
+    });
 
     let events = by_subject(&receiver, 6);
     let media = |subject: &str| events[subject].header("content-type");
     for (subject, event) in &events {
         assert_eq!(event.header("ce-type"), Some("weft.amqp.message"), "{subject}");
-        assert_eq!(event.header("ce-source"), Some("weft://default/queue"), "{subject}");
-        assert!(event.header("ce-id").is_some_and(|id| !id.is_empty()), "{subject}");
+        assert_eq!(
+            event.header("ce-source"),
+            Some("weft://default/queue"),
+            "{subject}"
+        );
+        assert!(
+            event.header("ce-id").is_some_and(|id| !id.is_empty()),
+            "{subject}"
+        );
     }
     assert_eq!(&events["text"].body[..], "größe ✓".as_bytes());
     assert_eq!(media("text"), Some("text/plain; charset=utf-8"));
@@ -76,7 +93,10 @@ routes:
     assert_eq!(media("map"), Some("application/json"));
     assert_eq!(&events["bytes"].body[..], [0x00, 0xff, 0x0a, 0x0d, 0x80]);
     assert_eq!(media("bytes"), Some("application/octet-stream"));
-    assert_eq!(&events["object"].body[..], [0xac, 0xed, 0x00, 0x05, 0x74, 0x00, 0x01, 0x6f]);
+    assert_eq!(
+        &events["object"].body[..],
+        [0xac, 0xed, 0x00, 0x05, 0x74, 0x00, 0x01, 0x6f]
+    );
     assert_eq!(media("object"), Some("application/x-java-serialized-object"));
     assert_eq!(events["stream"].json(), json!([1, "two", false]));
     assert_eq!(media("stream"), Some("application/json"));
@@ -118,7 +138,9 @@ routes:
 "#
     ));
     let amqp = brokers.amqp_send(&name).option("--mode", "plain");
-    let amqp = amqp.option("--section", "value").option("--body", "string:{\"number\": 7}");
+    let amqp = amqp
+        .option("--section", "value")
+        .option("--body", "string:{\"number\": 7}");
     let amqp = amqp.option("--subject", "seven").option("--group-id", "g1");
     let amqp = amqp.option("--property", "kind=string:order");
     let _ = amqp.option("--annotation", "x-opt-level=int:3").run();
@@ -127,7 +149,9 @@ routes:
         script.option("--mode", "plain")
     };
     let five = plain("7/temperature").option("--user-property", "site=paris");
-    let _ = five.option("--payload", "{\"number\": 8, \"celsius\": 21.5}").run();
+    let _ = five
+        .option("--payload", "{\"number\": 8, \"celsius\": 21.5}")
+        .run();
     let old = plain("9/old").option("--version", "3.1.1");
     let _ = old.option("--payload", "21.5 °C").run();
 
@@ -174,8 +198,12 @@ routes:
   end: {{ from: [answers], to: out }}
 "#
     ));
-    let script = brokers.mqtt_publish(&format!("{name}/in/7")).option("--mode", "plain");
-    let script = script.option("--content-type", "text/plain").option("--payload", "21.5 °C");
+    let script = brokers
+        .mqtt_publish(&format!("{name}/in/7"))
+        .option("--mode", "plain");
+    let script = script
+        .option("--content-type", "text/plain")
+        .option("--payload", "21.5 °C");
     let _ = script.run();
     let event = &receiver.wait_for(1, LIMIT)[0];
     assert_eq!(event.header("ce-subject"), Some("7"));

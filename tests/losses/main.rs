@@ -150,7 +150,12 @@ routes:
     .start();
     stage.kill_in_turn(&mut weft, EVENTS);
     let tally = Tally::of_drain(drain, EVENTS, || {
-        let ends: Vec<i64> = stage.kafka.offsets(&topic).iter().map(|(_, high)| *high).collect();
+        let ends: Vec<i64> = stage
+            .kafka
+            .offsets(&topic)
+            .iter()
+            .map(|(_, high)| *high)
+            .collect();
         let committed = stage.kafka.committed(&topic, &topic);
         committed.values().copied().collect::<Vec<_>>() == ends
     });
@@ -232,7 +237,9 @@ routes:
             (weft.metrics().sum("weft_obligations_pending", &[]) > 100.0).then_some(())
         });
     };
-    mosquitto.log().wait_for("a session", LIMIT, |line| line.contains(&from));
+    mosquitto
+        .log()
+        .wait_for("a session", LIMIT, |line| line.contains(&from));
     let flood = flood("mqtt_flood.py", mosquitto.port(), ("--topic", &from), COUNT);
     for _ in 0..KILLS {
         pending(&weft);
@@ -241,7 +248,9 @@ routes:
     }
     assert_confirmed(flood, COUNT);
     pending(&weft);
-    let settled = weft.metrics().sum("weft_obligations_settled_total", &[("result", "delivered")]);
+    let settled = weft
+        .metrics()
+        .sum("weft_obligations_settled_total", &[("result", "delivered")]);
     assert_eq!(settled.round(), 0.0, "Kafka is away");
     kafka.start();
     let tally = Tally::of_kafka(&kafka, &topic, COUNT, &weft);
