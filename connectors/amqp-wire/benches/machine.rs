@@ -236,4 +236,5 @@ fn main() {
     send("send, outcomes in a range", 256, true);
     send("send, an outcome each (peer's encoding included)", 256, false);
     send("send 100 KiB, outcomes in a range", 100 << 10, true);
+    send("send 2 MiB over several frames", 2 << 20, true);
 }
