@@ -17,6 +17,8 @@ pub mod bench;
 mod client;
 mod config;
 mod egress;
+#[doc(hidden)]
+pub mod fuzz;
 mod ingress;
 mod mapping;
 #[cfg(test)]

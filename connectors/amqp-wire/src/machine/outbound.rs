@@ -145,31 +145,15 @@ impl Connection {
         let taken = self.out.transfer(&transfer, message, self.peer_frame_max);
         self.session.sent_frame();
         let rest = message.get(taken..).unwrap_or_default();
-        let more = self.send_parts(link.handle, rest);
-        if let Some(left) = rest.get(more..).filter(|left| !left.is_empty()) {
+        let sent = self.write_rest(link.handle, rest);
+        if let Some(rest) = rest.get(sent..).filter(|rest| !rest.is_empty()) {
             self.pending = Some(Pending {
                 handle: link.handle,
-                rest: left.to_vec(),
+                rest: rest.to_vec(),
                 sent: 0,
             });
         }
         Some(id)
-    }
-
-    /// Sends what follows the first frame of a message, as far as the peer's window goes. How many bytes that was.
-    fn send_parts(&mut self, handle: u32, rest: &[u8]) -> usize {
-        let transfer = Transfer {
-            handle,
-            ..Transfer::default()
-        };
-        let mut sent = 0;
-        while let Some(part) = rest.get(sent..).filter(|part| !part.is_empty())
-            && self.session.remote_window > 0
-        {
-            sent += self.out.transfer(&transfer, part, self.peer_frame_max);
-            self.session.sent_frame();
-        }
-        sent
     }
 
     /// Sends what is left of a message, as far as the peer's window goes.
@@ -178,10 +162,26 @@ impl Connection {
             return;
         };
         let rest = pending.rest.get(pending.sent..).unwrap_or_default();
-        pending.sent += self.send_parts(pending.handle, rest);
+        pending.sent += self.write_rest(pending.handle, rest);
         if pending.sent < pending.rest.len() {
             self.pending = Some(pending);
         }
+    }
+
+    /// Writes the frames of a message behind its first one. How many bytes the window had room for.
+    fn write_rest(&mut self, handle: u32, rest: &[u8]) -> usize {
+        let transfer = Transfer {
+            handle,
+            ..Transfer::default()
+        };
+        let mut sent = 0;
+        while let Some(left) = rest.get(sent..).filter(|left| !left.is_empty())
+            && self.session.remote_window > 0
+        {
+            sent += self.out.transfer(&transfer, left, self.peer_frame_max);
+            self.session.sent_frame();
+        }
+        sent
     }
 
     /// Deliveries that we sent and that have no outcome.
