@@ -1,7 +1,7 @@
 //! The client's side of SASL (security 5.3): which mechanism is taken, and what is answered to each challenge.
 //!
 //! Invariants: a password is never shown; a server of SCRAM that cannot prove that it knows the password is refused,
-//! and none makes us work for longer than [`scram::ITERATIONS_MAX`] allows.
+//! and none makes us work for longer than 200,000 iterations.
 //! Does not know: frames, the connection that follows.
 
 mod scram;

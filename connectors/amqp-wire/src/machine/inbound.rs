@@ -96,7 +96,6 @@ impl Connection {
         };
         if link.stand == Stand::Leaving {
             // What was on its way when we detached is given back by the peer itself.
-            self.session.passed(transfer.delivery_id);
             return Ok(());
         }
         let (session, max) = (&mut self.session, self.config.max_message_size);

@@ -96,7 +96,7 @@ impl Connection {
     /// Whether a message can be sent by this link now. Where not, [`Event::Credit`] tells when it can.
     pub fn can_send(&mut self, link: LinkId) -> bool {
         let room = self.has_room();
-        let Some(found) = self.links.get(link) else {
+        let Some(found) = self.links.get(link).filter(|found| found.stand != Stand::Leaving) else {
             return false;
         };
         let Side::Sender(sender) = &mut found.side else {

@@ -86,6 +86,8 @@ fn nothing_is_told_of_a_link_that_we_detached() {
     let sender = peer.sender("s", HANDLES + 1);
     peer.client.set_credit(receiver, 5);
     assert!(!peer.client.can_send(sender));
+    peer.say(&credit(HANDLES + 1, 0, 5));
+    assert_eq!(peer.events(), [Event::Credit { link: sender }]);
     peer.hear();
     // One waits to be taken, and goes with the link.
     peer.transfer(&first(HANDLES, 0), b"taken back");
@@ -93,6 +95,7 @@ fn nothing_is_told_of_a_link_that_we_detached() {
     peer.client.detach(sender, true);
     peer.client.detach(sender, true);
     assert_eq!(peer.hear().len(), 2);
+    assert!(!peer.client.can_send(sender) && peer.client.send(sender, b"x").is_none());
     // What crosses the detach on its way.
     peer.transfer(&first(HANDLES, 1), b"whole");
     let part = Transfer {

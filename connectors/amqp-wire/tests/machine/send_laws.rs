@@ -262,7 +262,16 @@ impl Model {
             link.count += link.credit;
             link.credit = 0;
         }
+        let (ours, count) = (link.ours, link.count);
         self.peer.say(&flow);
+        self.collect();
+        if drain {
+            let Some((Performative::Flow(answer), _)) = self.wire.back() else {
+                panic!("a drain is answered");
+            };
+            let said = (answer.handle, answer.delivery_count, answer.link_credit);
+            assert_eq!(said, (Some(ours), Some(count), Some(0)));
+        }
     }
 
     fn settle(&mut self, back: u32, len: u32, settled: bool, state: u8) {
