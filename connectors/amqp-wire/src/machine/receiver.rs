@@ -212,3 +212,35 @@ fn complete(
         payload,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_never_ends_keeps_nothing_once_it_is_too_large() {
+        let mut receiver = Receiver::default();
+        receiver.grant(1);
+        let mut transfer = Transfer {
+            delivery_id: Some(0),
+            more: true,
+            ..Transfer::default()
+        };
+        for part in 1..100 {
+            let payload = Bytes::from_static(&[0; 100]);
+            assert!(matches!(
+                receiver.transfer(&transfer, payload, 1000, |_| Ok(())),
+                Ok(None)
+            ));
+            transfer.delivery_id = None;
+            let kept = receiver
+                .partial
+                .as_ref()
+                .map_or(0, |partial| partial.parts.capacity());
+            assert!(
+                kept <= if part <= 10 { 2000 } else { 0 },
+                "{kept} bytes after {part}"
+            );
+        }
+    }
+}
