@@ -5,15 +5,15 @@ mod support;
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use support::fake::{Fake, Stage};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use weft_amqp_wire::frame::{self, ProtocolHeader};
 use weft_amqp_wire::message::MessageWriter;
-use weft_amqp_wire::performative::{Attach, Begin, Open, Performative, Role, Target, Transfer};
-use weft_amqp_wire::sasl::{Code, Mechanisms, Outcome as SaslOutcome};
-use weft_amqp_wire::value::{Symbol, ValueRef};
+use weft_amqp_wire::performative::{Performative, Transfer};
+use weft_amqp_wire::value::ValueRef;
 use weft_api::event::Attributes;
 use weft_api::outcome::Outcome;
 use weft_api::status::Health;
@@ -25,25 +25,6 @@ const DEEP: usize = 20_000;
 /// How much memory a round of hostility may keep.
 const KEPT_MAX: u64 = 48 << 20;
 
-/// How far the fake goes before it turns hostile.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Stage {
-    /// In place of the SASL header.
-    Header,
-    /// In place of the mechanisms.
-    Mechanisms,
-    /// In place of the AMQP header.
-    AmqpHeader,
-    /// In place of `open`.
-    Open,
-    /// In place of `begin`.
-    Begin,
-    /// In place of `attach`.
-    Attach,
-    /// In place of a message.
-    Transfer,
-}
-
 const STAGES: [Stage; 7] = [
     Stage::Header,
     Stage::Mechanisms,
@@ -53,136 +34,6 @@ const STAGES: [Stage; 7] = [
     Stage::Attach,
     Stage::Transfer,
 ];
-
-/// A broker that behaves up to a stage.
-struct Fake {
-    stream: TcpStream,
-    read: BytesMut,
-}
-
-impl Fake {
-    async fn accept(listener: &TcpListener) -> Fake {
-        let (stream, _) = listener.accept().await.unwrap();
-        Fake {
-            stream,
-            read: BytesMut::new(),
-        }
-    }
-
-    async fn header(&mut self) -> Option<ProtocolHeader> {
-        loop {
-            if let Ok(Some(header)) = ProtocolHeader::split(&mut self.read) {
-                return Some(header);
-            }
-            if self.stream.read_buf(&mut self.read).await.ok()? == 0 {
-                return None;
-            }
-        }
-    }
-
-    async fn frame(&mut self) -> Option<frame::Frame> {
-        loop {
-            match frame::split(&mut self.read, 1 << 20) {
-                Ok(Some(frame)) => return Some(frame),
-                Ok(None) => {}
-                Err(_) => return None,
-            }
-            if self.stream.read_buf(&mut self.read).await.ok()? == 0 {
-                return None;
-            }
-        }
-    }
-
-    /// Reads until the peer has sent this performative; gives it.
-    async fn until(&mut self, name: &str) -> Option<Performative> {
-        loop {
-            let frame = self.frame().await?;
-            if frame.body.is_empty() {
-                continue;
-            }
-            let (said, _) = Performative::decode(&frame.body).ok()?;
-            if said.name() == name {
-                return Some(said);
-            }
-        }
-    }
-
-    async fn write(&mut self, bytes: &[u8]) {
-        // The peer may have had enough.
-        let _ = self.stream.write_all(bytes).await;
-    }
-
-    /// Behaves until `stage`. None: the peer went away.
-    async fn behave(&mut self, stage: Stage) -> Option<()> {
-        self.header().await?;
-        if stage == Stage::Header {
-            return Some(());
-        }
-        self.write(&ProtocolHeader::SASL.to_bytes()).await;
-        if stage == Stage::Mechanisms {
-            return Some(());
-        }
-        let mut out = Vec::new();
-        let mechanisms = Mechanisms {
-            sasl_server_mechanisms: vec![Symbol::from_static("ANONYMOUS")],
-        };
-        frame::write_sasl(&mut out, &mechanisms);
-        self.write(&out).await;
-        self.frame().await?;
-        out.clear();
-        let outcome = SaslOutcome {
-            code: Code::Ok,
-            additional_data: None,
-        };
-        frame::write_sasl(&mut out, &outcome);
-        self.write(&out).await;
-        self.header().await?;
-        if stage == Stage::AmqpHeader {
-            return Some(());
-        }
-        self.write(&ProtocolHeader::AMQP.to_bytes()).await;
-        self.until("open").await?;
-        if stage == Stage::Open {
-            return Some(());
-        }
-        self.say(&Open {
-            container_id: "fake".into(),
-            ..Open::default()
-        })
-        .await;
-        self.until("begin").await?;
-        if stage == Stage::Begin {
-            return Some(());
-        }
-        self.say(&Begin {
-            remote_channel: Some(0),
-            next_outgoing_id: 0,
-            incoming_window: 1000,
-            outgoing_window: 1000,
-            ..Begin::default()
-        })
-        .await;
-        let Performative::Attach(theirs) = self.until("attach").await? else {
-            return None;
-        };
-        if stage == Stage::Attach {
-            return Some(());
-        }
-        let mut attach = Attach::new(theirs.name.clone(), 0, Role::Sender);
-        attach.source = theirs.source.clone();
-        attach.target = Some(Target::default());
-        attach.initial_delivery_count = Some(0);
-        self.say(&attach).await;
-        self.until("flow").await?;
-        Some(())
-    }
-
-    async fn say(&mut self, performative: &impl weft_amqp_wire::performative::Encode) {
-        let mut out = Vec::new();
-        frame::write(&mut out, 0, performative);
-        self.write(&out).await;
-    }
-}
 
 /// A frame of the kind (0: AMQP, 1: SASL) around a body.
 fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -367,33 +218,19 @@ async fn a_hostile_message_is_malformed_and_disturbs_nothing() {
     bad.push(good);
     let count = bad.len();
     for (number, payload) in bad.iter().enumerate() {
-        let transfer = Transfer {
-            handle: 0,
-            delivery_id: Some(u32::try_from(number).unwrap()),
-            delivery_tag: Some(Bytes::from(vec![u8::try_from(number).unwrap()])),
-            message_format: Some(0),
-            ..Transfer::default()
-        };
-        let mut left = payload.as_slice();
-        let mut out = Vec::new();
-        let mut first = true;
-        while first || !left.is_empty() {
-            let taken = frame::write_transfer(&mut out, 0, &transfer, left, 16 << 10);
-            left = &left[taken..];
-            first = false;
-        }
-        fake.write(&out).await;
+        fake.send(u32::try_from(number).unwrap(), false, payload, 16 << 10)
+            .await;
     }
-    for number in 1..=count {
+    for (number, bytes) in bad.iter().enumerate() {
         let admitted = within("it comes in", desk.next()).await;
-        let last = number == count;
+        let last = number + 1 == count;
         assert_eq!(admitted.incoming.malformed, !last, "{number}");
         let event = &admitted.incoming.event;
         if last {
             assert_eq!(event.data().unwrap(), "good");
         } else {
             assert!(!event.get("weftreason").unwrap().text.is_empty());
-            assert_eq!(event.data().unwrap(), &bad[number], "the bytes are kept");
+            assert_eq!(event.data().unwrap(), bytes, "the bytes are kept");
         }
         desk.settle(admitted, Outcome::Accepted);
     }

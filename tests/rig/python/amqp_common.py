@@ -114,6 +114,8 @@ def options(args, at_source):
 
 def typed(value):
     """A value as it is printed."""
+    if isinstance(value, memoryview):
+        value = bytes(value)
     name = NAMES.get(type(value), type(value).__name__)
     if name == "binary":
         return [name, base64.b64encode(value).decode()]

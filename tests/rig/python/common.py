@@ -14,8 +14,9 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 FORMAT = JSONFormat()
-KINDS = ["json", "text", "binary", "none", "empty", "large"]
+KINDS = ["json", "text", "binary", "none", "empty", "large", "huge", "odd"]
 BINARY = bytes([0, 159, 146, 150, 255, 10, 13])
+ODD = "größe ✓ \U0001f600 e\u0301 \u202e\r\n\t{}[]\\\"\0"
 
 
 def event(index, mode, data, key=None):
@@ -48,6 +49,8 @@ def event(index, mode, data, key=None):
         "none": (None, None),
         "empty": ("text/plain", ""),
         "large": ("application/octet-stream", bytes(range(256)) * 256),
+        "huge": ("application/octet-stream", bytes(range(255, -1, -1)) * 2048),
+        "odd": ("application/xml", ODD),
     }[data]
     if content_type is not None:
         attributes["datacontenttype"] = content_type
@@ -55,8 +58,8 @@ def event(index, mode, data, key=None):
 
 
 def kinds(data):
-    """The kinds of data in turn, the usual ones or those at the edges (0 bytes, 64 KiB), or one of them only."""
-    groups = {"all": ["json", "text", "binary", "none"], "edges": ["empty", "large"]}
+    """The kinds of data in turn: the usual ones, those at the edges (0 bytes, 64 KiB), every one, or one of them only."""
+    groups = {"all": ["json", "text", "binary", "none"], "edges": ["empty", "large"], "every": KINDS}
     return groups.get(data, [data])
 
 

@@ -56,7 +56,7 @@ def arguments():
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--start", type=int, default=0, help="the first event's number")
     parser.add_argument("--mode", choices=["binary", "structured"], default="binary")
-    parser.add_argument("--data", choices=[*KINDS, "all", "edges"], default="all")
+    parser.add_argument("--data", choices=[*KINDS, "all", "edges", "every"], default="all")
     parser.add_argument("--keys", type=int, default=3, help="how many keys take turns; 0: no key")
     return parser.parse_args()
 

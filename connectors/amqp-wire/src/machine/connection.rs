@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::Config;
 use super::event::{Ended, Event, Violation};
 use super::idle::Idle;
-use super::link::Table;
+use super::link::{LinkId, Table};
 use super::outbound::Pending;
 use super::output::{OUTPUT_MAX, Output};
 use super::session::Session;
@@ -59,8 +59,8 @@ pub struct Connection {
     pub(super) peer_handle_max: u32,
     /// The rest of a message for which the peer's window was too small.
     pub(super) pending: Option<Pending>,
-    /// Some sender wanted to send and could not.
-    pub(super) waits: bool,
+    /// Senders that have credit and wait for room, each once.
+    pub(super) waiting: VecDeque<LinkId>,
     /// Room for delivery tags, shared by many.
     pub(super) tags: BytesMut,
 }
@@ -81,7 +81,7 @@ impl Connection {
             peer_frame_max: frame::FRAME_SIZE_MIN,
             peer_handle_max: 0,
             pending: None,
-            waits: false,
+            waiting: VecDeque::new(),
             tags: BytesMut::new(),
             config,
         }
@@ -149,7 +149,9 @@ impl Connection {
 
     /// So many bytes of [`Connection::output`] were written.
     pub fn written(&mut self, bytes: usize, now: Instant) {
-        self.idle.sent(now);
+        if bytes > 0 {
+            self.idle.sent(now);
+        }
         self.out.written(bytes);
         if self.out.len() < OUTPUT_MAX / 2 {
             self.wake_senders();

@@ -22,7 +22,8 @@ pub enum Event {
         /// The largest message in bytes that the peer takes; `None`: any.
         max_message_size: Option<u64>,
     },
-    /// A sender that could not send can now.
+    /// A sender that could not send can now; or credit of a receiver was used without a message: the peer took a delivery back
+    /// half way, or gave the credit back.
     Credit {
         /// The link.
         link: LinkId,

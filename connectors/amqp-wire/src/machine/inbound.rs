@@ -8,7 +8,7 @@ use super::link::{Side, Stand};
 use super::receiver::Complete;
 use crate::condition;
 use crate::performative::{
-    Attach, Close, DeliveryState, Detach, Disposition, End, Flow, Performative, Role, Transfer,
+    Attach, Close, DeliveryState, Detach, Disposition, End, Performative, Role, Transfer,
 };
 use crate::value::{Fields, Value};
 
@@ -84,7 +84,6 @@ impl Connection {
             .links
             .by_remote(transfer.handle)
             .ok_or_else(|| unattached(transfer.handle))?;
-        let (session, max) = (&mut self.session, self.config.max_message_size);
         let Some(link) = self.links.at(handle) else {
             return Err(unattached(transfer.handle));
         };
@@ -95,13 +94,15 @@ impl Connection {
                 "a transfer came on a link that we send by",
             ));
         };
-        let complete = receiver.transfer(transfer, payload, max, |id| session.delivery(id))?;
-        // What was on its way when we detached is given back by the peer itself.
-        if link.stand != Stand::Up {
+        if link.stand == Stand::Leaving {
+            // What was on its way when we detached is given back by the peer itself.
+            self.session.passed(transfer.delivery_id);
             return Ok(());
         }
-        match complete {
+        let (session, max) = (&mut self.session, self.config.max_message_size);
+        match receiver.transfer(transfer, payload, max, |id| session.delivery(id))? {
             None => {}
+            Some(Complete::Aborted) => self.events.push_back(Event::Credit { link: id }),
             Some(Complete::Message {
                 delivery_id,
                 tag,
@@ -176,48 +177,6 @@ impl Connection {
         });
     }
 
-    fn flow(&mut self, flow: &Flow) -> Result<(), Violation> {
-        self.session.flowed(flow);
-        self.continue_pending();
-        let mut answer = flow.echo;
-        let mut about = None;
-        if let Some(remote) = flow.handle {
-            let handle = self.links.by_remote(remote).ok_or_else(|| unattached(remote))?;
-            if let Some(link) = self.links.at(handle) {
-                match &mut link.side {
-                    Side::Sender(sender) => answer |= sender.flow(flow),
-                    Side::Receiver(receiver) => {
-                        if let Some(count) = flow.delivery_count {
-                            receiver.advanced(count);
-                        }
-                    }
-                }
-                about = Some(handle);
-            }
-        }
-        if answer {
-            self.answer_flow(about);
-        }
-        Ok(())
-    }
-
-    /// Says how the session stands, and the link.
-    pub(super) fn answer_flow(&mut self, handle: Option<u32>) {
-        let mut flow = self.session.flow();
-        if let Some(handle) = handle
-            && let Some(link) = self.links.at(handle)
-        {
-            flow.handle = Some(handle);
-            let (count, credit) = match &link.side {
-                Side::Sender(sender) => (sender.delivery_count, sender.credit),
-                Side::Receiver(receiver) => (receiver.delivery_count, receiver.credit),
-            };
-            flow.delivery_count = Some(count);
-            flow.link_credit = Some(credit);
-        }
-        self.write(&flow);
-    }
-
     fn attached(&mut self, attach: Attach) -> Result<(), Violation> {
         if self.links.by_remote(attach.handle).is_some() {
             let what = format!("handle {} is attached twice", attach.handle);
@@ -264,14 +223,7 @@ impl Connection {
         let Some(link) = self.links.remove(handle) else {
             return Ok(());
         };
-        self.session.forget(link.serial);
-        if self
-            .pending
-            .as_ref()
-            .is_some_and(|pending| pending.handle == handle)
-        {
-            self.pending = None;
-        }
+        self.forget(link.id(handle));
         if link.stand == Stand::Leaving {
             return Ok(());
         }
@@ -305,7 +257,7 @@ fn without_maps(state: DeliveryState) -> DeliveryState {
     }
 }
 
-fn unattached(remote: u32) -> Violation {
+pub(super) fn unattached(remote: u32) -> Violation {
     let what = format!("it uses handle {remote}, which is not attached");
     Violation::new(condition::UNATTACHED_HANDLE, what)
 }

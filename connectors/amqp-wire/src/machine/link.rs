@@ -197,11 +197,4 @@ impl Table {
             Some((link.id(handle), link))
         })
     }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (LinkId, &mut Link)> {
-        (0u32..).zip(&mut self.links).filter_map(|(handle, link)| {
-            let link = link.as_mut()?;
-            Some((link.id(handle), link))
-        })
-    }
 }

@@ -7,8 +7,9 @@
 //! Invariants
 //! - No credit, no transfer: neither side's windows are exceeded by us, and a peer that exceeds ours is disconnected.
 //! - The outcome of each delivery that we sent is told at most once; of those on a link that ended, not at all.
-//! - Bounded whatever the peer sends (C33): frames by `max_frame_size`, messages by `max_message_size`, what is received and
-//!   not taken by the session's window, links by what we attached, deliveries without an outcome by `max_unsettled`.
+//! - Bounded whatever the peer sends (C33): frames by `max_frame_size`, the one message that each link puts together by
+//!   `max_message_size`, what is received and not taken by the session's window, links by what we attached, deliveries without
+//!   an outcome by `max_unsettled`, answers by what a peer may leave unread.
 //! - After [`Event::Ended`] nothing happens any more.
 //!
 //! Absent on purpose: resuming links (what was unsettled is sent again), sessions and links that the peer begins,
@@ -16,6 +17,7 @@
 
 mod connection;
 mod event;
+mod flow;
 mod handshake;
 mod idle;
 mod inbound;

@@ -67,31 +67,6 @@ impl Connection {
         Some(id)
     }
 
-    /// Sets how many more deliveries may come by this link. Lowering it does not call back what is on its way.
-    pub fn set_credit(&mut self, link: LinkId, credit: u32) {
-        if !self.is_up() {
-            return;
-        }
-        let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
-            return;
-        };
-        let Side::Receiver(receiver) = &mut found.side else {
-            return;
-        };
-        receiver.grant(credit);
-        self.answer_flow(Some(link.handle));
-    }
-
-    /// How many more deliveries may come by this link.
-    #[must_use]
-    pub fn credit(&self, link: LinkId) -> u32 {
-        match self.links.look(link).map(|found| &found.side) {
-            Some(Side::Receiver(receiver)) => receiver.credit,
-            Some(Side::Sender(sender)) => sender.credit,
-            None => 0,
-        }
-    }
-
     /// The filters that the peer applies to an attached receiving link. One that was asked for and is not here is not
     /// supported: everything comes.
     #[must_use]
@@ -100,15 +75,6 @@ impl Connection {
         match &found.side {
             Side::Receiver(receiver) => Some(&receiver.filter),
             Side::Sender(_) => None,
-        }
-    }
-
-    /// Keeps the session's window as it is (it runs down as transfers come), or opens it again.
-    pub fn hold(&mut self, held: bool) {
-        self.session.hold(held);
-        if self.is_up() && self.session.owes_flow() {
-            let flow = self.session.flow();
-            self.write(&flow);
         }
     }
 
@@ -130,15 +96,17 @@ impl Connection {
     /// Whether a message can be sent by this link now. Where not, [`Event::Credit`] tells when it can.
     pub fn can_send(&mut self, link: LinkId) -> bool {
         let room = self.has_room();
-        let Some(found) = self.links.get(link).filter(|found| found.stand == Stand::Up) else {
+        let Some(found) = self.links.get(link) else {
             return false;
         };
         let Side::Sender(sender) = &mut found.side else {
             return false;
         };
-        let can = room && sender.credit > 0;
+        let can = room && found.stand == Stand::Up && sender.credit > 0;
         sender.wants = !can;
-        self.waits |= !can;
+        if sender.joins() {
+            self.waiting.push_back(link);
+        }
         can
     }
 
@@ -154,7 +122,8 @@ impl Connection {
             && self.out.len() < OUTPUT_MAX
     }
 
-    /// Sends an encoded message. Its number, by which its outcome is told; `None` where [`Connection::can_send`] is false.
+    /// Sends an encoded message. Its number, by which its outcome is told, unless the link sends settled; `None` where
+    /// [`Connection::can_send`] is false.
     pub fn send(&mut self, link: LinkId, message: &[u8]) -> Option<u32> {
         if !self.can_send(link) {
             return None;
@@ -175,13 +144,14 @@ impl Connection {
         };
         let taken = self.out.transfer(&transfer, message, self.peer_frame_max);
         self.session.sent_frame();
-        if let Some(rest) = message.get(taken..).filter(|rest| !rest.is_empty()) {
+        let rest = message.get(taken..).unwrap_or_default();
+        let sent = self.write_rest(link.handle, rest);
+        if let Some(rest) = rest.get(sent..).filter(|rest| !rest.is_empty()) {
             self.pending = Some(Pending {
                 handle: link.handle,
                 rest: rest.to_vec(),
                 sent: 0,
             });
-            self.continue_pending();
         }
         Some(id)
     }
@@ -191,21 +161,27 @@ impl Connection {
         let Some(mut pending) = self.pending.take() else {
             return;
         };
-        let transfer = Transfer {
-            handle: pending.handle,
-            ..Transfer::default()
-        };
-        while self.session.remote_window > 0 {
-            let rest = pending.rest.get(pending.sent..).unwrap_or_default();
-            if rest.is_empty() {
-                return;
-            }
-            pending.sent += self.out.transfer(&transfer, rest, self.peer_frame_max);
-            self.session.sent_frame();
-        }
+        let rest = pending.rest.get(pending.sent..).unwrap_or_default();
+        pending.sent += self.write_rest(pending.handle, rest);
         if pending.sent < pending.rest.len() {
             self.pending = Some(pending);
         }
+    }
+
+    /// Writes the frames of a message behind its first one. How many bytes the window had room for.
+    fn write_rest(&mut self, handle: u32, rest: &[u8]) -> usize {
+        let transfer = Transfer {
+            handle,
+            ..Transfer::default()
+        };
+        let mut sent = 0;
+        while let Some(left) = rest.get(sent..).filter(|left| !left.is_empty())
+            && self.session.remote_window > 0
+        {
+            sent += self.out.transfer(&transfer, left, self.peer_frame_max);
+            self.session.sent_frame();
+        }
+        sent
     }
 
     /// Deliveries that we sent and that have no outcome.
@@ -232,8 +208,9 @@ impl Connection {
         }
     }
 
-    /// Detaches a link for good (`closed`), or so that its terminus stays (a durable subscription). Nothing is told of it, or
-    /// of its deliveries, any more.
+    /// Detaches a link for good (`closed`), or so that its terminus stays (a durable subscription). Nothing is told of it any
+    /// more; of its deliveries only those outcomes that had come already. A message of which the peer's window let only a part
+    /// through is cut off by the detach: to take it back in form would need the window that is not there.
     pub fn detach(&mut self, link: LinkId, closed: bool) {
         if !self.is_up() {
             return;
@@ -242,22 +219,7 @@ impl Connection {
             return;
         };
         found.stand = Stand::Leaving;
-        self.session.forget(link.serial);
-        if self
-            .pending
-            .as_ref()
-            .is_some_and(|pending| pending.handle == link.handle)
-        {
-            // A message that is cut off is taken back before the link goes.
-            self.pending = None;
-            let aborted = Transfer {
-                handle: link.handle,
-                aborted: true,
-                ..Transfer::default()
-            };
-            self.out.transfer(&aborted, &[], self.peer_frame_max);
-            self.session.sent_frame();
-        }
+        self.forget(link);
         self.write(&Detach {
             handle: link.handle,
             closed,
@@ -272,24 +234,24 @@ impl Connection {
         });
     }
 
+    /// A link is gone, or will be: what it was to send, and the outcomes that it waited for.
+    pub(super) fn forget(&mut self, link: LinkId) {
+        self.session.forget(link.serial);
+        self.pending.take_if(|pending| pending.handle == link.handle);
+        self.waiting.retain(|other| *other != link);
+    }
+
     /// Tells those who wanted to send and can.
     pub(super) fn wake_senders(&mut self) {
-        if !self.waits || !self.has_room() {
-            return;
-        }
-        self.waits = false;
-        for (link, found) in self.links.iter_mut() {
-            let Side::Sender(sender) = &mut found.side else {
+        while !self.waiting.is_empty() && self.has_room() {
+            let link = self.waiting.pop_front();
+            let Some((link, found)) = link.and_then(|link| Some((link, self.links.get(link)?))) else {
                 continue;
             };
-            if found.stand != Stand::Up || !sender.wants {
-                continue;
-            }
-            if sender.credit > 0 {
-                sender.wants = false;
+            if let Side::Sender(sender) = &mut found.side
+                && sender.leaves()
+            {
                 self.events.push_back(Event::Credit { link });
-            } else {
-                self.waits = true;
             }
         }
     }

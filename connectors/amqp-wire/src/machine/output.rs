@@ -11,8 +11,13 @@ use crate::performative::{Encode, Transfer};
 pub(super) const OUTPUT_MAX: usize = 1 << 20;
 /// So many bytes of anything but messages may wait before the peer is given up: some hundred thousand answers.
 const ANSWERS_MAX: usize = 8 << 20;
-/// So much room is kept once everything is written.
+/// So much room is kept once everything is written and little has come for a while.
 const ROOM: usize = OUTPUT_MAX / 4;
+/// So much room is kept in any case.
+const ROOM_MAX: usize = 4 * OUTPUT_MAX;
+/// So often everything has to be written, and it was little, before room is given back: giving it back each time costs more
+/// than all else about a large message.
+const CALM: u32 = 16;
 /// Written bytes are given back in pieces of at least this, and of at least half of what is there.
 const PIECE: usize = 64 << 10;
 
@@ -24,6 +29,8 @@ pub(super) struct Output {
     written: usize,
     /// An upper bound of what waits and is no message.
     answers: usize,
+    /// How often in a row little was written.
+    calm: u32,
 }
 
 impl Output {
@@ -42,14 +49,25 @@ impl Output {
     pub(super) fn written(&mut self, bytes: usize) {
         self.written = self.written.saturating_add(bytes).min(self.bytes.len());
         if self.is_empty() {
+            self.calm = if self.bytes.len() > ROOM { 0 } else { self.calm + 1 };
             self.bytes.clear();
-            self.bytes.shrink_to(ROOM);
             self.written = 0;
+            self.give_back();
         } else if self.written >= PIECE.max(self.bytes.len() / 2) {
             self.bytes.drain(..self.written);
             self.written = 0;
         }
         self.answers = self.answers.min(self.len());
+    }
+
+    /// Gives room back that is no longer needed.
+    fn give_back(&mut self) {
+        if self.calm >= CALM {
+            self.calm = 0;
+            self.bytes.shrink_to(ROOM);
+        } else {
+            self.bytes.shrink_to(ROOM_MAX);
+        }
     }
 
     /// The peer does not read what it makes us say.
@@ -93,6 +111,20 @@ mod tests {
             output.written(take);
         }
         assert!(output.bytes.capacity() < 4 * PIECE, "{}", output.bytes.capacity());
+    }
+
+    #[test]
+    fn room_is_kept_while_it_is_used_and_given_back_after() {
+        let mut output = Output::default();
+        let burst = |output: &mut Output, bytes: usize| {
+            output.answer(|out| out.resize(bytes, 0));
+            output.written(bytes);
+            output.bytes.capacity()
+        };
+        assert!(burst(&mut output, 20 << 20) <= ROOM_MAX);
+        assert!((0..100).all(|_| burst(&mut output, 1 << 20) >= 1 << 20));
+        assert!((1..CALM).all(|_| burst(&mut output, 10) >= 1 << 20));
+        assert!(burst(&mut output, 10) <= ROOM);
     }
 
     #[test]

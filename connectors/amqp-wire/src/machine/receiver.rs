@@ -49,6 +49,8 @@ pub(super) enum Complete {
         settled: bool,
         bytes: u64,
     },
+    /// It was taken back; its credit is used.
+    Aborted,
 }
 
 impl Receiver {
@@ -69,15 +71,15 @@ impl Receiver {
         }
     }
 
-    /// The sender moved its delivery-count (it gave credit back).
-    pub(super) fn advanced(&mut self, delivery_count: u32) {
-        let Some(by) = serial::ahead(self.delivery_count, delivery_count) else {
-            return;
-        };
+    /// The sender moved its delivery-count: whether it gave credit back.
+    pub(super) fn advanced(&mut self, delivery_count: u32) -> bool {
         // Not further than what it had, whatever it says.
-        let by = by.min(self.credit);
+        let by = serial::ahead(self.delivery_count, delivery_count)
+            .unwrap_or(0)
+            .min(self.credit);
         self.delivery_count = self.delivery_count.wrapping_add(by);
         self.credit -= by;
+        by > 0
     }
 
     /// A transfer of this link came. `first` says whether its delivery-id is a legal one for a new delivery.
@@ -98,7 +100,7 @@ impl Receiver {
             first(id)?;
             self.count()?;
             if transfer.aborted {
-                return Ok(None);
+                return Ok(Some(Complete::Aborted));
             }
             let settled = transfer.settled.unwrap_or(false);
             let tag = transfer.delivery_tag.clone().unwrap_or_default();
@@ -133,7 +135,7 @@ impl Receiver {
         };
         if transfer.aborted {
             self.partial = None;
-            return Ok(None);
+            return Ok(Some(Complete::Aborted));
         }
         partial.settled |= transfer.settled.unwrap_or(false);
         partial.bytes += payload.len() as u64;

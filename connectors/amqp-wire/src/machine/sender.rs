@@ -12,6 +12,8 @@ pub(super) struct Sender {
     pub(super) credit: u32,
     /// Somebody wanted to send and could not.
     pub(super) wants: bool,
+    /// It has its place among those who have credit and wait for room.
+    pub(super) waiting: bool,
     /// The link was attached to send settled.
     pub(super) settled: bool,
 }
@@ -32,6 +34,21 @@ impl Sender {
             return true;
         }
         flow.drain
+    }
+
+    /// Whether it takes its place now among those who wait for room: without credit it is not there yet.
+    pub(super) fn joins(&mut self) -> bool {
+        let joins = self.wants && self.credit > 0 && !self.waiting;
+        self.waiting |= joins;
+        joins
+    }
+
+    /// It gives its place up: whether it wants to send and has the credit.
+    pub(super) fn leaves(&mut self) -> bool {
+        self.waiting = false;
+        let can = self.wants && self.credit > 0;
+        self.wants &= !can;
+        can
     }
 
     /// A delivery was sent.

@@ -125,6 +125,13 @@ impl Session {
         Ok(())
     }
 
+    /// A delivery passes that nobody looks at.
+    pub(super) fn passed(&mut self, id: Option<u32>) {
+        if let Some(id) = id {
+            _ = self.delivery(id);
+        }
+    }
+
     /// A transfer frame was written.
     pub(super) fn sent_frame(&mut self) {
         self.next_outgoing_id = self.next_outgoing_id.wrapping_add(1);

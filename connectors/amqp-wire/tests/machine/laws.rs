@@ -1,7 +1,7 @@
 //! Laws that hold whatever happens: for any bytes, for any frames in any order, for any pace of a peer that plays fair.
 
 #[path = "../support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

@@ -332,25 +332,6 @@ fn a_detach_takes_the_deliveries_of_its_link_and_no_others() {
 }
 
 #[test]
-fn a_message_that_is_cut_off_by_our_detach_is_taken_back() {
-    let (mut peer, link) = up(10);
-    let narrow = peer.flow(0, 1);
-    peer.say(&narrow);
-    peer.client.send(link, &[0; 2000]);
-    peer.skip();
-    peer.client.detach(link, true);
-    let heard = peer.hear();
-    assert!(
-        matches!(&heard[..], [(Performative::Transfer(transfer), _), (Performative::Detach(_), _)]
-        if transfer.aborted && !transfer.more)
-    );
-    assert_eq!(peer.client.unsettled(), 0);
-    // Others are not held up by it.
-    let other = peer.sender("other", 5);
-    assert!(peer.client.can_send(other));
-}
-
-#[test]
 fn drained_credit_is_given_back_at_once() {
     let (mut peer, link) = up(10);
     peer.client.send(link, b"x");

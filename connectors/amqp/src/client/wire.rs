@@ -56,7 +56,7 @@ pub(crate) enum Happened {
         last: u32,
         state: Option<DeliveryState>,
     },
-    /// The link can send again.
+    /// The link can send again; or, receiving, lost credit without a message.
     Credit { token: usize },
 }
 

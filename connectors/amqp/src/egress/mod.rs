@@ -5,6 +5,7 @@
 //! router's).
 
 mod flight;
+mod late;
 mod links;
 mod outcome;
 mod sender;

@@ -19,7 +19,7 @@ use weft_api::outcome::{Reason, SendError};
 use weft_api::status::Health;
 use weft_net::Backoff;
 
-use super::flight::{Flights, Ticket};
+use super::flight::Flights;
 use super::links::{Links, Sent, State};
 use super::{Plan, outcome};
 use crate::client::trouble::Trouble;
@@ -32,13 +32,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// How soon after a failure a batch makes us try again; sooner, it fails for the same reason.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How often an address that was refused is asked for while no event goes there.
-const ASK: Duration = Duration::from_secs(2);
-
-type Connecting = Pin<Box<dyn Future<Output = Result<Box<Wire>, Trouble>> + Send>>;
+pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<Wire>, Trouble>> + Send>>;
 
 /// Where the connection stands.
-enum Line {
+pub(super) enum Line {
     /// It is being made.
     Connecting(Connecting),
     /// It works.
@@ -98,16 +95,16 @@ impl Line {
     }
 }
 
-struct Sender {
-    plan: Arc<Plan>,
-    line: Line,
+pub(super) struct Sender {
+    pub(super) plan: Arc<Plan>,
+    pub(super) line: Line,
     backoff: Backoff,
-    flights: Flights,
-    links: Links,
+    pub(super) flights: Flights,
+    pub(super) links: Links,
     /// Links with something to send, or that something happened to.
     touched: Vec<usize>,
     /// When the broker last gave an outcome, or had none to give.
-    heard: Instant,
+    pub(super) heard: Instant,
     serial: u64,
     scratch: Scratch,
     message: Vec<u8>,
@@ -161,7 +158,7 @@ impl Sender {
     }
 
     /// There is no connection: what was sent is possibly delivered, what waits is not.
-    fn down(&mut self, trouble: Trouble) {
+    pub(super) fn down(&mut self, trouble: Trouble) {
         let lost = SendError::destination(Reason::Reset, trouble.text.as_str()).maybe_delivered();
         let flights = &mut self.flights;
         self.links
@@ -305,7 +302,7 @@ impl Sender {
         self.fail_waiting(token, &refused);
     }
 
-    fn fail_waiting(&mut self, token: usize, error: &SendError) {
+    pub(super) fn fail_waiting(&mut self, token: usize, error: &SendError) {
         let Some(link) = self.links.get(token) else {
             return;
         };
@@ -314,7 +311,7 @@ impl Sender {
         }
     }
 
-    fn attach(&mut self, token: usize) {
+    pub(super) fn attach(&mut self, token: usize) {
         let Line::Up(wire) = &mut self.line else { return };
         let Some(link) = self.links.get(token) else {
             return;
@@ -388,92 +385,6 @@ impl Sender {
                     at: now,
                 },
             );
-        }
-    }
-
-    /// Looks for what has waited too long.
-    fn tick(&mut self) {
-        let now = Instant::now();
-        if self.links.unsettled() == 0 {
-            self.heard = now;
-        }
-        let Some(then) = now.checked_sub(self.plan.timeout) else {
-            return;
-        };
-        let mut late: Vec<(u32, Ticket)> = Vec::new();
-        self.links
-            .overdue(then, |delivery, sent| late.push((delivery, sent.ticket)));
-        let silent = !late.is_empty() && self.heard < then;
-        for (delivery, ticket) in late {
-            if let Line::Up(wire) = &mut self.line {
-                wire.give_up(delivery);
-            }
-            let text = format!("the broker gave no outcome within {:?}", self.plan.timeout);
-            let error = SendError::destination(Reason::Timeout, text).maybe_delivered();
-            self.flights.failed(ticket, error);
-        }
-        for token in self.links.tokens() {
-            self.expire_waiting(token, then);
-            self.ask_again(token);
-        }
-        if silent {
-            // Nothing at all was answered for so long: begin anew, or its windows fill with what we have given up.
-            let at = self.plan.endpoint.dialer.address();
-            self.down(Trouble::unavailable(format!(
-                "{at}: the broker takes messages and answers none of them"
-            )));
-        }
-    }
-
-    /// An address of the file's that was refused is asked for again, so that it is told when it is there; so is one that
-    /// the broker does not answer for.
-    fn ask_again(&mut self, token: usize) {
-        let fixed = !self.plan.layout.address.templated();
-        let Some(link) = self.links.get(token) else {
-            return;
-        };
-        match &link.state {
-            State::Refused(since, _) if fixed && since.elapsed() >= ASK => self.attach(token),
-            State::Attaching(since) if since.elapsed() >= self.plan.timeout.max(ASK) => {
-                let text = format!(
-                    "amqp `{}`: the broker does not say whether it takes messages",
-                    link.address
-                );
-                let error = SendError::destination(Reason::Unavailable, text);
-                link.state = State::Refused(Instant::now(), error.clone());
-                if let Line::Up(wire) = &mut self.line {
-                    wire.detach(token);
-                }
-                self.fail_waiting(token, &error);
-            }
-            _ => {}
-        }
-    }
-
-    /// What the broker gave no credit for in time is certainly not delivered.
-    fn expire_waiting(&mut self, token: usize, then: Instant) {
-        let timeout = self.plan.timeout;
-        let Some(link) = self.links.get(token) else {
-            return;
-        };
-        let (reason, what) = match (&self.line, &link.state) {
-            (Line::Up(_), State::Up { .. }) => (Reason::Overloaded, "gives no credit"),
-            (Line::Up(_), _) => (Reason::Unavailable, "does not answer"),
-            // Making a connection has a time limit of its own, and fails what waits for it.
-            _ => return,
-        };
-        // A link that moves is not stuck, however long its line is.
-        if link.used > then {
-            return;
-        }
-        let mut late = Vec::new();
-        while let Some((ticket, _)) = link.waiting.pop_front_if(|(_, since)| *since <= then) {
-            late.push(ticket);
-        }
-        let text = format!("amqp `{}` {what} within {timeout:?}", link.address);
-        for ticket in late {
-            self.flights
-                .failed(ticket, SendError::destination(reason, text.as_str()));
         }
     }
 }

@@ -23,15 +23,12 @@ use super::answers::Answers;
 use super::lane::{LinkLane, State, Waiting};
 use super::{Plan, outcome};
 use crate::client;
-use crate::client::trouble::{self, Trouble};
+use crate::client::trouble::Trouble;
 use crate::client::wire::{Happened, Wire, WireSpec};
 use crate::mapping::ingress::Mapper;
 
 /// The first and the longest wait before a link that was refused is asked for again.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-
-/// How long the broker may think about a link.
-const ANSWER: Duration = Duration::from_secs(15);
 
 /// Runs until the stop.
 pub(super) async fn run(plan: Arc<Plan>, cx: IngressContext) {
@@ -72,22 +69,22 @@ enum Ended {
     Stopped,
 }
 
-struct Consumer {
-    plan: Arc<Plan>,
-    cx: IngressContext,
+pub(super) struct Consumer {
+    pub(super) plan: Arc<Plan>,
+    pub(super) cx: IngressContext,
     mapper: Mapper,
-    links: Vec<LinkLane>,
+    pub(super) links: Vec<LinkLane>,
     by_lane: HashMap<u32, usize>,
     answers: Answers,
     batch: Vec<Incoming>,
     /// Links that something happened to in this round.
     touched: Vec<usize>,
     /// What is wrong with each link that is refused.
-    refusals: HashMap<usize, String>,
-    draining: bool,
+    pub(super) refusals: HashMap<usize, String>,
+    pub(super) draining: bool,
     /// The session's window is held.
     holding: bool,
-    at: String,
+    pub(super) at: String,
 }
 
 impl Consumer {
@@ -218,34 +215,6 @@ impl Consumer {
         }
     }
 
-    /// Asks for the links that are due, and gives up those that get no answer. Gives when there is one to look at next.
-    fn attach_due(&mut self, wire: &mut Wire) -> Option<Instant> {
-        if self.draining {
-            return None;
-        }
-        let now = Instant::now();
-        let mut next: Option<Instant> = None;
-        for (token, (link, receiver)) in self.links.iter_mut().zip(&self.plan.receivers).enumerate() {
-            match link.state {
-                State::Down(at) if at <= now => {
-                    link.state = State::Attaching(now + ANSWER);
-                    wire.receiver(token, receiver);
-                }
-                State::Attaching(until) if until <= now => {
-                    wire.detach(token);
-                    let wait = link.backoff.next_wait();
-                    link.lost(now + wait);
-                }
-                State::Up => continue,
-                State::Down(_) | State::Attaching(_) => {}
-            }
-            if let State::Down(at) | State::Attaching(at) = link.state {
-                next = Some(next.map_or(at, |next| next.min(at)));
-            }
-        }
-        next
-    }
-
     fn happened(&mut self, wire: &mut Wire, happened: Happened) {
         match happened {
             Happened::Attached { token, .. } => self.attached(wire, token),
@@ -286,58 +255,14 @@ impl Consumer {
                 self.cx.report.warn(text);
                 self.touch(token);
             }
+            // Credit went without a message: it is given again.
+            Happened::Credit { token } => self.touch(token),
             // Ours is the receiving side only.
-            Happened::Outcome { .. } | Happened::Credit { .. } => {}
+            Happened::Outcome { .. } => {}
         }
     }
 
-    fn attached(&mut self, wire: &mut Wire, token: usize) {
-        let (Some(link), Some(receiver)) = (self.links.get_mut(token), self.plan.receivers.get(token)) else {
-            return;
-        };
-        if receiver.selects() && !wire.selects(token) {
-            // Some brokers drop what they do not know, and would send everything.
-            wire.detach(token);
-            let wait = link.backoff.next_wait();
-            link.lost(Instant::now() + wait);
-            let text = format!(
-                "{}: `{}`: the broker has no selectors; leave `selector` out, and filter by routes",
-                self.at, receiver.address
-            );
-            self.refusals.insert(token, text);
-            return self.say();
-        }
-        link.state = State::Up;
-        link.backoff.reset();
-        self.refusals.remove(&token);
-        self.touch(token);
-        self.say();
-    }
-
-    fn detached(&mut self, token: usize, error: Option<&weft_amqp_wire::performative::Error>) {
-        let (Some(link), Some(receiver)) = (self.links.get_mut(token), self.plan.receivers.get(token)) else {
-            return;
-        };
-        let wait = link.backoff.next_wait();
-        link.lost(Instant::now() + wait);
-        let trouble = trouble::link(&self.at, &receiver.address, error);
-        self.refusals.insert(token, trouble.text);
-        self.say();
-    }
-
-    /// Says where the links stand: the first that is refused, or that all are up.
-    fn say(&self) {
-        let first = self.refusals.iter().min_by_key(|(token, _)| **token);
-        match first {
-            Some((_, text)) => self.cx.report.health(Health::Waiting(text.clone())),
-            None if self.links.iter().all(|link| link.state == State::Up) => {
-                self.cx.report.health(Health::Ready);
-            }
-            None => {}
-        }
-    }
-
-    fn touch(&mut self, token: usize) {
+    pub(super) fn touch(&mut self, token: usize) {
         if self.touched.last() != Some(&token) {
             self.touched.push(token);
         }

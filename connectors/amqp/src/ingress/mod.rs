@@ -4,6 +4,7 @@
 //! Does not know: the loop (`consumer`), a link's books (`lane`), what an outcome is on the wire (`outcome`).
 
 mod answers;
+mod attach;
 mod consumer;
 mod lane;
 mod ledger;

@@ -1,6 +1,8 @@
 //! What the tests share: sections as the router hands them over, and foreign peers (Qpid Proton) that stay.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod fake;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
