@@ -20,6 +20,10 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// The first and the longest wait between tries to connect.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
+/// A connection that lasted for so long was a good one: the next try waits as if it were the first. A broker that takes
+/// connections and drops them is asked less and less often.
+pub(crate) const STEADY: Duration = Duration::from_secs(10);
+
 /// The waits between tries to connect.
 pub(crate) fn backoff() -> Backoff {
     Backoff::new(BACKOFF.0, BACKOFF.1)

@@ -15,6 +15,8 @@ use crate::client::trouble::Trouble;
 
 /// How often an address that was refused is asked for while no event goes there.
 const ASK: Duration = Duration::from_secs(2);
+/// The least time that a broker has to answer for an address, which it may have to make.
+const ANSWER: Duration = Duration::from_secs(5);
 
 impl Sender {
     /// Looks for what has waited too long.
@@ -60,7 +62,7 @@ impl Sender {
         };
         match &link.state {
             State::Refused(since, _) if fixed && since.elapsed() >= ASK => self.attach(token),
-            State::Attaching(since) if since.elapsed() >= self.plan.timeout.max(ASK) => {
+            State::Attaching(since) if since.elapsed() >= self.plan.timeout.max(ANSWER) => {
                 let text = format!(
                     "amqp `{}`: the broker does not say whether it takes messages",
                     link.address
@@ -82,12 +84,10 @@ impl Sender {
         let Some(link) = self.links.get(token) else {
             return;
         };
-        let (reason, what) = match (&self.line, &link.state) {
-            (Line::Up(_), State::Up { .. }) => (Reason::Overloaded, "gives no credit"),
-            (Line::Up(_), _) => (Reason::Unavailable, "does not answer"),
-            // Making a connection has a time limit of its own, and fails what waits for it.
-            _ => return,
-        };
+        // Making a connection and attaching have time limits of their own, and fail what waits for them.
+        if !matches!((&self.line, &link.state), (Line::Up(_), State::Up { .. })) {
+            return;
+        }
         // A link that moves is not stuck, however long its line is.
         if link.used > then {
             return;
@@ -96,10 +96,10 @@ impl Sender {
         while let Some((ticket, _)) = link.waiting.pop_front_if(|(_, since)| *since <= then) {
             late.push(ticket);
         }
-        let text = format!("amqp `{}` {what} within {timeout:?}", link.address);
+        let text = format!("amqp `{}` gives no credit within {timeout:?}", link.address);
         for ticket in late {
             self.flights
-                .failed(ticket, SendError::destination(reason, text.as_str()));
+                .failed(ticket, SendError::destination(Reason::Overloaded, text.as_str()));
         }
     }
 }

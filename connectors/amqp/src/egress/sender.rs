@@ -105,6 +105,8 @@ pub(super) struct Sender {
     touched: Vec<usize>,
     /// When the broker last gave an outcome, or had none to give.
     pub(super) heard: Instant,
+    /// Since when there is a connection, if there is one.
+    since: Instant,
     serial: u64,
     scratch: Scratch,
     message: Vec<u8>,
@@ -121,6 +123,7 @@ impl Sender {
             links: Links::default(),
             touched: Vec::new(),
             heard: Instant::now(),
+            since: Instant::now(),
             serial: 0,
             scratch: Scratch::default(),
             message: Vec::new(),
@@ -144,8 +147,8 @@ impl Sender {
     }
 
     fn up(&mut self, wire: Box<Wire>) {
-        self.backoff.reset();
         self.heard = Instant::now();
+        self.since = self.heard;
         tracing::info!(destination = %self.plan.name, broker = %self.plan.endpoint.dialer.address(), "amqp connected");
         if self.plan.layout.address.templated() {
             self.report.health(Health::Ready);

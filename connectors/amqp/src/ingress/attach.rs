@@ -63,7 +63,6 @@ impl Consumer {
             return self.say();
         }
         link.state = State::Up;
-        link.backoff.reset();
         self.refusals.remove(&token);
         self.touch(token);
         self.say();

@@ -38,9 +38,14 @@ pub(super) async fn run(plan: Arc<Plan>, cx: IngressContext) {
         let trouble = match consumer.connect().await {
             Ended::Stopped => break,
             Ended::Wire(mut wire) => {
-                backoff.reset();
+                let since = Instant::now();
                 match consumer.serve(&mut wire).await {
-                    Some(trouble) => trouble,
+                    Some(trouble) => {
+                        if since.elapsed() >= client::STEADY {
+                            backoff.reset();
+                        }
+                        trouble
+                    }
                     None => {
                         consumer.part(&mut wire);
                         wire.close().await;
@@ -237,6 +242,7 @@ impl Consumer {
                     return;
                 }
                 let incoming = self.mapper.map(&receiver.address, &payload);
+                link.backoff.reset();
                 link.came(Waiting { incoming, delivery });
                 self.touch(token);
             }

@@ -11,7 +11,7 @@
 //! | list, array | array |
 //! | map whose keys are different strings or symbols | object, in the order of the map |
 //! | any other map | array of `[key, value]` |
-//! | described value | `{"descriptor": ..., "value": ...}` |
+//! | described value, array of described values | `{"descriptor": ..., "value": ...}` |
 //!
 //! Invariant: recursion is bounded by the codec's own bound on depth, which a value has passed before it is here.
 
@@ -31,7 +31,17 @@ pub(crate) fn encode(value: &Value, out: &mut String) {
     }
     match value {
         Value::List(items) => list(items, out),
-        Value::Array(array) => list(array.items(), out),
+        Value::Array(array) if array.descriptors().is_empty() => list(array.items(), out),
+        // Described elements: the descriptors stand once, for all of them.
+        Value::Array(array) => {
+            for descriptor in array.descriptors() {
+                out.push_str("{\"descriptor\":");
+                encode(descriptor, out);
+                out.push_str(",\"value\":");
+            }
+            list(array.items(), out);
+            out.extend(array.descriptors().iter().map(|_| '}'));
+        }
         Value::Map(entries) => map(entries, out),
         Value::Described(described) => {
             out.push_str("{\"descriptor\":");

@@ -472,7 +472,12 @@ fn every_body_becomes_data() {
     let map = Value::map([("a", 1u8)]);
     let list = Value::List(vec![Value::Bool(true), Value::from("x")]);
     type Write<'a> = Box<dyn FnOnce(&mut MessageWriter<'_>) + 'a>;
-    type Case<'a> = (Vec<(&'a str, ValueRef<'a>)>, Write<'a>, Option<&'a str>, Option<&'a str>);
+    type Case<'a> = (
+        Vec<(&'a str, ValueRef<'a>)>,
+        Write<'a>,
+        Option<&'a str>,
+        Option<&'a str>,
+    );
     let cases: Vec<Case<'_>> = vec![
         (vec![], Box::new(|m| m.data(b"x")), Some("x"), None),
         (
