@@ -3,21 +3,24 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
 use support::client::Client;
 use support::fake::{Fake, Reply, connack, good};
 use support::packet::{event_publish, message};
+use support::tap::Tap;
 use support::{soon, until};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
+use weft_api::event::Attributes;
 use weft_api::ingress::Window;
 use weft_api::outcome::Outcome;
 use weft_api::status::Health;
-use weft_conformance::events::plain;
+use weft_conformance::events::{plain, with_data};
 use weft_conformance::harness::{EgressDesk, IngressDesk};
-use weft_rig::{Mosquitto, unique};
+use weft_rig::{Mosquitto, Relay, unique};
 
 /// A session that the broker hands to and fro is named in the log, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,9 +221,11 @@ async fn what_a_forgotten_session_held_is_given_back_as_perhaps_delivered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn qos_2_comes_in_once_and_is_completed() {
     let topic = unique("exactly");
-    let port = block_in_place(|| Mosquitto::shared().port());
-    let section =
-        json!({ "url": Mosquitto::shared().url(), "subscribe": [topic], "qos": 2, "client_id": topic });
+    // Not the shared one, which writes everything down at each change: it may be slow to take a goodbye.
+    let mut broker = block_in_place(|| Mosquitto::reserve_with("autosave_on_changes false"));
+    block_in_place(|| broker.start());
+    let port = broker.port();
+    let section = json!({ "url": broker.url(), "subscribe": [topic], "qos": 2, "client_id": topic });
     let desk = IngressDesk::start(support::ingress(&section, None), None);
     until("it is ready", || desk.health() == Health::Ready).await;
     let events: Vec<_> = (0..100).map(|id| plain(&id.to_string())).collect();
@@ -300,4 +305,78 @@ async fn tls_and_passwords_open_the_way_and_wrong_ones_are_told() {
         weft_api::outcome::Reason::Unauthorised,
         "{refused}"
     );
+}
+
+/// Sessions divide the messages of a shared subscription: each comes once, to one lane.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_sessions_divide_the_messages() {
+    let topic = unique("shared");
+    let port = block_in_place(|| Mosquitto::shared().port());
+    let section = json!({
+        "url": Mosquitto::shared().url(), "subscribe": [topic], "sessions": 3, "client_id": topic, "share": topic,
+    });
+    let desk = IngressDesk::start(support::ingress(&section, None), None);
+    until("it is ready", || desk.health() == Health::Ready).await;
+    assert_eq!(desk.open_lanes(), 3);
+    let events: Vec<_> = (0..300).map(|id| plain(&id.to_string())).collect();
+    block_in_place(|| {
+        Client::connect(port, true, &unique("publisher"), true).publish_all(&topic, 1, &events)
+    });
+    let (mut ids, mut lanes) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..300 {
+        let admitted = soon("a message comes in", desk.next()).await;
+        lanes.insert(admitted.lane.to_string());
+        assert!(ids.insert(admitted.incoming.event.id().to_owned()), "each once");
+        desk.settle(admitted, Outcome::Accepted);
+    }
+    let expected = ["test", "test/1", "test/2"].map(str::to_owned);
+    assert_eq!(lanes, BTreeSet::from(expected));
+    soon("it stops", desk.close()).await.unwrap();
+}
+
+/// QoS 0 counts as delivered once the socket has it, to a destination that may lose.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn qos_0_goes_out_to_a_destination_that_may_lose() {
+    let fake = Fake::start(|_, packet| good(true, packet, &[])).await;
+    let section = json!({ "url": fake.url(), "topic": "a", "qos": 0 });
+    let desk = EgressDesk::start(support::egress(&section));
+    let events: Vec<_> = (0..200).map(|id| plain(&id.to_string())).collect();
+    let fates = soon("all are settled", desk.send(&events)).await;
+    assert!(fates.iter().all(weft_conformance::harness::Fate::is_accepted));
+    until("all arrive", || fake.count(3) == 200).await;
+    soon("it stops", desk.close()).await.unwrap();
+}
+
+/// A retained message is told as such, and a mere reconnect does not bring it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retained_message_comes_at_the_subscription_and_not_at_a_reconnect() {
+    let topic = unique("retained");
+    let port = block_in_place(|| Mosquitto::shared().port());
+    let tap = Tap::to(port, true).await;
+    let mut relay = block_in_place(|| Relay::to(tap.port));
+    block_in_place(|| {
+        // An empty payload would delete what is retained.
+        let kept = with_data("kept", "text/plain", "x".into());
+        let mut bytes = event_publish(true, 1, &topic, 1, &kept);
+        bytes[0] |= 1;
+        Client::connect(port, true, &unique("publisher"), true).publish(&bytes, 1);
+    });
+    let section =
+        json!({ "url": format!("mqtt://{}", relay.address()), "subscribe": [topic], "client_id": topic });
+    let desk = IngressDesk::start(support::ingress(&section, None), None);
+    let came = soon("it comes in", desk.accept(1)).await;
+    assert_eq!(came[0].event.get("weftretained").unwrap().text, "true");
+    until("it is ready", || desk.health() == Health::Ready).await;
+    until("the broker is told", || tap.acknowledged() == 1).await;
+    block_in_place(|| {
+        relay.cut();
+        relay.heal();
+    });
+    until("it is lost", || desk.health() != Health::Ready).await;
+    until("it is back", || desk.health() == Health::Ready).await;
+    let publisher = || Client::connect(port, true, &unique("publisher"), true);
+    block_in_place(|| publisher().publish_all(&topic, 1, &[plain("after")]));
+    let came = soon("it comes in", desk.accept(1)).await;
+    assert_eq!(came[0].event.id(), "after");
+    soon("it stops", desk.close()).await.unwrap();
 }

@@ -28,7 +28,7 @@ const READ_MIN: usize = 16 * 1024;
 /// What is kept of the outward buffer's memory once it is empty.
 const KEPT: usize = 256 * 1024;
 /// How long a polite end may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+const GOODBYE: Duration = Duration::from_secs(3);
 
 /// A connection that the broker has accepted.
 pub(crate) struct Link {

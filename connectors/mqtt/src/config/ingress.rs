@@ -46,7 +46,7 @@ pub(crate) struct IngressSection {
     /// The highest quality of service that is asked for.
     #[serde(default)]
     pub(crate) qos: Qos,
-    /// The client id; it names the session at the broker. Absent: `NODE-INGRESS`. Further sessions append `-1`, `-2`.
+    /// The client id; it names the session at the broker. Absent: `NODE-INGRESS`. Further sessions append `.1`, `.2`.
     pub(crate) client_id: Option<String>,
     /// How many connections share the messages.
     #[serde(default = "one")]

@@ -65,13 +65,20 @@ impl Plan {
             client_id: section
                 .client_id
                 .clone()
-                .unwrap_or_else(|| format!("{}-{}", settings.node, settings.name)),
+                // An ingress may have the same name, and would be thrown out.
+                .unwrap_or_else(|| format!("{}-{}.out", settings.node, settings.name)),
             timeout,
             in_flight: section.in_flight,
             address: target.address(),
             target,
             topic: section.topic,
         })
+    }
+
+    /// Names the session.
+    #[cfg(test)]
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// What a connection says of itself. Only QoS 2 keeps its session: for QoS 1 a session at the broker holds nothing that a sender

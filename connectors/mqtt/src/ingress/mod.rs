@@ -83,7 +83,8 @@ impl Plan {
         Terms {
             client_id: match number {
                 0 => self.client_id.clone(),
-                further => format!("{}-{further}", self.client_id),
+                // A dot, which no name has: `plant.1` is nobody else's.
+                further => format!("{}.{further}", self.client_id),
             },
             clean: false,
             // The largest value means for ever.
@@ -175,6 +176,29 @@ impl Ingress for MqttIngress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_sessions_of_one_node_have_the_same_client_id() {
+        use crate::testing::{egress_settings, ingress_settings, node};
+        let section = serde_json::json!({ "url": "mqtt://a", "subscribe": ["a"], "sessions": 2 });
+        let mut settings = ingress_settings(None, None);
+        let mut ids = Vec::new();
+        for name in ["plant", "plant-1"] {
+            settings.name = name.into();
+            let plan = Plan::new(&node(&section), &settings).unwrap_or_else(|found| panic!("{found:?}"));
+            ids.extend((0..2).map(|number| plan.terms(number).client_id));
+        }
+        let mut settings = egress_settings(false);
+        settings.name = "plant".into();
+        let section = serde_json::json!({ "url": "mqtt://a", "topic": "a" });
+        let plan =
+            crate::egress::Plan::new(&node(&section), &settings).unwrap_or_else(|found| panic!("{found:?}"));
+        ids.push(plan.client_id().to_owned());
+        assert_eq!(
+            ids,
+            ["n-plant", "n-plant.1", "n-plant-1", "n-plant-1.1", "n-plant.out"]
+        );
+    }
 
     #[test]
     fn receive_maximum_is_the_smaller_of_events_and_of_largest_packets_that_fit() {

@@ -14,7 +14,7 @@ use crate::config::Version;
 use crate::mapping::{Properties as Fields, Publish, UserProperties};
 
 /// Payloads of fewer bytes are copied, so that a small event never keeps a whole buffer of the connection alive.
-const COPY: usize = 4096;
+const COPY: usize = 16 * 1024;
 /// The largest Remaining Length.
 const REMAINING_MAX: usize = 268_435_455;
 const ALLOWED: u64 = set(&[
