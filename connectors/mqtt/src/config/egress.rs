@@ -50,7 +50,7 @@ pub(crate) struct EgressSection {
     pub(crate) user_properties: BTreeMap<String, String>,
     /// Response Topic, a template (MQTT 5); absent: the event's `weftreplyto`.
     pub(crate) response_topic: Option<String>,
-    /// The client id; it names the session at the broker. Absent: `NODE-DESTINATION`.
+    /// The client id; it names the session at the broker. Absent: `NODE-DESTINATION.out`.
     pub(crate) client_id: Option<String>,
     /// How long a message may wait for its confirmation.
     #[serde(default = "timeout")]

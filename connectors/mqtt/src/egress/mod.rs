@@ -65,7 +65,8 @@ impl Plan {
             client_id: section
                 .client_id
                 .clone()
-                .unwrap_or_else(|| format!("{}-{}", settings.node, settings.name)),
+                // An ingress may have the same name, and another session; no name has a dot.
+                .unwrap_or_else(|| format!("{}-{}.out", settings.node, settings.name)),
             timeout,
             in_flight: section.in_flight,
             address: target.address(),
