@@ -38,8 +38,15 @@ fn order() -> Vec<Victim> {
     let Ok(names) = std::env::var("WEFT_TEST_KILLS") else {
         return KILLS.to_vec();
     };
-    let victim = |name: &str| Victim::ALL.into_iter().find(|v| format!("{v:?}").eq_ignore_ascii_case(name));
-    names.split(',').map(|name| victim(name).expect("weft, kafka or artemis")).collect()
+    let victim = |name: &str| {
+        Victim::ALL
+            .into_iter()
+            .find(|v| format!("{v:?}").eq_ignore_ascii_case(name))
+    };
+    names
+        .split(',')
+        .map(|name| victim(name).expect("weft, kafka or artemis"))
+        .collect()
 }
 
 /// Both brokers, running.
@@ -94,10 +101,14 @@ impl Stage {
         for (n, victim) in order.iter().copied().enumerate() {
             let wanted = (n + 1) * events / (order.len() + 2);
             let mut seen = 0;
-            eventually(&format!("{wanted} events before kill {n} ({victim:?})"), LIMIT, || {
-                seen = before + delivered(weft);
-                (seen >= wanted).then_some(())
-            });
+            eventually(
+                &format!("{wanted} events before kill {n} ({victim:?})"),
+                LIMIT,
+                || {
+                    seen = before + delivered(weft);
+                    (seen >= wanted).then_some(())
+                },
+            );
             assert!(seen < events, "void: all was done before kill {n} ({victim:?})");
             match victim {
                 Victim::Weft => {
