@@ -150,7 +150,10 @@ fn check_connects_to_both_kinds_of_broker() {
         let lines = out(&checked);
         assert!(checked.status.success(), "{lines}{}", err(&checked));
         for name in ["ingress in  ", "destination out  "] {
-            let line = lines.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {lines}"));
+            let line = lines
+                .lines()
+                .find(|line| line.starts_with(name))
+                .unwrap_or_else(|| panic!("{name}: {lines}"));
             assert!(line.ends_with("ok"), "{line}");
         }
     }
@@ -165,10 +168,19 @@ fn a_broker_that_is_not_there_is_69_and_says_where_it_should_be() {
         File::mqtt(&format!("mqtt://{address}"), "jobs", ", version: 3.1.1"),
     ] {
         let checked = file.weft("check", &["--connect"]);
-        assert_eq!(checked.status.code(), Some(69), "{}{}", out(&checked), err(&checked));
+        assert_eq!(
+            checked.status.code(),
+            Some(69),
+            "{}{}",
+            out(&checked),
+            err(&checked)
+        );
         let lines = out(&checked);
         for name in ["ingress in  ", "destination out  "] {
-            let line = lines.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {lines}"));
+            let line = lines
+                .lines()
+                .find(|line| line.starts_with(name))
+                .unwrap_or_else(|| panic!("{name}: {lines}"));
             assert!(line.contains(&address) && !line.ends_with("ok"), "{line}");
             assert!(line.contains("refused"), "the reason: {line}");
         }
@@ -188,8 +200,18 @@ fn the_wrong_port_is_told_as_such() {
         File::mqtt(&format!("mqtt://127.0.0.1:{}", mosquitto.tls_port()), "jobs", ""),
     ] {
         let checked = file.weft("check", &["--connect"]);
-        assert_eq!(checked.status.code(), Some(69), "{}{}", out(&checked), err(&checked));
-        assert!(out(&checked).lines().all(|line| line.len() < 300), "{}", out(&checked));
+        assert_eq!(
+            checked.status.code(),
+            Some(69),
+            "{}{}",
+            out(&checked),
+            err(&checked)
+        );
+        assert!(
+            out(&checked).lines().all(|line| line.len() < 300),
+            "{}",
+            out(&checked)
+        );
     }
 }
 
@@ -200,7 +222,14 @@ fn explain_shows_what_becomes_of_a_message_of_either_kind() {
         "log: {}",
     );
     let args = ["--ingress", "in", "--data", "{\"n\":1}"];
-    let more = ["--header", "subject=order", "--header", "message-id=m-1", "--header", "site=paris"];
+    let more = [
+        "--header",
+        "subject=order",
+        "--header",
+        "message-id=m-1",
+        "--header",
+        "site=paris",
+    ];
     let said = out(&amqp.weft("explain", &[&args[..], &more].concat()));
     for expected in ["com.acme.order", "m-1", "paris", "all", "out"] {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
@@ -209,7 +238,14 @@ fn explain_shows_what_becomes_of_a_message_of_either_kind() {
         "mqtt: { url: \"mqtt://127.0.0.1:1\", subscribe: [\"plant/+/t\"] }, event: { type: \"com.acme.t\", subject: \"{topic[1]}\", celsius: \"{data.t | round}\" }",
         "log: {}",
     );
-    let args = ["--ingress", "in", "--data", "{\"t\":21.6}", "--address", "plant/7/t"];
+    let args = [
+        "--ingress",
+        "in",
+        "--data",
+        "{\"t\":21.6}",
+        "--address",
+        "plant/7/t",
+    ];
     let said = out(&mqtt.weft("explain", &args));
     for expected in ["com.acme.t", "22", "7", "all", "out"] {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
@@ -229,7 +265,11 @@ fn examples(page: &str) -> Vec<String> {
     let blocks = text.split("```yaml\n").skip(1);
     let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
     blocks
-        .filter(|block| block.lines().any(|line| line.starts_with("ingress:") || line.starts_with("destinations:")))
+        .filter(|block| {
+            block
+                .lines()
+                .any(|line| line.starts_with("ingress:") || line.starts_with("destinations:"))
+        })
         .collect()
 }
 
@@ -244,7 +284,11 @@ fn whole(block: &str) -> String {
         text += "destinations: { somewhere: { log: {} } }\n";
     }
     if !has(&text, "routes:") {
-        let name = if text.contains("somewhere: { log") { "somewhere" } else { "" };
+        let name = if text.contains("somewhere: { log") {
+            "somewhere"
+        } else {
+            ""
+        };
         let first = text
             .lines()
             .skip_while(|line| !line.starts_with("destinations:"))
@@ -252,7 +296,10 @@ fn whole(block: &str) -> String {
             .and_then(|line| line.trim().split(':').next())
             .unwrap_or(name)
             .to_owned();
-        text += &format!("routes: {{ all: {{ to: {} }} }}\n", if name.is_empty() { &first } else { name });
+        text += &format!(
+            "routes: {{ all: {{ to: {} }} }}\n",
+            if name.is_empty() { &first } else { name }
+        );
     }
     text
 }
@@ -260,7 +307,12 @@ fn whole(block: &str) -> String {
 #[test]
 fn every_file_in_the_documentation_is_valid() {
     let mut checked = 0;
-    for page in ["README.md", "docs/connectors/amqp.md", "docs/connectors/mqtt.md", "docs/connectors/kafka.md"] {
+    for page in [
+        "README.md",
+        "docs/connectors/amqp.md",
+        "docs/connectors/mqtt.md",
+        "docs/connectors/kafka.md",
+    ] {
         for block in examples(page) {
             let text = whole(&block);
             let output = File::new(&text).weft("check", &[]);

@@ -48,12 +48,16 @@ pub(crate) fn manners(mut visit: Visit<Stage>) -> io::Result<()> {
         if visit.ends_here(Stage::Mechanisms) {
             return Ok(());
         }
-        visit.stream.write_all(&frame(1, &described(0x40, &[symbol("ANONYMOUS")])))?;
+        visit
+            .stream
+            .write_all(&frame(1, &described(0x40, &[symbol("ANONYMOUS")])))?;
         read_frame(&mut visit.stream)?;
         if visit.ends_here(Stage::Outcome) {
             return Ok(());
         }
-        visit.stream.write_all(&frame(1, &described(0x44, &[vec![0x50, 0]])))?;
+        visit
+            .stream
+            .write_all(&frame(1, &described(0x44, &[vec![0x50, 0]])))?;
         visit.stream.read_exact(&mut header)?;
     }
     if visit.ends_here(Stage::Header) {
@@ -158,7 +162,15 @@ pub(crate) fn attach(name: &[u8], handle: &[u8], receives: bool, properties: &[u
 
 /// Credit for the first link.
 fn credit() -> Vec<u8> {
-    let args = [uint(0), uint(10_000), uint(0), uint(10_000), uint(0), uint(0), uint(1000)];
+    let args = [
+        uint(0),
+        uint(10_000),
+        uint(0),
+        uint(10_000),
+        uint(0),
+        uint(0),
+        uint(1000),
+    ];
     frame(0, &described(0x13, &args))
 }
 
@@ -203,4 +215,3 @@ pub(crate) fn section(code: u8, inside: &[u8]) -> Vec<u8> {
 pub(crate) fn data(bytes: &[u8]) -> Vec<u8> {
     section(0x75, &binary(bytes))
 }
-

@@ -23,13 +23,22 @@ pub(crate) fn list(fields: &[Vec<u8>]) -> Vec<u8> {
 }
 
 pub(crate) fn map(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
-    let inside: Vec<u8> = pairs.iter().flat_map(|(key, value)| [&key[..], value].concat()).collect();
+    let inside: Vec<u8> = pairs
+        .iter()
+        .flat_map(|(key, value)| [&key[..], value].concat())
+        .collect();
     compound(0xd1, u32::try_from(2 * pairs.len()).unwrap(), &inside)
 }
 
 fn compound(constructor: u8, count: u32, inside: &[u8]) -> Vec<u8> {
     let size = u32::try_from(inside.len() + 4).unwrap();
-    [&[constructor][..], &size.to_be_bytes(), &count.to_be_bytes(), inside].concat()
+    [
+        &[constructor][..],
+        &size.to_be_bytes(),
+        &count.to_be_bytes(),
+        inside,
+    ]
+    .concat()
 }
 
 pub(crate) fn text(text: &str) -> Vec<u8> {

@@ -54,8 +54,10 @@ impl<Stage: Sync + Send + 'static> Arena<Stage> {
             "ingress" => (&*entries, "", format!("  in: {{ from: [{names}], to: out }}")),
             _ => ("", &*entries, format!("  out: {{ from: [web], to: [{names}] }}")),
         };
-        let weft = Weft::at(env!("CARGO_BIN_EXE_weft")).arg("--no-watch").config(&format!(
-            r#"
+        let weft = Weft::at(env!("CARGO_BIN_EXE_weft"))
+            .arg("--no-watch")
+            .config(&format!(
+                r#"
 observe: {{ listen: "${{OBSERVE}}" }}
 admin: {{ listen: "127.0.0.1:{admin}" }}
 ingress:
@@ -70,11 +72,13 @@ routes:
   calm: {{ from: [calm], to: calm }}
 {routes}
 "#
-        ));
+            ));
         // Not `start`: an ingress whose broker is hostile is not ready, and need not be.
         let weft = weft.spawn();
         eventually("the router's first answer", LIMIT, || {
-            http::get(weft.observe_port(), "/healthz").ok().filter(|answer| answer.status == 200)
+            http::get(weft.observe_port(), "/healthz")
+                .ok()
+                .filter(|answer| answer.status == 200)
         });
         Arena {
             cases,
@@ -91,9 +95,15 @@ routes:
     #[track_caller]
     fn wait_said(&self, times: usize) {
         for (case, fake) in self.cases.iter().zip(&self.fakes) {
-            let all = if case.then.may_live() { 1 } else { case.then.visits() };
+            let all = if case.then.may_live() {
+                1
+            } else {
+                case.then.visits()
+            };
             let times = times.min(all);
-            self.wait(case.name, "hostile visits", || Account::get(&fake.account.said) >= times);
+            self.wait(case.name, "hostile visits", || {
+                Account::get(&fake.account.said) >= times
+            });
         }
     }
 
@@ -119,7 +129,9 @@ routes:
             .filter_map(|list| status[list].as_array())
             .flatten();
         all.filter_map(|entry| {
-            let line = entry["last_error"]["line"].as_str().or(entry["health"]["on"].as_str())?;
+            let line = entry["last_error"]["line"]
+                .as_str()
+                .or(entry["health"]["on"].as_str())?;
             Some((entry["name"].as_str()?.to_owned(), line.to_owned()))
         })
         .collect()
@@ -133,7 +145,9 @@ routes:
         for case in self.cases {
             self.wait(case.name, "good message", || {
                 let requests = self.receiver.requests();
-                requests.iter().any(|request| request.header("ce-id") == Some(case.name))
+                requests
+                    .iter()
+                    .any(|request| request.header("ce-id") == Some(case.name))
             });
         }
         self.judge(first);
@@ -165,7 +179,10 @@ routes:
 
     fn judge(&mut self, first: u64) {
         let peak = self.weft.peak_mib();
-        eprintln!("{} cases, {peak} MiB at the peak, {first} MiB after the first round", self.cases.len());
+        eprintln!(
+            "{} cases, {peak} MiB at the peak, {first} MiB after the first round",
+            self.cases.len()
+        );
         assert!(peak <= PEAK_MIB_MAX, "{peak} MiB at the peak");
         let (answers, slowest) = self.traffic.stop();
         eprintln!("{answers} neighbours were served, the slowest within {slowest:?}");
@@ -186,16 +203,27 @@ routes:
             }
             let line = errors.get(name).map_or("", String::as_str);
             assert!(!line.is_empty(), "{name}: status says nothing");
-            assert!(line.len() < 500 && !line.contains(char::is_control), "{name}: {line:?}");
-            let named = |line: &&String| line.contains(&format!("={name} ")) || line.contains(&format!("=\"{name}\""));
+            assert!(
+                line.len() < 500 && !line.contains(char::is_control),
+                "{name}: {line:?}"
+            );
+            let named = |line: &&String| {
+                line.contains(&format!("={name} ")) || line.contains(&format!("=\"{name}\""))
+            };
             let said: Vec<_> = log.iter().filter(named).collect();
-            assert!((1..LINES_MAX).contains(&said.len()), "{name}: {} lines of log: {said:#?}", said.len());
+            assert!(
+                (1..LINES_MAX).contains(&said.len()),
+                "{name}: {} lines of log: {said:#?}",
+                said.len()
+            );
             eprintln!("{name}: {line}");
         }
         assert!(self.weft.ended().is_none(), "the process lives");
         let panicked = log.iter().find(|line| line.contains("panicked"));
         assert_eq!(panicked, None);
-        let books = eventually("the books at rest", LIMIT, || Some(Books::of(&self.weft.metrics())));
+        let books = eventually("the books at rest", LIMIT, || {
+            Some(Books::of(&self.weft.metrics()))
+        });
         eprintln!("{books:?}");
     }
 }

@@ -81,7 +81,11 @@ fn a_hostile_mqtt_broker_that_is_read_from_disturbs_nobody() {
 #[test]
 fn a_hostile_mqtt_broker_that_is_written_to_disturbs_nobody() {
     let entry = |case: &Case<Stage>, port| {
-        entry(case, port, "topic: out }, breaker: { initial: 100ms, max: 500ms } }")
+        entry(
+            case,
+            port,
+            "topic: out }, breaker: { initial: 100ms, max: 500ms } }",
+        )
     };
     Arena::start(mqtt_cases::egress(), manners, "destinations", entry).judge_egress();
 }

@@ -37,7 +37,13 @@ pub(crate) fn user(name: &str, value: &str) -> Vec<u8> {
 
 /// A publish of version 5 with QoS 1 and properties.
 pub(crate) fn publish(topic: &[u8], id: u16, inside: &[u8], payload: &[u8]) -> Vec<u8> {
-    let body = [field(topic), id.to_be_bytes().to_vec(), properties(inside), payload.to_vec()].concat();
+    let body = [
+        field(topic),
+        id.to_be_bytes().to_vec(),
+        properties(inside),
+        payload.to_vec(),
+    ]
+    .concat();
     packet(0x32, &body)
 }
 

@@ -21,7 +21,10 @@ fn awkward() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("application/json", numbers.to_vec()),
         ("application/vnd.acme+json", b"[1,\n 2]".to_vec()),
-        ("text/plain", "größe ✓ \u{1f600} \u{202e}e\u{301}\r\n\t".as_bytes().to_vec()),
+        (
+            "text/plain",
+            "größe ✓ \u{1f600} \u{202e}e\u{301}\r\n\t".as_bytes().to_vec(),
+        ),
         ("application/octet-stream", junk),
         ("application/octet-stream", vec![0xff]),
         ("application/json", b"no JSON at all".to_vec()),
@@ -48,10 +51,16 @@ fn hex(bytes: &[u8]) -> String {
 fn bytes_are_never_touched() {
     let (brokers, receiver, web) = (Brokers::shared(), Receiver::start(), free_port());
     let (name, url) = (unique("bytes"), receiver.url("/"));
-    let (log, out) = (brokers.kafka.topic("bytes-in", 1), brokers.kafka.topic("bytes", 1));
+    let (log, out) = (
+        brokers.kafka.topic("bytes-in", 1),
+        brokers.kafka.topic("bytes", 1),
+    );
     let bodies = awkward();
     let is_text = |body: &[u8]| std::str::from_utf8(body).is_ok_and(|text| text.len() < ARGUMENT_MAX);
-    let by_amqp = bodies.iter().filter(|(_, body)| body.len() < ARGUMENT_MAX).count();
+    let by_amqp = bodies
+        .iter()
+        .filter(|(_, body)| body.len() < ARGUMENT_MAX)
+        .count();
     let by_mqtt = bodies.iter().filter(|(_, body)| is_text(body)).count();
     let count = 2 * bodies.len() + by_amqp + by_mqtt;
     let subscription = brokers.mqtt_subscribe(&format!("{name}/to"), "5", count);
@@ -77,7 +86,13 @@ routes:
         let mut headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         headers.push(("content-type", media));
         let answer = http::post(web, "/", &headers, body.clone()).unwrap();
-        assert_eq!(answer.status, 204, "{id}: {}\n{}", answer.text(), weft.log().tail());
+        assert_eq!(
+            answer.status,
+            204,
+            "{id}: {}\n{}",
+            answer.text(),
+            weft.log().tail()
+        );
 
         let mut record: Record = record(&log, &format!("log-{n}")).value(body.clone());
         record.headers.last_mut().unwrap().1 = Some(media.as_bytes().to_vec());
@@ -114,7 +129,9 @@ routes:
             judge(way, attributes["id"].as_str().unwrap(), media, &raw);
         }
     };
-    eventually("all requests", LIMIT, || (receiver.count() == count).then_some(()));
+    eventually("all requests", LIMIT, || {
+        (receiver.count() == count).then_some(())
+    });
     for request in receiver.requests() {
         let media = request.header("content-type");
         judge("HTTP", request.header("ce-id").unwrap(), media, &request.body);

@@ -46,7 +46,10 @@ pub(crate) fn assert_equal(sent: &Events, got: &Events, what: &str) {
         let Some(came) = got.get(id) else {
             panic!("{what}: event {id} did not come");
         };
-        assert_eq!(came["attributes"], event["attributes"], "{what}: attributes of {id}");
+        assert_eq!(
+            came["attributes"], event["attributes"],
+            "{what}: attributes of {id}"
+        );
         // Not printed: half a megabyte helps nobody.
         assert!(came["data"] == event["data"], "{what}: the data of {id} differs");
     }

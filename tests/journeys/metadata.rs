@@ -57,8 +57,8 @@ routes:
     /// Runs a sender that sends one event, and collects it at every end: the ways by name.
     fn run(&self, sender: Python) -> (Value, Vec<(&'static str, Value)>) {
         let (brokers, name) = (self.brokers, &self.name);
-        let [direct, over] = ["direct", "from-kafka"]
-            .map(|to| brokers.mqtt_subscribe(&format!("{name}/{to}"), "5", 1));
+        let [direct, over] =
+            ["direct", "from-kafka"].map(|to| brokers.mqtt_subscribe(&format!("{name}/{to}"), "5", 1));
         let sent = sender.run().remove(0);
         let queue = |to: &str| brokers.amqp_receive(&format!("{name}.{to}"), 1).remove(0);
         let arrived = vec![
@@ -174,21 +174,36 @@ fn what_an_mqtt_message_says_is_there_again_after_every_chain() {
         .option("--correlation", "größe 1");
     let (sent, arrived) = chains.run(sender);
     let expires = before + TTL_S * 1000..=now_ms() + TTL_S * 1000;
-    assert_only_added(&sent, &arrived, &["weftreplyto", "weftcorrelationid", "expirytime"]);
+    assert_only_added(
+        &sent,
+        &arrived,
+        &["weftreplyto", "weftcorrelationid", "expirytime"],
+    );
     for mqtt in ["MQTT", "Kafka -> MQTT"] {
         let properties = &way(&arrived, mqtt)["properties"];
         assert_eq!(properties["response_topic"], "answers/7", "{mqtt}");
-        assert_eq!(properties["correlation"], sent["properties"]["correlation"], "{mqtt}");
+        assert_eq!(
+            properties["correlation"], sent["properties"]["correlation"],
+            "{mqtt}"
+        );
         let expiry = properties["expiry"].as_u64().unwrap();
         assert!((TTL_S - 120..=TTL_S).contains(&expiry), "{mqtt}: {expiry}");
     }
     for amqp in ["AMQP", "Kafka -> AMQP", "MQTT -> AMQP"] {
         let (header, properties) = (&way(&arrived, amqp)["header"], &way(&arrived, amqp)["properties"]);
         assert_eq!(properties["reply_to"], "answers/7", "{amqp}");
-        assert_eq!(properties["correlation_id"], json!(["string", "größe 1"]), "{amqp}");
+        assert_eq!(
+            properties["correlation_id"],
+            json!(["string", "größe 1"]),
+            "{amqp}"
+        );
         let expiry = properties["expiry_time"].as_u64().unwrap();
         assert!(expires.contains(&expiry), "{amqp}: {expiry} not in {expires:?}");
-        assert_eq!((&header["priority"], &header["durable"]), (&json!(4), &json!(true)), "{amqp}");
+        assert_eq!(
+            (&header["priority"], &header["durable"]),
+            (&json!(4), &json!(true)),
+            "{amqp}"
+        );
     }
     // The partition key that the event has is the record's key, and AMQP's annotation.
     assert_eq!(way(&arrived, "Kafka")["key"], "key-0");
@@ -227,10 +242,17 @@ fn amqp_s_own_types_stay_what_they_are() {
         json!(["cloudEvents_big", "string", "9007199254740993"]),
         json!(["cloudEvents_bytes", "binary", "AP+A"]),
         json!(["cloudEvents_at", "timestamp", 1_767_323_045_678_u64]),
-        json!(["cloudEvents_one", "string", "00112233-4455-6677-8899-aabbccddeeff"]),
+        json!([
+            "cloudEvents_one",
+            "string",
+            "00112233-4455-6677-8899-aabbccddeeff"
+        ]),
         json!(["cloudEvents_half", "string", "0.5"]),
     ] {
-        assert!(properties.contains(&expected), "{expected} is not in {properties:?}");
+        assert!(
+            properties.contains(&expected),
+            "{expected} is not in {properties:?}"
+        );
     }
     for amqp in ["AMQP", "Kafka -> AMQP", "MQTT -> AMQP"] {
         assert_eq!(way(&arrived, amqp)["header"]["durable"], false, "{amqp}");
@@ -254,10 +276,18 @@ fn a_message_that_is_late_is_counted_and_goes_nowhere() {
     let address = format!("{}.in", chains.name);
     let late = |id: &str, field: &str| {
         let mut script = chains.brokers.amqp_send(&address).option("--mode", "plain");
-        for (name, value) in [("specversion", "1.0"), ("id", id), ("source", "/t"), ("type", "t")] {
+        for (name, value) in [
+            ("specversion", "1.0"),
+            ("id", id),
+            ("source", "/t"),
+            ("type", "t"),
+        ] {
             script = script.option("--property", format!("cloudEvents_{name}=string:{value}"));
         }
-        let _ = script.option("--body", "binary:00").option("--property", field).run();
+        let _ = script
+            .option("--body", "binary:00")
+            .option("--property", field)
+            .run();
     };
     late("late", "cloudEvents_expirytime=string:2020-01-01T00:00:00Z");
     late("early", "cloudEvents_expirytime=string:2120-01-01T00:00:00Z");

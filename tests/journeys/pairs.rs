@@ -25,8 +25,12 @@ fn the_python_clients_read_on_every_way_what_they_wrote() {
     let topic = |part: &str| brokers.kafka.topic(&format!("pairs-{part}"), 2);
     let (log, binary, structured) = (topic("in"), topic("binary"), topic("structured"));
     let count = WAYS * EVENTS;
-    let subscriptions = [("5", "binary"), ("5", "structured"), ("3.1.1", "old")]
-        .map(|(version, to)| (to, brokers.mqtt_subscribe(&format!("{name}/to/{to}"), version, count)));
+    let subscriptions = [("5", "binary"), ("5", "structured"), ("3.1.1", "old")].map(|(version, to)| {
+        (
+            to,
+            brokers.mqtt_subscribe(&format!("{name}/to/{to}"), version, count),
+        )
+    });
     let weft = brokers.router(&format!(
         r#"
 ingress:
@@ -155,7 +159,9 @@ impl Sent {
 
     fn take(&mut self, mode: &str, lines: Vec<Value>) {
         if mode == "binary" {
-            let bodies = lines.iter().map(|line| (id(line).to_owned(), line["raw"].clone()));
+            let bodies = lines
+                .iter()
+                .map(|line| (id(line).to_owned(), line["raw"].clone()));
             self.bodies.extend(bodies);
         }
         self.lines.extend(lines);
@@ -175,7 +181,10 @@ impl Sent {
             "atime",
             "abytes",
         ] {
-            let with = self.lines.iter().filter(|line| line["attributes"].get(name).is_some());
+            let with = self
+                .lines
+                .iter()
+                .filter(|line| line["attributes"].get(name).is_some());
             assert_eq!(with.count(), self.lines.len(), "{name}");
         }
     }
@@ -186,14 +195,21 @@ fn judge_amqp(mode: &str, lines: &[Value]) {
     for line in lines {
         let (properties, event) = (&line["properties"], id(line));
         assert_eq!(properties["message_id"], json!(["string", event]), "{mode}");
-        assert_eq!(properties["subject"], line["attributes"]["subject"], "{mode}: {event}");
+        assert_eq!(
+            properties["subject"], line["attributes"]["subject"],
+            "{mode}: {event}"
+        );
         assert_eq!(line["header"]["durable"], true, "{mode}: {event}");
     }
-    let groups = lines.iter().filter(|line| line["properties"].get("group_id").is_some());
+    let groups = lines
+        .iter()
+        .filter(|line| line["properties"].get("group_id").is_some());
     assert_eq!(groups.count(), 2 * EVENTS, "{mode}: keys of Kafka are group ids");
     let with_key = lines.iter().filter(|line| {
         let annotations = line["annotations"].as_array().unwrap();
-        annotations.iter().any(|annotation| annotation[0] == "x-opt-partition-key")
+        annotations
+            .iter()
+            .any(|annotation| annotation[0] == "x-opt-partition-key")
     });
     assert_eq!(with_key.count(), KEYED * EVENTS, "{mode}: partition keys");
 }

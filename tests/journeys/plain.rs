@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use weft_rig::{Python, Receiver, Request, free_port, unique};
+use weft_rig::{Client, Python, Receiver, Request, free_port, unique};
 
 use crate::mesh::Brokers;
 use crate::support::LIMIT;
@@ -44,12 +46,17 @@ routes:
         let _ = more(script).run();
     };
     send("text", 5, &|script| {
-        let script = script.option("--section", "value").option("--body", "string:größe ✓");
+        let script = script
+            .option("--section", "value")
+            .option("--body", "string:größe ✓");
         script.option("--message-id", "string:ID:text-1")
     });
     let map = r#"{"price": 12.5, "count": 3, "name": "größe", "open": true, "none": null}"#;
     send("map", 2, &|script| {
-        script.option("--section", "value").flag("--json").option("--body", map)
+        script
+            .option("--section", "value")
+            .flag("--json")
+            .option("--body", map)
     });
     send("bytes", 3, &|script| script.option("--body", "binary:00ff0a0d80"));
     send("object", 1, &|script| {
@@ -57,16 +64,28 @@ routes:
         script.option("--body", "binary:aced00057400016f")
     });
     send("stream", 4, &|script| {
-        script.option("--section", "value").flag("--json").option("--body", "[1, \"two\", false]")
+        script
+            .option("--section", "value")
+            .flag("--json")
+            .option("--body", "[1, \"two\", false]")
     });
-    send("nothing", 0, &|script| script.option("--section", "value").option("--body", "null:"));
+    send("nothing", 0, &|script| {
+        script.option("--section", "value").option("--body", "null:")
+    });
 
     let events = by_subject(&receiver, 6);
     let media = |subject: &str| events[subject].header("content-type");
     for (subject, event) in &events {
         assert_eq!(event.header("ce-type"), Some("weft.amqp.message"), "{subject}");
-        assert_eq!(event.header("ce-source"), Some("weft://default/queue"), "{subject}");
-        assert!(event.header("ce-id").is_some_and(|id| !id.is_empty()), "{subject}");
+        assert_eq!(
+            event.header("ce-source"),
+            Some("weft://default/queue"),
+            "{subject}"
+        );
+        assert!(
+            event.header("ce-id").is_some_and(|id| !id.is_empty()),
+            "{subject}"
+        );
     }
     assert_eq!(&events["text"].body[..], "größe ✓".as_bytes());
     assert_eq!(media("text"), Some("text/plain; charset=utf-8"));
@@ -76,11 +95,87 @@ routes:
     assert_eq!(media("map"), Some("application/json"));
     assert_eq!(&events["bytes"].body[..], [0x00, 0xff, 0x0a, 0x0d, 0x80]);
     assert_eq!(media("bytes"), Some("application/octet-stream"));
-    assert_eq!(&events["object"].body[..], [0xac, 0xed, 0x00, 0x05, 0x74, 0x00, 0x01, 0x6f]);
+    assert_eq!(
+        &events["object"].body[..],
+        [0xac, 0xed, 0x00, 0x05, 0x74, 0x00, 0x01, 0x6f]
+    );
     assert_eq!(media("object"), Some("application/x-java-serialized-object"));
     assert_eq!(events["stream"].json(), json!([1, "two", false]));
     assert_eq!(media("stream"), Some("application/json"));
     assert_eq!((events["nothing"].body.len(), media("nothing")), (0, None));
+}
+
+/// What a real JMS client sends, with what it adds by itself.
+#[test]
+fn qpid_jms_is_understood() {
+    let (brokers, receiver) = (Brokers::shared(), Receiver::start());
+    let (name, url) = (unique("qpid"), receiver.url("/"));
+    let _weft = brokers.router(&format!(
+        r#"
+ingress:
+  queue: {{ amqp: {{ connection: queue, address: {name}, kind: queue }} }}
+destinations:
+  out: {{ http: {{ url: "{url}" }} }}
+routes:
+  all: {{ to: out }}
+"#
+    ));
+    let script = Client::script("Jms.java")
+        .option("--port", brokers.artemis.amqp_port())
+        .option("--address", &name)
+        .option("--do", "send")
+        .option("--type", "all")
+        .option("--count", 6)
+        .option("--correlation", "c-1")
+        .option("--group", "g-1");
+    let sent = script.run();
+    let events = receiver.wait_for(6, LIMIT);
+    let binary = STANDARD.decode("AJ+Slv8KDQ==").unwrap();
+    let of = |kind: &str| {
+        let line = sent.iter().find(|line| line["type"] == kind).unwrap();
+        let id = line["id"].as_str().unwrap().replace(':', "%3A");
+        let found = events.iter().find(|event| {
+            let theirs = event.header("ce-id").unwrap();
+            theirs.replace(':', "%3A") == id
+        });
+        found.unwrap_or_else(|| panic!("{kind}: {id} is not among {events:?}"))
+    };
+    for kind in ["text", "bytes", "map", "object", "stream"] {
+        assert_eq!(of(kind).header("ce-type"), Some("weft.amqp.message"), "{kind}");
+        assert_eq!(of(kind).header("ce-weftcorrelationid"), Some("c-1"), "{kind}");
+    }
+    assert_eq!(&of("text").body[..], "line 0\nünï ✓".as_bytes());
+    assert_eq!(
+        of("text").header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(&of("bytes").body[..], binary);
+    let map = of("map").json();
+    assert_eq!(map["text"], "ünï");
+    assert_eq!(
+        (&map["int"], &map["double"], &map["bool"]),
+        (&json!(2), &json!(2.5), &json!(true))
+    );
+    assert_eq!(
+        (&map["long"], &map["bytes"]),
+        (&json!(1_u64 << 40), &json!("AJ+Slv8KDQ=="))
+    );
+    assert_eq!(
+        of("object").header("content-type"),
+        Some("application/x-java-serialized-object")
+    );
+    assert_eq!(of("object").body[..2], [0xac, 0xed]);
+    assert_eq!(of("stream").json(), json!(["ünï", 4, true, "AJ+Slv8KDQ=="]));
+    let event = events
+        .iter()
+        .find(|event| event.header("ce-id") == Some("rig-5"))
+        .expect("the event");
+    assert_eq!(event.header("ce-source"), Some("/weft/rig?of=jms"));
+    assert_eq!(event.header("ce-anint"), Some("3"));
+    assert_eq!(event.header("ce-abool"), Some("false"));
+    assert_eq!(event.header("ce-time"), Some("2026-01-02T03:04:10.678Z"));
+    assert_eq!(event.header("content-type"), Some("application/json"));
+    assert_eq!(&event.body[..], b"{\"n\":5}");
 }
 
 #[test]
@@ -118,7 +213,9 @@ routes:
 "#
     ));
     let amqp = brokers.amqp_send(&name).option("--mode", "plain");
-    let amqp = amqp.option("--section", "value").option("--body", "string:{\"number\": 7}");
+    let amqp = amqp
+        .option("--section", "value")
+        .option("--body", "string:{\"number\": 7}");
     let amqp = amqp.option("--subject", "seven").option("--group-id", "g1");
     let amqp = amqp.option("--property", "kind=string:order");
     let _ = amqp.option("--annotation", "x-opt-level=int:3").run();
@@ -127,7 +224,9 @@ routes:
         script.option("--mode", "plain")
     };
     let five = plain("7/temperature").option("--user-property", "site=paris");
-    let _ = five.option("--payload", "{\"number\": 8, \"celsius\": 21.5}").run();
+    let _ = five
+        .option("--payload", "{\"number\": 8, \"celsius\": 21.5}")
+        .run();
     let old = plain("9/old").option("--version", "3.1.1");
     let _ = old.option("--payload", "21.5 °C").run();
 
@@ -151,7 +250,7 @@ routes:
     assert_eq!(&events["old%209"].body[..], "21.5 °C".as_bytes());
 }
 
-/// The topic crosses as a subject and comes back as a topic: what a plant says to a queue and a queue to a plant.
+/// The topic crosses as a subject and comes back as a topic. An ingress and a destination of one name are two clients.
 #[test]
 fn a_plain_message_crosses_and_comes_back() {
     let (brokers, name, web) = (Brokers::shared(), unique("back"), free_port());
@@ -174,8 +273,12 @@ routes:
   end: {{ from: [answers], to: out }}
 "#
     ));
-    let script = brokers.mqtt_publish(&format!("{name}/in/7")).option("--mode", "plain");
-    let script = script.option("--content-type", "text/plain").option("--payload", "21.5 °C");
+    let script = brokers
+        .mqtt_publish(&format!("{name}/in/7"))
+        .option("--mode", "plain");
+    let script = script
+        .option("--content-type", "text/plain")
+        .option("--payload", "21.5 °C");
     let _ = script.run();
     let event = &receiver.wait_for(1, LIMIT)[0];
     assert_eq!(event.header("ce-subject"), Some("7"));

@@ -391,7 +391,10 @@ fn jms_labels_bytes_by_itself_and_the_attribute_counts() {
         content_type: Some("application/octet-stream"),
         ..Properties::default()
     };
-    let json = ("cloudEvents_datacontenttype", ValueRef::String("application/json"));
+    let json = (
+        "cloudEvents_datacontenttype",
+        ValueRef::String("application/json"),
+    );
     let application = [EVENT, &[json]].concat();
     let jms = [("x-opt-jms-msg-type", ValueRef::Byte(3))];
     let mut mapper = mapper(None, None);
