@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use weft_rig::{Python, Receiver, Request, free_port, unique};
+use weft_rig::{Client, Python, Receiver, Request, free_port, unique};
 
 use crate::mesh::Brokers;
 use crate::support::LIMIT;
@@ -103,6 +105,79 @@ routes:
     assert_eq!((events["nothing"].body.len(), media("nothing")), (0, None));
 }
 
+/// What a real JMS client sends, with what it adds by itself.
+#[test]
+fn qpid_jms_is_understood() {
+    let (brokers, receiver) = (Brokers::shared(), Receiver::start());
+    let (name, url) = (unique("qpid"), receiver.url("/"));
+    let _weft = brokers.router(&format!(
+        r#"
+ingress:
+  queue: {{ amqp: {{ connection: queue, address: {name}, kind: queue }} }}
+destinations:
+  out: {{ http: {{ url: "{url}" }} }}
+routes:
+  all: {{ to: out }}
+"#
+    ));
+    let script = Client::script("Jms.java")
+        .option("--port", brokers.artemis.amqp_port())
+        .option("--address", &name)
+        .option("--do", "send")
+        .option("--type", "all")
+        .option("--count", 6)
+        .option("--correlation", "c-1")
+        .option("--group", "g-1");
+    let sent = script.run();
+    let events = receiver.wait_for(6, LIMIT);
+    let binary = STANDARD.decode("AJ+Slv8KDQ==").unwrap();
+    let of = |kind: &str| {
+        let line = sent.iter().find(|line| line["type"] == kind).unwrap();
+        let id = line["id"].as_str().unwrap().replace(':', "%3A");
+        let found = events.iter().find(|event| {
+            let theirs = event.header("ce-id").unwrap();
+            theirs.replace(':', "%3A") == id
+        });
+        found.unwrap_or_else(|| panic!("{kind}: {id} is not among {events:?}"))
+    };
+    for kind in ["text", "bytes", "map", "object", "stream"] {
+        assert_eq!(of(kind).header("ce-type"), Some("weft.amqp.message"), "{kind}");
+        assert_eq!(of(kind).header("ce-weftcorrelationid"), Some("c-1"), "{kind}");
+    }
+    assert_eq!(&of("text").body[..], "line 0\nünï ✓".as_bytes());
+    assert_eq!(
+        of("text").header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(&of("bytes").body[..], binary);
+    let map = of("map").json();
+    assert_eq!(map["text"], "ünï");
+    assert_eq!(
+        (&map["int"], &map["double"], &map["bool"]),
+        (&json!(2), &json!(2.5), &json!(true))
+    );
+    assert_eq!(
+        (&map["long"], &map["bytes"]),
+        (&json!(1_u64 << 40), &json!("AJ+Slv8KDQ=="))
+    );
+    assert_eq!(
+        of("object").header("content-type"),
+        Some("application/x-java-serialized-object")
+    );
+    assert_eq!(of("object").body[..2], [0xac, 0xed]);
+    assert_eq!(of("stream").json(), json!(["ünï", 4, true, "AJ+Slv8KDQ=="]));
+    let event = events
+        .iter()
+        .find(|event| event.header("ce-id") == Some("rig-5"))
+        .expect("the event");
+    assert_eq!(event.header("ce-source"), Some("/weft/rig?of=jms"));
+    assert_eq!(event.header("ce-anint"), Some("3"));
+    assert_eq!(event.header("ce-abool"), Some("false"));
+    assert_eq!(event.header("ce-time"), Some("2026-01-02T03:04:10.678Z"));
+    assert_eq!(event.header("content-type"), Some("application/json"));
+    assert_eq!(&event.body[..], b"{\"n\":5}");
+}
+
 #[test]
 fn templates_make_events_of_what_amqp_and_mqtt_messages_say() {
     let (brokers, receiver) = (Brokers::shared(), Receiver::start());
@@ -175,7 +250,7 @@ routes:
     assert_eq!(&events["old%209"].body[..], "21.5 °C".as_bytes());
 }
 
-/// The topic crosses as a subject and comes back as a topic: what a plant says to a queue and a queue to a plant.
+/// The topic crosses as a subject and comes back as a topic. An ingress and a destination of one name are two clients.
 #[test]
 fn a_plain_message_crosses_and_comes_back() {
     let (brokers, name, web) = (Brokers::shared(), unique("back"), free_port());

@@ -93,9 +93,9 @@ impl Tally {
         }
     }
 
-    /// None lost; and for each kill no more came again than `window`.
+    /// None lost; and for each kill no more came again than `window`, and `more` in all.
     #[track_caller]
-    pub(crate) fn judge(&self, what: &str, stage: &Stage, window: usize) {
+    pub(crate) fn judge(&self, what: &str, stage: &Stage, window: usize, more: usize) {
         eprintln!(
             "{what}: {} events, kills {:?}, {} lost, {} came again, {:?} after the last kill",
             self.events,
@@ -111,7 +111,7 @@ impl Tally {
             &self.lost[..self.lost.len().min(10)]
         );
         assert!(
-            self.again <= stage.kills.len() * window,
+            self.again <= stage.kills.len() * window + more,
             "{} came again after {} kills",
             self.again,
             stage.kills.len()

@@ -5,7 +5,8 @@
 use weft_amqp_wire::message::Message;
 use weft_api::event::EventBuilder;
 
-use super::{attribute, value};
+use super::body::BYTES;
+use super::{JMS_TYPE, attribute, value};
 
 /// What was found among the application properties.
 pub(crate) struct Found {
@@ -49,9 +50,11 @@ pub(crate) fn attributes(message: &Message<'_>, builder: &mut EventBuilder, scra
             fault.get_or_insert_with(|| format!("property `{theirs}{}` {what}", name.escape_default()));
         }
     }
-    // The property of the same name is for media types that no symbol can hold.
+    // The property of the same name is for media types that no symbol can hold, and for JMS, whose clients label the bytes
+    // themselves and let nobody set the content type.
     if let Some(content_type) = message.properties.content_type {
         match builder.get("datacontenttype") {
+            Some(theirs) if theirs.text != content_type && is_a_label_of_jms(message, content_type) => {}
             Some(theirs) if theirs.text != content_type => {
                 fault.get_or_insert_with(|| {
                     "content-type and the property of datacontenttype say different things".to_owned()
@@ -66,4 +69,9 @@ pub(crate) fn attributes(message: &Message<'_>, builder: &mut EventBuilder, scra
         is_event: versioned || required == 3,
         fault,
     }
+}
+
+fn is_a_label_of_jms(message: &Message<'_>, content_type: &str) -> bool {
+    let annotations = message.message_annotations;
+    content_type == BYTES && annotations.is_some_and(|all| matches!(all.find(JMS_TYPE), Ok(Some(_))))
 }

@@ -22,7 +22,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// What became JSON.
 const JSON: &str = "application/json";
 /// A JMS BytesMessage.
-const BYTES: &str = "application/octet-stream";
+pub(super) const BYTES: &str = "application/octet-stream";
 /// A JMS ObjectMessage.
 const OBJECT: &str = "application/x-java-serialized-object";
 

@@ -386,6 +386,28 @@ fn the_content_type_tells_the_mode() {
 }
 
 #[test]
+fn jms_labels_bytes_by_itself_and_the_attribute_counts() {
+    let bytes = Properties {
+        content_type: Some("application/octet-stream"),
+        ..Properties::default()
+    };
+    let json = (
+        "cloudEvents_datacontenttype",
+        ValueRef::String("application/json"),
+    );
+    let application = [EVENT, &[json]].concat();
+    let jms = [("x-opt-jms-msg-type", ValueRef::Byte(3))];
+    let mut mapper = mapper(None, None);
+    let payload = message(Header::default(), &jms, bytes, &application, |m| m.data(b"{}"));
+    assert_eq!(
+        taken(&mut mapper, &payload).datacontenttype(),
+        Some("application/json")
+    );
+    let payload = message(Header::default(), &[], bytes, &application, |m| m.data(b"{}"));
+    assert!(refused(&mut mapper, &payload).1.contains("different things"));
+}
+
+#[test]
 fn accept_decides_between_the_two_kinds() {
     let event = taken(&mut mapper(Some(Accept::Plain), None), &simple(EVENT, b"d"));
     assert_eq!(event.ty(), "weft.amqp.message");
