@@ -65,11 +65,7 @@ impl Plan {
             client_id: section
                 .client_id
                 .clone()
-<<<<<<< HEAD
-                // An ingress may have the same name, and would be thrown out.
-=======
                 // An ingress may have the same name, and another session; no name has a dot.
->>>>>>> journeys
                 .unwrap_or_else(|| format!("{}-{}.out", settings.node, settings.name)),
             timeout,
             in_flight: section.in_flight,
