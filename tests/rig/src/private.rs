@@ -89,13 +89,13 @@ impl<B> Private<B> {
     /// SIGSTOP: connections stay open and nothing answers, as with a machine that hangs.
     #[track_caller]
     pub fn freeze(&mut self) {
-        self.running().signal("STOP");
+        self.signal("STOP");
     }
 
     /// SIGCONT after [`Private::freeze`].
     #[track_caller]
     pub fn thaw(&mut self) {
-        self.running().signal("CONT");
+        self.signal("CONT");
     }
 
     /// The directory of its configuration and its data.
@@ -105,8 +105,9 @@ impl<B> Private<B> {
     }
 
     #[track_caller]
-    fn running(&mut self) -> &mut Process {
-        self.process.as_mut().expect("the broker runs")
+    pub(crate) fn signal(&mut self, signal: &str) {
+        let process = self.process.as_mut().expect("the broker runs");
+        process.signal(signal);
     }
 }
 
