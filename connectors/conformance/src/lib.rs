@@ -11,8 +11,10 @@
 
 pub mod events;
 pub mod harness;
+mod section;
 mod subject;
 pub mod suite;
 
+pub use section::section;
 pub use subject::{EgressSubject, IngressSubject, Remote, Shape, TooLarge};
 pub use suite::hurts;

@@ -1,45 +1,10 @@
 //! Sections for unit tests.
-#![allow(clippy::unwrap_used)]
-
-use std::sync::Arc;
 
 use serde_json::Value as Json;
-use weft_api::config::{Key, Node, Span, Value};
+use weft_api::config::Node;
+use weft_conformance::section;
 
 /// A section as the router would hand it over; every value knows its path.
 pub(crate) fn node(json: &Json) -> Node {
-    at(json, "kafka")
-}
-
-fn at(json: &Json, path: &str) -> Node {
-    let span = Span {
-        file: Arc::from("test.yaml"),
-        line: 1,
-        column: 1,
-    };
-    let value = match json {
-        Json::Null => Value::Null,
-        Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => Value::Int(n.as_i64().unwrap()),
-        Json::String(s) => Value::Text(s.clone()),
-        Json::Array(list) => Value::List(list.iter().map(|item| at(item, path)).collect()),
-        Json::Object(map) => {
-            let entry = |(name, value): (&String, &Json)| {
-                (
-                    Key {
-                        name: name.clone(),
-                        span: span.clone(),
-                    },
-                    at(value, &format!("{path}.{name}")),
-                )
-            };
-            Value::Map(map.iter().map(entry).collect())
-        }
-    };
-    Node {
-        value,
-        span,
-        path: Arc::from(path),
-        secret: false,
-    }
+    section("kafka", json)
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio::task::block_in_place;
 use weft_amqp::Amqp;
-use weft_api::config::{Key, Node, Span, Value};
+use weft_api::config::Node;
 use weft_api::connector::{Connector, EgressSettings, IngressSettings};
 use weft_api::egress::Egress;
 use weft_api::event::{AttrKind, Event, EventBuilder};
 use weft_api::ingress::{Ingress, Window};
+use weft_conformance::section;
 use weft_rig::{Python, PythonProcess};
 
 /// `limits.event` here.
@@ -23,29 +24,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 /// A section as the router would hand it over.
 pub fn node(json: &Json) -> Node {
-    let span = Span {
-        file: Arc::from("test.yaml"),
-        line: 1,
-        column: 1,
-    };
-    let key = |name: &String| Key {
-        name: name.clone(),
-        span: span.clone(),
-    };
-    let value = match json {
-        Json::Null => Value::Null,
-        Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => Value::Int(n.as_i64().unwrap()),
-        Json::String(s) => Value::Text(s.clone()),
-        Json::Array(list) => Value::List(list.iter().map(node).collect()),
-        Json::Object(map) => Value::Map(map.iter().map(|(name, v)| (key(name), node(v))).collect()),
-    };
-    Node {
-        value,
-        span,
-        path: Arc::from("test.amqp"),
-        secret: false,
-    }
+    section("test.amqp", json)
 }
 
 /// An ingress of this section.

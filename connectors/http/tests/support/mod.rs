@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use weft_api::config::{Key, Node, Span, Value};
+use weft_api::config::Node;
 use weft_api::connector::{Connector, EgressBuilder, EgressSettings, IngressSettings};
 use weft_api::ingress::{
     Credit, Incoming, IngressContext, IngressError, LaneEvent, LaneId, LaneSpec, Lanes, LanesBackend,
@@ -23,6 +23,7 @@ use weft_api::mapping::Accept;
 use weft_api::outcome::{Outcome, Reason};
 use weft_api::status::{Health, Report};
 use weft_api::stop::{Phase, Stop, StopHandle};
+use weft_conformance::section;
 use weft_http::Http;
 
 /// How long a test waits for what must happen.
@@ -37,42 +38,7 @@ pub async fn soon<F: Future>(what: F) -> F::Output {
 
 /// A configuration section.
 pub fn node(json: Json) -> Node {
-    build(json, "section")
-}
-
-fn build(json: Json, path: &str) -> Node {
-    let span = Span {
-        file: "test.yaml".into(),
-        line: 1,
-        column: 1,
-    };
-    let value = match json {
-        Json::Null => Value::Null,
-        Json::Bool(flag) => Value::Bool(flag),
-        Json::Number(number) => Value::Int(number.as_i64().unwrap()),
-        Json::String(text) => Value::Text(text),
-        Json::Array(list) => Value::List(list.into_iter().map(|item| build(item, path)).collect()),
-        Json::Object(map) => Value::Map(
-            map.into_iter()
-                .map(|(name, value)| {
-                    let below = build(value, &format!("{path}.{name}"));
-                    (
-                        Key {
-                            name,
-                            span: span.clone(),
-                        },
-                        below,
-                    )
-                })
-                .collect(),
-        ),
-    };
-    Node {
-        value,
-        span,
-        path: path.into(),
-        secret: false,
-    }
+    section("section", &json)
 }
 
 pub fn ingress_settings() -> IngressSettings {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use tokio::sync::mpsc;
-use weft_api::config::{Key, Node, Span, Value};
+use weft_api::config::Node;
 use weft_api::connector::{Connector, EgressSettings, IngressSettings};
 use weft_api::egress::{Batch, BatchQueue, BatchSink, Egress, EgressContext};
 use weft_api::event::{Event, EventBuilder};
@@ -19,6 +19,7 @@ use weft_api::ingress::{
 use weft_api::outcome::{Outcome, SendError};
 use weft_api::status::{Health, Report};
 use weft_api::stop::{Phase, StopHandle};
+use weft_conformance::section;
 use weft_kafka::Kafka;
 
 /// How long anything may take.
@@ -26,37 +27,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A section as the router would hand it over.
 pub fn node(json: &Json) -> Node {
-    let span = Span {
-        file: Arc::from("test.yaml"),
-        line: 1,
-        column: 1,
-    };
-    let value = match json {
-        Json::Null => Value::Null,
-        Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => Value::Int(n.as_i64().unwrap()),
-        Json::String(s) => Value::Text(s.clone()),
-        Json::Array(list) => Value::List(list.iter().map(node).collect()),
-        Json::Object(map) => Value::Map(
-            map.iter()
-                .map(|(name, v)| {
-                    (
-                        Key {
-                            name: name.clone(),
-                            span: span.clone(),
-                        },
-                        node(v),
-                    )
-                })
-                .collect(),
-        ),
-    };
-    Node {
-        value,
-        span,
-        path: Arc::from("ingress.test.kafka"),
-        secret: false,
-    }
+    section("ingress.test.kafka", json)
 }
 
 pub fn ingress_settings(window: u32) -> IngressSettings {

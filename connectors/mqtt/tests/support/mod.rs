@@ -9,10 +9,11 @@ pub mod tap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use weft_api::config::{Key, Node, Span, Value};
+use weft_api::config::Node;
 use weft_api::connector::{Connector, EgressSettings, IngressSettings};
 use weft_api::egress::Egress;
 use weft_api::ingress::{Ingress, Window};
+use weft_conformance::section;
 use weft_mqtt::Mqtt;
 
 /// `limits.event` here.
@@ -20,32 +21,7 @@ pub const EVENT_MAX: usize = 1 << 20;
 
 /// A section as the router would hand it over.
 pub fn node(json: &Json) -> Node {
-    let span = Span {
-        file: Arc::from("test.yaml"),
-        line: 1,
-        column: 1,
-    };
-    let value = match json {
-        Json::Null => Value::Null,
-        Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => Value::Int(n.as_i64().unwrap()),
-        Json::String(s) => Value::Text(s.clone()),
-        Json::Array(list) => Value::List(list.iter().map(node).collect()),
-        Json::Object(map) => {
-            let entry = |(name, v): (&String, &Json)| {
-                let name = name.clone();
-                let span = span.clone();
-                (Key { name, span }, node(v))
-            };
-            Value::Map(map.iter().map(entry).collect())
-        }
-    };
-    Node {
-        value,
-        span,
-        path: Arc::from("test.mqtt"),
-        secret: false,
-    }
+    section("test.mqtt", json)
 }
 
 /// An ingress of this section.
