@@ -4,6 +4,8 @@
 //! the order in which it is given, and says for each event whether the remote confirmed it and, if not, whose fault
 //! that was. A [`Batch`] that is dropped settles what is left of it as unknown.
 
+mod flights;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use crate::event::Event;
 use crate::outcome::SendError;
 use crate::status::Reporter;
 use crate::stop::Stop;
+
+pub use flights::{Flights, Ticket};
 
 /// Delivers events to one destination. Built by a connector, run by the router.
 #[async_trait]

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use weft_api::egress::Ticket;
 use weft_api::outcome::{Reason, SendError};
 
-use super::flight::Ticket;
 use super::links::State;
 use super::sender::{Line, Sender};
 use crate::client::trouble::Trouble;

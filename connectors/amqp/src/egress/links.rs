@@ -9,9 +9,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use tokio::time::Instant;
+use weft_api::egress::Ticket;
 use weft_api::outcome::SendError;
-
-use super::flight::Ticket;
 
 /// Most addresses that are open at a time.
 const LINKS_MAX: usize = 256;
@@ -198,10 +197,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use weft_api::egress::{Batch, BatchSink};
+    use weft_api::egress::{Batch, BatchSink, Flights};
     use weft_api::event::{Event, EventBuilder};
 
-    use super::super::flight::Flights;
     use super::*;
 
     struct Nobody;
@@ -221,7 +219,14 @@ mod tests {
         let mut builder = EventBuilder::new();
         let events = (0..count).map(|_| builder.id("1").source("/s").ty("t").build().unwrap());
         let batch = Batch::new(events.collect(), Box::new(Nobody));
-        Flights::default().begin(batch).collect()
+        let mut flights = Flights::default();
+        let slot = flights.begin(batch);
+        std::iter::from_fn(|| {
+            let (ticket, _) = flights.next(slot)?;
+            flights.handed(slot);
+            Some(ticket)
+        })
+        .collect()
     }
 
     fn books(links: &mut Links, count: usize, now: Instant) -> Vec<Ticket> {

@@ -4,7 +4,6 @@
 //! Does not know: the loop (`sender`), whose fault an answer is (`outcome`), retry, breaker and dead letter (the
 //! router's).
 
-mod flight;
 mod late;
 mod links;
 mod outcome;

@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 use weft_amqp_wire::performative::{DeliveryState, Error};
-use weft_api::egress::{Batch, EgressContext};
+use weft_api::egress::{Batch, EgressContext, Flights};
 use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 use weft_api::status::Health;
 use weft_net::Backoff;
 
-use super::flight::Flights;
 use super::links::{Links, Sent, State};
 use super::{Plan, outcome};
 use crate::client::trouble::Trouble;
@@ -193,7 +192,9 @@ impl Sender {
             }
             Line::Connecting(_) | Line::Up(_) => None,
         };
-        for ticket in self.flights.begin(batch) {
+        let slot = self.flights.begin(batch);
+        while let Some((ticket, _)) = self.flights.next(slot) {
+            self.flights.handed(slot);
             if let Some(error) = &refusal {
                 self.flights.failed(ticket, error.clone());
                 continue;
@@ -271,12 +272,12 @@ impl Sender {
                 continue;
             };
             if state == Some(&DeliveryState::Accepted) {
-                self.flights.accepted(sent.ticket);
+                self.flights.confirmed(sent.ticket);
                 continue;
             }
             let address = self.links.get(sent.link).map(|link| link.address.clone());
             match outcome::of(state, self.plan.at(address.as_deref().unwrap_or_default())) {
-                None => self.flights.accepted(sent.ticket),
+                None => self.flights.confirmed(sent.ticket),
                 Some(error) => self.flights.failed(sent.ticket, error),
             }
         }

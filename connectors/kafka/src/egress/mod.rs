@@ -5,7 +5,6 @@
 //! Does not know: the loop (`sender`), retry, breaker and dead letter (the router's).
 
 mod errors;
-mod flight;
 mod producer;
 mod sender;
 pub(crate) mod topics;

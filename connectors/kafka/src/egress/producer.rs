@@ -17,10 +17,21 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 use weft_api::connector::EgressSettings;
+use weft_api::egress::Ticket;
 
 use crate::client;
 use crate::client::voice::Voice;
 use crate::config::EgressSection;
+
+const _: () = assert!(
+    usize::BITS >= 64,
+    "a ticket fits what librdkafka carries with a record"
+);
+
+/// What librdkafka carries with a record, and gives back with its delivery report.
+pub(super) fn opaque(ticket: Ticket) -> usize {
+    ticket.to_bits() as usize
+}
 
 /// What a record may be larger than the event in it: header names, the JSON of structured mode.
 const RECORD_OVERHEAD: u64 = 64 << 10;
@@ -35,7 +46,7 @@ pub(super) type KafkaProducer = ThreadedProducer<Reports>;
 /// What became of one record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Report {
-    pub(super) ticket: usize,
+    pub(super) ticket: Ticket,
     /// `None`: delivered.
     pub(super) error: Option<RDKafkaErrorCode>,
 }
@@ -91,7 +102,7 @@ impl ClientContext for Reports {
 impl ProducerContext for Reports {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
         let error = match result {
             Ok(_) => {
                 self.voice.alive();
@@ -99,6 +110,7 @@ impl ProducerContext for Reports {
             }
             Err((error, _)) => Some(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),
         };
+        let ticket = Ticket::from_bits(opaque as u64);
         self.inbox.put(Report { ticket, error });
     }
 }

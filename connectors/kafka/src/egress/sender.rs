@@ -13,14 +13,13 @@ use std::time::Duration;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseRecord, Producer};
 use tokio::time::MissedTickBehavior;
-use weft_api::egress::{EgressContext, EgressError};
+use weft_api::egress::{EgressContext, EgressError, Flights, Ticket};
 use weft_api::outcome::{Fault, Reason, SendError};
 use weft_api::status::Health;
 
 use super::Plan;
 use super::errors::{self, Failed};
-use super::flight::Flights;
-use super::producer::{BATCH_BYTES, Inbox, KafkaProducer, Report};
+use super::producer::{BATCH_BYTES, Inbox, KafkaProducer, Report, opaque};
 use super::topics::{Found, Topics};
 use crate::client::voice::Voice;
 use crate::mapping::egress::Scratch;
@@ -142,7 +141,7 @@ impl Sender {
         self.flights.settle();
     }
 
-    fn error(&mut self, ticket: usize, code: Code, why: Option<&str>, reason: Reason) -> SendError {
+    fn error(&mut self, ticket: Ticket, code: Code, why: Option<&str>, reason: Reason) -> SendError {
         let event = self.flights.event(ticket);
         let topic = event
             .and_then(|event| self.plan.layout.topic(event).ok())
@@ -229,7 +228,7 @@ impl Sender {
         let Some(slot) = self.sending else { return };
         let plan = self.plan.clone();
         let mut looked_up = false;
-        while let Some((index, event)) = self.flights.next(slot) {
+        while let Some((_, event)) = self.flights.next(slot) {
             let topic = match plan.layout.topic(event) {
                 Ok(topic) => topic,
                 Err(error) => {
@@ -264,7 +263,7 @@ impl Sender {
                 self.flights.refused(slot, error);
                 continue;
             }
-            match self.hand(slot, index, &topic) {
+            match self.hand(slot, &topic) {
                 Handed::Yes => self.flights.handed(slot),
                 Handed::Full => return,
                 Handed::No(error) => {
@@ -276,8 +275,8 @@ impl Sender {
         self.sending = None;
     }
 
-    fn hand(&mut self, slot: u32, index: u32, topic: &str) -> Handed {
-        let (Some((_, event)), Some(producer)) = (self.flights.next(slot), &self.producer) else {
+    fn hand(&mut self, slot: u32, topic: &str) -> Handed {
+        let (Some((ticket, event)), Some(producer)) = (self.flights.next(slot), &self.producer) else {
             return Handed::Full;
         };
         let layout = &self.plan.layout;
@@ -293,7 +292,7 @@ impl Sender {
             key: key.as_deref(),
             timestamp: None,
             headers: Some(headers),
-            delivery_opaque: Flights::ticket(slot, index),
+            delivery_opaque: opaque(ticket),
         };
         match producer.send(record) {
             Ok(()) => Handed::Yes,

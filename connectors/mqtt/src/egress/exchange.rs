@@ -7,10 +7,10 @@
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
+use weft_api::egress::Ticket;
 use weft_api::outcome::{Reason, SendError};
 
 use super::answer::{self, Sent};
-use super::outbox::Ticket;
 use super::sender::{BARREN, Sender, State};
 use crate::client::end::End;
 use crate::client::wire::frame::Frame;
@@ -62,9 +62,9 @@ impl Sender {
             self.outbox.allow(self.in_flight);
         }
         if code < 0x80 {
-            return self.batches.confirmed(ticket);
+            return self.flights.confirmed(ticket);
         }
-        let event = self.batches.event(ticket);
+        let event = self.flights.event(ticket);
         let publish = event.and_then(|event| self.plan.layout.publish(event).ok());
         let topic = publish.map_or_else(String::new, |publish| publish.topic.into_owned());
         let sent = Sent {
@@ -73,7 +73,7 @@ impl Sender {
             templated: self.plan.layout.fixed_topic().is_none(),
         };
         if let Some(error) = answer::classify(code, words, &sent) {
-            self.batches.failed(ticket, error);
+            self.flights.failed(ticket, error);
         }
     }
 
@@ -89,9 +89,9 @@ impl Sender {
                 Poll::Pending => return busy | wrote,
                 Poll::Ready(Ok(())) => {
                     for ticket in self.loose.drain(..) {
-                        self.batches.confirmed(ticket);
+                        self.flights.confirmed(ticket);
                     }
-                    self.batches.settle();
+                    self.flights.settle();
                 }
                 Poll::Ready(Err(why)) => {
                     self.lost(&End::Broken(why));
@@ -113,7 +113,7 @@ impl Sender {
         let (now, version, qos) = (Instant::now(), link.version(), self.qos);
         let mut wrote = false;
         while link.backlog() < CHUNK && (qos == 0 || self.outbox.has_room()) {
-            let Some((ticket, event)) = self.batches.next(slot) else {
+            let Some((ticket, event)) = self.flights.next(slot) else {
                 self.sending = None;
                 break;
             };
@@ -134,9 +134,9 @@ impl Sender {
                 Ok(())
             });
             match sent {
-                Err(error) => self.batches.refused(slot, error),
+                Err(error) => self.flights.refused(slot, error),
                 Ok(()) => {
-                    self.batches.handed(slot);
+                    self.flights.handed(slot);
                     if qos == 0 {
                         self.loose.push(ticket);
                     }

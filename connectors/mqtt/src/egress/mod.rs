@@ -6,7 +6,6 @@
 //! Does not know: retry, breaker, dead letter (the router's); how an event is laid into a message (`mapping`).
 
 mod answer;
-mod batches;
 mod exchange;
 mod outbox;
 mod sender;

@@ -8,17 +8,11 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use weft_api::egress::Ticket;
 
 use crate::client::wire::ack::{self, Ack};
 use crate::client::wire::{Fault, kind};
 use crate::config::Version;
-
-/// Where an event stands: its batch and its place there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Ticket {
-    pub(super) slot: u32,
-    pub(super) index: u32,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
@@ -266,15 +260,15 @@ mod tests {
         outbox
     }
 
-    fn ticket(index: u32) -> Ticket {
-        Ticket { slot: 0, index }
+    fn ticket(index: u64) -> Ticket {
+        Ticket::from_bits(index)
     }
 
-    fn send(outbox: &mut Outbox, index: u32) -> u16 {
+    fn send(outbox: &mut Outbox, index: u64) -> u16 {
         outbox.send(ticket(index), Instant::now()).unwrap()
     }
 
-    fn answer(outbox: &mut Outbox, kind: u8, id: u16, code: u8) -> (Option<(u32, u8)>, Vec<u8>) {
+    fn answer(outbox: &mut Outbox, kind: u8, id: u16, code: u8) -> (Option<(u64, u8)>, Vec<u8>) {
         let mut out = Vec::new();
         let ack = Ack {
             id,
@@ -282,7 +276,7 @@ mod tests {
             reason: None,
         };
         let confirmed = outbox.answered(kind, &ack, &mut out).unwrap();
-        (confirmed.map(|c| (c.ticket.index, c.code)), out)
+        (confirmed.map(|c| (c.ticket.to_bits(), c.code)), out)
     }
 
     #[test]

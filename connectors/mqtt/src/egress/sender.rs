@@ -14,14 +14,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep};
-use weft_api::egress::{EgressContext, EgressError};
+use weft_api::egress::{EgressContext, EgressError, Flights, Ticket};
 use weft_api::outcome::{Reason, SendError};
 use weft_api::status::{Health, Reporter};
 use weft_net::Backoff;
 
 use super::Plan;
-use super::batches::Batches;
-use super::outbox::{Outbox, Ticket};
+use super::outbox::Outbox;
 use crate::client::dial::Dialing;
 use crate::client::end::End;
 use crate::client::link::Link;
@@ -70,10 +69,12 @@ pub(super) struct Sender {
     pub(super) plan: Arc<Plan>,
     report: Reporter,
     pub(super) state: State,
-    pub(super) batches: Batches,
+    pub(super) flights: Flights,
     pub(super) outbox: Outbox,
     /// The batch that is being sent.
     pub(super) sending: Option<u32>,
+    /// When it came.
+    sending_since: Instant,
     /// Of QoS 0, and not yet in the socket.
     pub(super) loose: Vec<Ticket>,
     /// What this connection allows.
@@ -99,9 +100,10 @@ impl Sender {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Sender {
             state: State::Dialing(plan.target.dial(plan.terms(true))),
-            batches: Batches::default(),
+            flights: Flights::default(),
             outbox: Outbox::new(plan.target.version()),
             sending: None,
+            sending_since: Instant::now(),
             loose: Vec::new(),
             qos: plan.qos,
             max_packet: u32::MAX,
@@ -128,7 +130,7 @@ impl Sender {
             self.expire();
             busy = true;
         }
-        if self.finished && self.sending.is_none() && self.batches.is_empty() {
+        if self.finished && self.sending.is_none() && self.flights.is_empty() {
             return Poll::Ready(true);
         }
         if busy { Poll::Ready(false) } else { Poll::Pending }
@@ -159,7 +161,7 @@ impl Sender {
                         if let Err(end) = self.packets() {
                             self.lost(&end);
                         }
-                        self.batches.settle();
+                        self.flights.settle();
                     }
                 }
             }
@@ -178,7 +180,8 @@ impl Sender {
             self.finished = true;
             return true;
         };
-        self.sending = Some(self.batches.begin(batch));
+        self.sending = Some(self.flights.begin(batch));
+        self.sending_since = Instant::now();
         if matches!(self.state, State::Waiting(_)) {
             match &self.refusal {
                 Some((refusal, at)) if at.elapsed() < GAP => {
@@ -206,7 +209,7 @@ impl Sender {
     /// What of the present batch was not sent.
     fn give_back(&mut self, error: &SendError) {
         if let Some(slot) = self.sending.take() {
-            self.batches.refused_rest(slot, error);
+            self.flights.refused_rest(slot, error);
         }
     }
 
@@ -249,7 +252,7 @@ impl Sender {
     fn resume(&mut self, link: &mut Link) {
         let version = link.version();
         for again in self.outbox.resume() {
-            let event = again.ticket.and_then(|ticket| self.batches.event(ticket));
+            let event = again.ticket.and_then(|ticket| self.flights.event(ticket));
             match event.map(|event| self.plan.layout.publish(event)) {
                 Some(Ok(publish)) => {
                     let manner = Manner {
@@ -315,7 +318,7 @@ impl Sender {
 
     fn fail(&mut self, mut tickets: Vec<Ticket>, error: &SendError) {
         for ticket in tickets.drain(..) {
-            self.batches.failed(ticket, error.clone());
+            self.flights.failed(ticket, error.clone());
         }
         self.scratch = tickets;
     }
@@ -332,8 +335,7 @@ impl Sender {
         let unsent =
             format!("{address}: the broker takes no more messages, and confirms none, within {timeout:?}");
         self.fail(late, &error);
-        let since = self.sending.and_then(|slot| self.batches.since(slot));
-        if since.is_some_and(|since| now.duration_since(since) >= timeout) {
+        if self.sending.is_some() && now.duration_since(self.sending_since) >= timeout {
             self.give_back(&SendError::destination(Reason::Unavailable, unsent));
         }
         let silent = |at: &Instant| now.duration_since(*at) >= timeout;

@@ -1,32 +1,56 @@
-//! What is on its way to the brokers: batches, and the tickets by which delivery reports find them.
+//! What the router gave and has not got back: batches, and the tickets by which a remote's answers find their events.
 //!
-//! Owns: the batches that are not settled. A ticket is an integer that librdkafka carries with each record, so that a
-//! record on its way costs no allocation.
-//! Invariants: each ticket is answered at most once; whatever is left when this is dropped comes back as unknown.
-//! Does not know: why a record failed.
+//! For an egress with many events unconfirmed at a time. A ticket is two small numbers, so that an event on its way costs
+//! no allocation.
+//! Invariants: each event is settled at most once; confirmations are passed on in one call a batch; whatever is left when
+//! this is dropped comes back as unknown.
+//! Must not know: a protocol, why an event failed.
 
 use std::time::Instant;
 
-use weft_api::egress::Batch;
-use weft_api::event::Event;
-use weft_api::outcome::SendError;
+use super::Batch;
+use crate::event::Event;
+use crate::outcome::SendError;
 
-const _: () = assert!(usize::BITS >= 64, "a ticket holds a slot and an index");
+/// One event of one batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    slot: u32,
+    index: u32,
+}
+
+impl Ticket {
+    /// As one number, for a client library that carries one.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.slot) << 32 | u64::from(self.index)
+    }
+
+    /// From [`Ticket::to_bits`].
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Ticket {
+        // The shift and the mask make both conversions exact.
+        Ticket {
+            slot: (bits >> 32) as u32,
+            index: (bits & 0xffff_ffff) as u32,
+        }
+    }
+}
 
 /// A batch that is not settled.
 struct Flight {
     batch: Batch,
-    /// How many of its events have been handed to librdkafka or answered: the others are certainly not delivered.
+    /// How many of its events have been handed on or refused: the others are certainly not delivered.
     handed: u32,
-    /// When the first was handed over.
+    /// When the first was handed on.
     since: Instant,
-    /// Reported as delivered, not passed on yet.
+    /// Confirmed, not passed on yet.
     confirmed: Vec<u32>,
 }
 
 /// The batches on their way.
 #[derive(Default)]
-pub(crate) struct Flights {
+pub struct Flights {
     slots: Vec<Option<Flight>>,
     free: Vec<u32>,
     /// Slots with something in `confirmed`.
@@ -35,40 +59,39 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    /// Takes a batch. Returns its slot.
-    pub(crate) fn begin(&mut self, batch: Batch) -> u32 {
-        let confirmed = self.spare.pop().unwrap_or_default();
+    /// Takes a batch. Returns its slot, which is used again once the batch is settled.
+    pub fn begin(&mut self, batch: Batch) -> u32 {
         let flight = Some(Flight {
             batch,
             handed: 0,
             since: Instant::now(),
-            confirmed,
+            confirmed: self.spare.pop().unwrap_or_default(),
         });
-        if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize] = flight;
-            return slot;
-        }
-        self.slots.push(flight);
-        u32::try_from(self.slots.len() - 1).expect("in_flight bounds the batches far below 2^32")
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = flight;
+                slot
+            }
+            None => {
+                self.slots.push(flight);
+                u32::try_from(self.slots.len() - 1).expect("in_flight bounds the batches far below 2^32")
+            }
+        };
+        self.forget_if_settled(slot);
+        slot
     }
 
-    /// The ticket of one event.
-    pub(crate) fn ticket(slot: u32, index: u32) -> usize {
-        (slot as usize) << 32 | index as usize
-    }
-
-    /// The next event of `slot` that has not been handed over, with its index.
-    pub(crate) fn next(&self, slot: u32) -> Option<(u32, &Event)> {
+    /// The next event of `slot` that has been neither handed on nor refused.
+    #[must_use]
+    pub fn next(&self, slot: u32) -> Option<(Ticket, &Event)> {
         let flight = self.slots.get(slot as usize)?.as_ref()?;
-        flight
-            .batch
-            .events()
-            .get(flight.handed as usize)
-            .map(|event| (flight.handed, event))
+        let index = flight.handed;
+        let event = flight.batch.events().get(index as usize)?;
+        Some((Ticket { slot, index }, event))
     }
 
-    /// The next event of `slot` is in librdkafka's hands.
-    pub(crate) fn handed(&mut self, slot: u32) {
+    /// The next event of `slot` is handed on: its fate is told by its ticket.
+    pub fn handed(&mut self, slot: u32) {
         if let Some(flight) = self.get(slot) {
             if flight.handed == 0 {
                 flight.since = Instant::now();
@@ -77,8 +100,8 @@ impl Flights {
         }
     }
 
-    /// The next event of `slot` was not even handed over.
-    pub(crate) fn refused(&mut self, slot: u32, error: SendError) {
+    /// The next event of `slot` is not even handed on.
+    pub fn refused(&mut self, slot: u32, error: SendError) {
         if let Some(flight) = self.get(slot) {
             flight.batch.fail(flight.handed, error);
             flight.handed += 1;
@@ -86,46 +109,40 @@ impl Flights {
         }
     }
 
-    /// What is left of `slot` was not handed over, for one and the same reason.
-    pub(crate) fn refused_rest(&mut self, slot: u32, error: &SendError) {
+    /// What is left of `slot` is not handed on, for one and the same reason.
+    pub fn refused_rest(&mut self, slot: u32, error: &SendError) {
         while self.next(slot).is_some() {
             self.refused(slot, error.clone());
         }
     }
 
-    /// A record was delivered; passed on by [`Flights::settle`].
-    pub(crate) fn confirmed(&mut self, ticket: usize) {
-        let (slot, index) = split(ticket);
-        if let Some(flight) = self.get(slot) {
-            flight.confirmed.push(index);
+    /// The event of a ticket, until its batch is settled.
+    #[must_use]
+    pub fn event(&self, ticket: Ticket) -> Option<&Event> {
+        let flight = self.slots.get(ticket.slot as usize)?.as_ref()?;
+        flight.batch.events().get(ticket.index as usize)
+    }
+
+    /// It was delivered; passed on by [`Flights::settle`].
+    pub fn confirmed(&mut self, ticket: Ticket) {
+        if let Some(flight) = self.get(ticket.slot) {
+            flight.confirmed.push(ticket.index);
             if flight.confirmed.len() == 1 {
-                self.touched.push(slot);
+                self.touched.push(ticket.slot);
             }
         }
     }
 
-    /// A record was not delivered.
-    pub(crate) fn failed(&mut self, ticket: usize, error: SendError) {
-        let (slot, index) = split(ticket);
-        if let Some(flight) = self.get(slot) {
-            flight.batch.fail(index, error);
-            self.forget_if_settled(slot);
+    /// It was not delivered.
+    pub fn failed(&mut self, ticket: Ticket, error: SendError) {
+        if let Some(flight) = self.get(ticket.slot) {
+            flight.batch.fail(ticket.index, error);
+            self.forget_if_settled(ticket.slot);
         }
     }
 
-    /// The event of a ticket.
-    pub(crate) fn event(&self, ticket: usize) -> Option<&Event> {
-        let (slot, index) = split(ticket);
-        self.slots
-            .get(slot as usize)?
-            .as_ref()?
-            .batch
-            .events()
-            .get(index as usize)
-    }
-
     /// Passes on what was confirmed, one call a batch.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         while let Some(slot) = self.touched.pop() {
             if let Some(flight) = self.get(slot) {
                 flight.batch.accept(&flight.confirmed);
@@ -135,8 +152,8 @@ impl Flights {
         }
     }
 
-    /// Fails everything: what was handed over with `handed`, the rest with `kept`.
-    pub(crate) fn fail_all(&mut self, handed: &SendError, kept: &SendError) {
+    /// Fails everything: what was handed on with `handed`, the rest with `kept`.
+    pub fn fail_all(&mut self, handed: &SendError, kept: &SendError) {
         self.settle();
         for mut flight in std::mem::take(&mut self.slots).into_iter().flatten() {
             for index in 0..u32::try_from(flight.batch.events().len()).unwrap_or(u32::MAX) {
@@ -147,18 +164,16 @@ impl Flights {
         self.free.clear();
     }
 
-    /// When the oldest record that is on its way was handed over.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
-        self.slots
-            .iter()
-            .flatten()
-            .filter(|f| f.handed > 0)
-            .map(|f| f.since)
-            .min()
+    /// When the oldest batch with anything handed on began to be.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        let under_way = self.slots.iter().flatten().filter(|flight| flight.handed > 0);
+        under_way.map(|flight| flight.since).min()
     }
 
-    /// Whether nothing is on its way.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether the router has everything back.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }
 
@@ -167,20 +182,17 @@ impl Flights {
     }
 
     fn forget_if_settled(&mut self, slot: u32) {
-        let entry = &mut self.slots[slot as usize];
-        if let Some(flight) = entry
-            && flight.batch.unsettled() == 0
+        let Some(place) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
+        if place.as_ref().is_some_and(|flight| flight.batch.unsettled() == 0)
+            && let Some(mut flight) = place.take()
         {
-            self.spare.push(std::mem::take(&mut flight.confirmed));
-            *entry = None;
+            flight.confirmed.clear();
+            self.spare.push(flight.confirmed);
             self.free.push(slot);
         }
     }
-}
-
-fn split(ticket: usize) -> (u32, u32) {
-    // The masks make both conversions exact.
-    ((ticket >> 32) as u32, (ticket & 0xffff_ffff) as u32)
 }
 
 #[cfg(test)]
@@ -188,9 +200,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::{Arc, Mutex};
 
-    use weft_api::egress::BatchSink;
-    use weft_api::event::EventBuilder;
-    use weft_api::outcome::Reason;
+    use crate::egress::BatchSink;
+    use crate::event::EventBuilder;
+    use crate::outcome::Reason;
 
     use super::*;
 
@@ -239,12 +251,12 @@ mod tests {
             (0..count).for_each(|_| flights.handed(slot));
         }
         for (slot, index) in [(a, 1), (b, 0), (a, 0), (b, 1)] {
-            flights.confirmed(Flights::ticket(slot, index));
+            flights.confirmed(Ticket { slot, index });
         }
         flights.settle();
         assert_eq!(*heard_a.0.lock().unwrap(), ["accept [1, 0]"]);
         assert_eq!(*heard_b.0.lock().unwrap(), ["accept [0, 1]", "gone"]);
-        flights.confirmed(Flights::ticket(a, 2));
+        flights.confirmed(Ticket { slot: a, index: 2 });
         flights.settle();
         assert!(flights.is_empty());
     }
@@ -256,7 +268,13 @@ mod tests {
         let second = flights.begin(batch(1).0);
         assert_ne!(first, second);
         flights.handed(first);
-        flights.failed(Flights::ticket(first, 0), error(Reason::Reset));
+        flights.failed(
+            Ticket {
+                slot: first,
+                index: 0,
+            },
+            error(Reason::Reset),
+        );
         assert_eq!(flights.begin(batch(1).0), first);
         assert!(!flights.is_empty());
     }
@@ -269,7 +287,7 @@ mod tests {
         assert!(flights.oldest().is_none());
         flights.handed(slot);
         flights.handed(slot);
-        flights.confirmed(Flights::ticket(slot, 0));
+        flights.confirmed(Ticket { slot, index: 0 });
         assert!(flights.oldest().is_some());
         flights.fail_all(&error(Reason::Timeout), &error(Reason::Unavailable));
         let heard = heard.0.lock().unwrap();
@@ -286,7 +304,7 @@ mod tests {
         let (batch, heard) = batch(2);
         let slot = flights.begin(batch);
         flights.refused(slot, error(Reason::Address));
-        assert_eq!(flights.next(slot).map(|(index, _)| index), Some(1));
+        assert_eq!(flights.next(slot).map(|(ticket, _)| ticket.index), Some(1));
         flights.refused_rest(slot, &error(Reason::Misconfigured));
         assert!(flights.next(slot).is_none());
         assert!(flights.is_empty());
@@ -294,5 +312,20 @@ mod tests {
             *heard.0.lock().unwrap(),
             ["fail 0 address", "fail 1 misconfigured", "gone"]
         );
+    }
+
+    #[test]
+    fn a_ticket_is_one_number_and_back() {
+        for (slot, index) in [(0, 0), (1, u32::MAX), (u32::MAX, 7)] {
+            let ticket = Ticket { slot, index };
+            assert_eq!(Ticket::from_bits(ticket.to_bits()), ticket);
+        }
+    }
+
+    #[test]
+    fn a_batch_without_events_is_settled_at_once() {
+        let mut flights = Flights::default();
+        let slot = flights.begin(batch(0).0);
+        assert!(flights.next(slot).is_none() && flights.is_empty());
     }
 }
