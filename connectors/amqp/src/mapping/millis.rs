@@ -6,6 +6,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use weft_api::event::time::{civil_from_days, days_from_civil, parse};
+
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 /// 0000-01-01T00:00:00Z.
@@ -62,7 +64,7 @@ pub(crate) fn exact(text: &str) -> Option<i64> {
 
 /// The milliseconds since 1970 of any RFC 3339 text, cut to whole ones.
 pub(crate) fn near(text: &str) -> Option<i64> {
-    exact(text).or_else(|| weft_api::event::time::parse(text).and_then(of))
+    exact(text).or_else(|| parse(text).and_then(of))
 }
 
 /// The milliseconds since 1970 of a moment.
@@ -129,28 +131,6 @@ fn digits(text: &[u8]) -> Option<i64> {
     })
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar; years start in March, so that the leap day comes last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day that many days after 1970-01-01.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -168,11 +148,7 @@ mod tests {
         ] {
             let ms = exact(text).unwrap();
             assert_eq!(Text::of(ms).unwrap().as_str(), text);
-            assert_eq!(
-                weft_api::event::time::parse(text).and_then(of),
-                Some(ms),
-                "{text}"
-            );
+            assert_eq!(parse(text).and_then(of), Some(ms), "{text}");
         }
     }
 
