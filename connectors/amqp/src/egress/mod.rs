@@ -54,7 +54,9 @@ impl Plan {
     pub(crate) fn new(node: &Node, settings: &EgressSettings) -> Result<Plan, Vec<Finding>> {
         let section: EgressSection = weft_api::config::decode(node)?;
         let layout = Layout::new(&section, node)?;
-        let endpoint = Endpoint::new(&section.remote(), &settings.node, &settings.name)
+        // An ingress may have the same name, and is another container; no name has a dot.
+        let container = format!("{}.out", settings.name);
+        let endpoint = Endpoint::new(&section.remote(), &settings.node, &container)
             .map_err(|error| vec![Finding::error(node, error, "correct `url`")])?;
         Ok(Plan {
             endpoint,
@@ -152,4 +154,31 @@ async fn probe(plan: &Plan) -> Result<(), SendError> {
     };
     wire.close().await;
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::ingress;
+    use crate::testing::{egress_settings, ingress_settings, node};
+
+    #[test]
+    fn an_ingress_and_a_destination_of_one_name_are_two_containers() {
+        let section = node(&json!({ "url": "amqp://b", "address": "a" }));
+        let settings = EgressSettings {
+            name: Arc::from("in"),
+            ..egress_settings()
+        };
+        let destination = Plan::new(&section, &settings)
+            .map_err(|f| format!("{f:?}"))
+            .unwrap();
+        let source = ingress::Plan::new(&section, &ingress_settings())
+            .map_err(|f| format!("{f:?}"))
+            .unwrap();
+        assert_eq!(source.endpoint.container_id, "weft-n-in");
+        assert_eq!(destination.endpoint.container_id, "weft-n-in.out");
+    }
 }
