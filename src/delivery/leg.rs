@@ -8,6 +8,7 @@ use weft_api::outcome::{Outcome, Reason, SendError};
 
 use super::end::{End, Ender};
 use super::origin::Origin;
+use super::room::Visit;
 use super::wiring::Wiring;
 use crate::routing::plan::Steps;
 
@@ -56,6 +57,9 @@ pub struct Duty {
     pub expires: Option<Instant>,
     /// What failed last, for the dead letter and the log.
     pub failure: Option<Box<LastFailure>>,
+    /// Counts it among the requests of the destination where it is.
+    pub(super) visit: Option<Visit>,
+    request: bool,
     held: bool,
 }
 
@@ -79,6 +83,7 @@ impl Leg {
     /// A fresh obligation.
     #[must_use]
     pub fn new(event: Event, origin: Origin, wiring: Arc<Wiring>, route: u32, now: Instant) -> Leg {
+        let request = origin.is_request();
         let duty = Duty {
             origin: Some(origin),
             wiring,
@@ -96,6 +101,8 @@ impl Leg {
             arrived: now,
             expires: None,
             failure: None,
+            visit: None,
+            request,
             held: false,
         };
         Leg { event, duty }
@@ -118,6 +125,12 @@ impl Duty {
     /// Takes the origin out to end the leg.
     pub(super) fn take_origin(&mut self) -> Option<Origin> {
         self.origin.take()
+    }
+
+    /// Whether a request waits for it, rather than a slot of a stream lane.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        self.request
     }
 
     /// Nobody waits for it any more: its lane was rewound or closed, or its request was answered.

@@ -15,8 +15,8 @@ pub mod spec;
 pub mod supervise;
 
 // What the topology's own surface speaks of: `app` knows the topology, not what it is made of.
+pub use crate::delivery::budget;
 pub use crate::delivery::{breaker, settings};
-pub use crate::lane::budget;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use weft_api::outcome::Reason;
 
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
 use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
-use crate::lane::budget::Budget;
 use crate::metrics::Metrics;
 use build::Built;
 use report::{Board, Post};
@@ -167,8 +167,14 @@ impl Topology {
             .destinations
             .iter()
             .map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
-        let Built { wiring, policies } =
-            build::build(&spec, &numbers, existing.collect(), &self.metrics, self.seed)?;
+        let Built { wiring, policies } = build::build(
+            &spec,
+            &numbers,
+            existing.collect(),
+            &self.budget,
+            &self.metrics,
+            self.seed,
+        )?;
         self.budget.set_max(spec.budget);
         self.metrics
             .process()

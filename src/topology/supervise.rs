@@ -17,11 +17,11 @@ use weft_api::stop::{Phase, StopHandle};
 
 use super::report::Post;
 use crate::delivery::batch::Outlet;
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
 use crate::lane::admit::CurrentGate;
 use crate::lane::books::Pulse;
-use crate::lane::budget::Budget;
 use crate::lane::request::RequestLaneSet;
 use crate::lane::stream::StreamLanes;
 

@@ -13,13 +13,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use weft::delivery::batch::Outlet;
 use weft::delivery::breaker::BreakerSettings;
+use weft::delivery::budget::Budget;
 use weft::delivery::destination::Destination;
 use weft::delivery::origin::Port;
 use weft::delivery::settings::{Batching, Bounds, Retry, Settings};
 use weft::delivery::wiring::Wiring;
 use weft::lane::admit::{CurrentGate, Gate, Malformed, Policy as Stance, Unmatched};
 use weft::lane::books::Pulse;
-use weft::lane::budget::Budget;
 use weft::lane::request::RequestLaneSet;
 use weft::lane::stream::StreamLanes;
 use weft::metrics::{IngressMetrics, Metrics};
@@ -140,6 +140,7 @@ impl World {
                 Arc::clone(&name),
                 settings(destination),
                 metrics.destination(&name),
+                Arc::clone(&budget),
                 case.seed + number as u64,
             )
         };

@@ -39,7 +39,7 @@ use worker::Handle;
 
 /// What a worker's lane may have unsettled, unless the file says otherwise.
 const WINDOW: Window = Window {
-    events: 1024,
+    events: 2048,
     bytes: 16 * 1024 * 1024,
 };
 
