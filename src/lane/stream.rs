@@ -158,10 +158,9 @@ impl StreamLanes {
         let name = Arc::clone(&lane.shared.name);
         self.port.metrics.rewinds.inc();
         tracing::warn!(ingress = %self.port.name, lane = %name, from, "lane starts again at its watermark");
-        if self.limbo.remove_lane(index)
-            && let Some(lane) = &self.lanes[index]
-        {
-            lane.shared.unhold();
+        let lines = self.limbo.remove_lane(index);
+        if let Some(lane) = &self.lanes[index] {
+            (0..lines).for_each(|_| lane.shared.unhold());
         }
         self.budget.free(freed);
         self.sweep_stale();
@@ -240,7 +239,7 @@ impl StreamLanes {
             return 0;
         };
         lane.shared.set_epoch(epoch);
-        if self.limbo.remove_lane(index) {
+        for _ in 0..self.limbo.remove_lane(index) {
             lane.shared.unhold();
         }
         lane.ledger.restart(0)

@@ -12,7 +12,7 @@ use crate::delivery::forward::forward;
 use crate::delivery::origin::{LanePort, LastResort, Origin};
 use crate::lane::admit::{Gate, Owed, Owing};
 use crate::lane::books;
-use crate::lane::limbo::Parked;
+use crate::lane::limbo::{LineId, Parked};
 use crate::routing::plan::{Steps, Target};
 
 impl StreamLanes {
@@ -30,10 +30,10 @@ impl StreamLanes {
         metrics.events.inc();
         metrics.bytes.inc_by(bytes);
         metrics.malformed.inc_by(u64::from(incoming.malformed));
-        if self.limbo.holds(index) {
+        let malformed = incoming.malformed;
+        if !malformed && self.limbo.holds(index) {
             return self.park(index, incoming, bytes, false, now, now_ms);
         }
-        let malformed = incoming.malformed;
         let (owed, _) = gate.admit(incoming, now, &mut self.scratch);
         let Some(lane) = self.lanes[index].as_mut() else {
             return 0;
@@ -148,19 +148,19 @@ impl StreamLanes {
     /// behind them.
     pub(super) fn try_parked(&mut self, now: Instant) {
         let gate = self.gate.load_full();
-        while let Some(index) = self.limbo.due(now) {
-            while self.try_first_parked(index, &gate, now) {}
+        while let Some((line, index)) = self.limbo.due(now) {
+            while self.try_first(line, index, &gate, now) {}
             self.flush(index);
         }
     }
 
-    /// Whether the first parked event of the lane has left, and another one waits behind it.
-    fn try_first_parked(&mut self, index: usize, gate: &Gate, now: Instant) -> bool {
+    /// Whether the first event of a line has left, and another one waits behind it.
+    fn try_first(&mut self, line: LineId, index: usize, gate: &Gate, now: Instant) -> bool {
         let Some(lane) = self.lanes[index].as_mut() else {
             self.limbo.remove_lane(index);
             return false;
         };
-        let Some(parked) = self.limbo.first(index) else {
+        let Some(parked) = self.limbo.first(line) else {
             return false;
         };
         let (epoch, seq, known) = (parked.epoch, parked.seq, parked.refused);
@@ -172,10 +172,10 @@ impl StreamLanes {
                 books::without_legs(&self.port, outcome, why);
                 parked.refused = true;
             }
-            self.limbo.refused(index, now);
+            self.limbo.refused(line, now);
             return false;
         }
-        let last = self.limbo.leave(index);
+        let last = self.limbo.leave(line);
         if last {
             lane.shared.unhold();
         }
