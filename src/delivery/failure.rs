@@ -43,6 +43,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
     leg.duty.tries = leg.duty.tries.saturating_add(1);
     leg.duty.note(error);
     let recorded = destination.record(&leg, error);
+    leg.duty.probe = false;
     if !leg.duty.maybe_delivered
         && let Some(origin) = leg.duty.origin()
     {

@@ -41,6 +41,8 @@ pub struct Duty {
     pub maybe_delivered: bool,
     /// It is on its way to a dead-letter destination.
     pub dead_letter: bool,
+    /// It was sent to see whether its destination is there again.
+    pub probe: bool,
     /// Which life of the destination's breaker `attempts` belong to; [`NO_LIFE`] before the first failure there.
     pub breaker_life: u32,
     /// Its size, as queues count it.
@@ -93,6 +95,7 @@ impl Leg {
             tries: 0,
             maybe_delivered: false,
             dead_letter: false,
+            probe: false,
             breaker_life: NO_LIFE,
             order: 0,
             bytes: event.size(),
