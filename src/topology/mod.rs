@@ -33,6 +33,7 @@ use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
+use crate::routing::anycast::hash;
 use build::Built;
 use report::{Board, Post};
 use spec::Spec;
@@ -217,8 +218,9 @@ impl Topology {
                     let post = Post::destination(&endpoint.name, endpoint.builder.address());
                     self.board
                         .add_destination(Arc::clone(&post), Arc::clone(destination));
-                    let running =
-                        RunningEgress::start(Arc::clone(destination), Arc::clone(&endpoint.builder), post);
+                    let builder = Arc::clone(&endpoint.builder);
+                    let seed = self.seed ^ hash(endpoint.name.as_bytes());
+                    let running = RunningEgress::start(Arc::clone(destination), builder, post, seed);
                     let egress = Egress {
                         destination: Arc::clone(destination),
                         fingerprint: endpoint.fingerprint.clone(),
