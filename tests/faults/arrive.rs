@@ -99,7 +99,10 @@ impl Arrivals {
 
     /// Runs a drain of the rig; returns when it is connected.
     pub(crate) fn script(drain: Python, leg: usize, ledger: &Arc<Ledger>) -> Arrivals {
-        let drain = drain.option("--keys", KEYS).option("--size", SIZE).flag("--ledger");
+        let drain = drain
+            .option("--keys", KEYS)
+            .option("--size", SIZE)
+            .flag("--ledger");
         let mut process = drain.spawn();
         until(&mut process, "connected");
         let stop = Arc::new(AtomicBool::new(false));

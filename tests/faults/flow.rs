@@ -72,7 +72,10 @@ impl End {
 impl Flow {
     /// `from` to each of `to`.
     pub(crate) fn new(from: End, to: &[End]) -> Flow {
-        Flow { from, to: to.to_vec() }
+        Flow {
+            from,
+            to: to.to_vec(),
+        }
     }
 
     /// `HTTP > Kafka + AMQP`.

@@ -10,6 +10,10 @@ const KILLS: usize = 3;
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let flows = [Flow::new(End::Http, &[End::Kafka])];
     flows
-        .map(|flow| Scenario::new("kill -9 of Weft", flow).strikes(KILLS, |run| run.kill_weft()).always())
+        .map(|flow| {
+            Scenario::new("kill -9 of Weft", flow)
+                .strikes(KILLS, |run| run.kill_weft())
+                .always()
+        })
         .to_vec()
 }

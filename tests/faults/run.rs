@@ -135,12 +135,15 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
     let yaml = support::with_head(&run.file.yaml());
     let mut weft = builder.config(&yaml).start();
     // What is published before the router has subscribed is nobody's.
-    weft.log().wait_for("the ingress to be ready", support::LIMIT, |line| {
-        line.contains("ready") && line.contains("ingress") && line.contains("name=in")
-    });
+    weft.log()
+        .wait_for("the ingress to be ready", support::LIMIT, |line| {
+            line.contains("ready") && line.contains("ingress") && line.contains("name=in")
+        });
     weft.wait_ready();
     run.router = Some(weft);
-    let load = run.from.load(run.arena, scenario.events, &run.ledger, scenario.more);
+    let load = run
+        .from
+        .load(run.arena, scenario.events, &run.ledger, scenario.more);
     let mut wrong = run.strike_all();
     run.come_to_rest();
     drop(load);
@@ -210,36 +213,61 @@ impl Run<'_> {
     fn judge(&mut self, wrong: &mut Vec<String>) {
         let scenario = self.scenario;
         let struck = self.struck;
-        let log = self.router.as_ref().map(|weft| weft.log().tail()).unwrap_or_default();
+        let log = self
+            .router
+            .as_ref()
+            .map(|weft| weft.log().tail())
+            .unwrap_or_default();
         let mut say = |text: String| wrong.push(text);
         if struck < scenario.strikes {
-            say(format!("void: the fault struck {struck} times, not {}", scenario.strikes));
+            say(format!(
+                "void: the fault struck {struck} times, not {}",
+                scenario.strikes
+            ));
         }
         self.ledger.read(|account| {
             if account.acknowledged < ACKNOWLEDGED_MIN {
                 say(format!("void: {} events acknowledged", account.acknowledged));
             }
             if account.acknowledged < scenario.events {
-                say(format!("{} of {} acknowledged", account.acknowledged, scenario.events));
+                say(format!(
+                    "{} of {} acknowledged",
+                    account.acknowledged, scenario.events
+                ));
             }
             for (n, leg) in account.legs.iter().enumerate() {
                 let lost = account.lost(n);
                 let first = |numbers: &[usize]| format!("{:?}", &numbers[..numbers.len().min(10)]);
                 if !lost.is_empty() {
-                    say(format!("{} lost on the way to out-{n}: {}; the log:\n{log}", lost.len(), first(&lost)));
+                    say(format!(
+                        "{} lost on the way to out-{n}: {}; the log:\n{log}",
+                        lost.len(),
+                        first(&lost)
+                    ));
                 }
                 if !leg.damaged.is_empty() {
-                    say(format!("{} damaged at out-{n}: {}", leg.damaged.len(), first(&leg.damaged)));
+                    say(format!(
+                        "{} damaged at out-{n}: {}",
+                        leg.damaged.len(),
+                        first(&leg.damaged)
+                    ));
                 }
                 if leg.foreign > 0 {
                     say(format!("{} foreign events at out-{n}", leg.foreign));
                 }
                 let bound = struck * scenario.duplicates + account.sent_again;
                 if leg.duplicates() > bound {
-                    say(format!("{} duplicates at out-{n}, at most {bound}", leg.duplicates()));
+                    say(format!(
+                        "{} duplicates at out-{n}, at most {bound}",
+                        leg.duplicates()
+                    ));
                 }
                 if scenario.is_ordered && scenario.flow.keeps_order(n) && !leg.late.is_empty() {
-                    say(format!("{} out of order at out-{n}: {}", leg.late.len(), first(&leg.late)));
+                    say(format!(
+                        "{} out of order at out-{n}: {}",
+                        leg.late.len(),
+                        first(&leg.late)
+                    ));
                 }
             }
         });
