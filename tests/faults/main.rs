@@ -13,10 +13,14 @@ mod support;
 
 mod arena;
 mod arrive;
+mod brokers;
+mod churn;
+mod crash;
 mod event;
 mod flow;
 mod ledger;
 mod load;
+mod poison;
 mod process;
 mod report;
 mod run;
@@ -30,7 +34,14 @@ use scenario::{Scenario, Set};
 
 /// Every row of the table.
 fn table() -> Vec<Scenario> {
-    [process::scenarios()].concat()
+    [
+        process::scenarios(),
+        crash::scenarios(),
+        brokers::scenarios(),
+        churn::scenarios(),
+        poison::scenarios(),
+    ]
+    .concat()
 }
 
 /// The seed of `WEFT_FAULTS_SEED`, or a new one.
@@ -56,6 +67,26 @@ fn always(rows: Vec<Scenario>) {
 #[test]
 fn nothing_is_lost_when_the_process_is_hurt() {
     always(process::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_it_crashes_between_two_steps() {
+    always(crash::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_a_broker_is_hurt() {
+    always(brokers::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_members_come_and_go_and_files_change() {
+    always(churn::scenarios());
+}
+
+#[test]
+fn poison_ends_in_the_dead_letter_and_stops_nothing() {
+    always(poison::scenarios());
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with

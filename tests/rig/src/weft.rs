@@ -260,8 +260,14 @@ impl Weft {
     /// Starts it again after its end, with the same file, directory and port, and waits until it is ready.
     #[track_caller]
     pub fn restart(&mut self) {
+        self.launch_again();
+        self.wait_ready();
+    }
+
+    /// The same without waiting, for a start that may end again at once.
+    #[track_caller]
+    pub fn launch_again(&mut self) {
         assert!(self.ended().is_some(), "weft runs still");
         self.process = self.plan.launch();
-        self.wait_ready();
     }
 }

@@ -117,13 +117,10 @@ impl ConsumerLoop {
         if list.count() == 0 {
             return;
         }
-        let done = self
-            .client
-            .store_offsets(&list)
-            .and_then(|()| {
-                crash::point("kafka.stored");
-                self.client.commit_consumer_state(CommitMode::Async)
-            });
+        let done = self.client.store_offsets(&list).and_then(|()| {
+            crash::point("kafka.stored");
+            self.client.commit_consumer_state(CommitMode::Async)
+        });
         match done {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {
