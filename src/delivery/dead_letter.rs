@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use weft_api::crash;
 use weft_api::event::{AttrKind, Event, time};
 use weft_api::outcome::Reason;
 
@@ -29,6 +30,7 @@ pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
     leg.duty.attempts = 0;
     leg.duty.expires = None;
     leg.duty.unhold();
+    crash::point("dead_letter.made");
     leg
 }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
+use weft_api::crash;
 use weft_api::outcome::Reason;
 
 use crate::delivery::budget::Budget;
@@ -182,7 +183,9 @@ impl Topology {
             .budget_bytes
             .set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
         let wiring = Arc::new(wiring);
+        crash::point("reload.built");
         self.adopt_destinations(&spec, &wiring);
+        crash::point("reload.destinations");
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {
             let Some(policy) = policies.next() else { break };
