@@ -55,6 +55,8 @@ pub struct Duty {
     pub since: Instant,
     /// When it came to where it is.
     pub arrived: Instant,
+    /// Since when the other members of the anycast that it was moved from were down, as far as it has met them.
+    pub waiting: Option<Instant>,
     /// When it expires (C19).
     pub expires: Option<Instant>,
     /// What failed last, for the dead letter and the log.
@@ -102,6 +104,7 @@ impl Leg {
             shard: NO_SHARD,
             since: now,
             arrived: now,
+            waiting: None,
             expires: None,
             failure: None,
             visit: None,
@@ -119,6 +122,16 @@ impl Leg {
 }
 
 impl Duty {
+    /// Since when it waits for a destination whose breaker opened at `opened_at`: what an anycast moves from one closed
+    /// door to the next has waited since the last of them closed.
+    #[must_use]
+    pub fn waits_since(&self, opened_at: Option<Instant>) -> Instant {
+        match opened_at {
+            Some(at) => at.max(self.waiting.unwrap_or(self.arrived)),
+            None => self.arrived,
+        }
+    }
+
     /// Where its end is reported; `None` only after it ended.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {

@@ -9,6 +9,7 @@
 //! Does not know: YAML, HTTP endpoints, signals.
 
 pub mod build;
+pub mod rehearse;
 pub mod reload;
 pub mod report;
 pub mod spec;
