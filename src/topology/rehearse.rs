@@ -22,6 +22,7 @@ use weft_api::outcome::Outcome;
 
 use super::build::{Built, build};
 use super::spec::{DestinationSpec, PlanSpec, Spec};
+use crate::delivery::budget::Budget;
 use crate::delivery::leg::NO_ROUTE;
 use crate::delivery::origin::LastResort;
 use crate::lane::admit::{Gate, NoLegs, Owed, Owing, Scratch};
@@ -129,7 +130,14 @@ impl Rehearsal {
             .position(|name| *name == *ingress)
             .ok_or_else(|| format!("no ingress is named {ingress}"))?;
         let numbers = names().zip(0u16..).collect();
-        let Built { wiring, policies } = build(spec, &numbers, HashMap::new(), &Metrics::new(), 0)?;
+        let Built { wiring, policies } = build(
+            spec,
+            &numbers,
+            HashMap::new(),
+            &Budget::new(spec.budget),
+            &Metrics::new(),
+            0,
+        )?;
         let policy = policies
             .into_iter()
             .nth(at)
@@ -175,10 +183,10 @@ impl Rehearsal {
     fn collect(&self, name: &str, found: &mut Vec<Arc<str>>) {
         for destination in &self.0.destinations {
             match destination {
-                DestinationSpec::Endpoint(endpoint) if *endpoint.name == *name => {
-                    if !found.contains(&endpoint.name) {
-                        found.push(Arc::clone(&endpoint.name));
-                    }
+                DestinationSpec::Endpoint(endpoint)
+                    if *endpoint.name == *name && !found.contains(&endpoint.name) =>
+                {
+                    found.push(Arc::clone(&endpoint.name));
                 }
                 DestinationSpec::Group { name: group, plan } if **group == *name => {
                     plan_names(plan, &mut |member| self.collect(member, found));
