@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 use weft_api::crash;
-use weft_api::egress::{Batch, BatchQueue, BatchSink};
+use weft_api::egress::{Batch, BatchQueue, BatchSink, Line};
 use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 
@@ -15,7 +15,7 @@ use super::breaker::BreakerState;
 use super::destination::{Destination, State, unlock};
 use super::end::{End, Ender};
 use super::failure;
-use super::leg::{Duty, Leg};
+use super::leg::{Duty, Leg, NO_SHARD};
 use super::sweep;
 
 #[cfg(test)]
@@ -185,6 +185,16 @@ struct InFlight {
 }
 
 impl InFlight {
+    /// Takes a leg out, to be settled.
+    fn take(&mut self, index: usize, events: &[Event]) -> Option<Leg> {
+        let event = events.get(index)?;
+        let duty = self.duties.get_mut(index)?.take()?;
+        Some(Leg {
+            event: event.clone(),
+            duty,
+        })
+    }
+
     /// The destination's own books first: whoever hears of an end may send the next event at once.
     fn accepted(&self, duties: &mut [Option<Duty>]) -> usize {
         let count = duties.iter().flatten().count();
@@ -229,22 +239,34 @@ impl BatchSink for InFlight {
     }
 
     fn fail(&mut self, index: u32, events: &[Event], error: SendError) -> usize {
-        let index = index as usize;
-        let (Some(event), Some(duty)) = (
-            events.get(index),
-            self.duties.get_mut(index).and_then(Option::take),
-        ) else {
-            return 0;
+        self.refuse(index, events, error).0
+    }
+
+    fn refuse(&mut self, index: u32, events: &[Event], error: SendError) -> (usize, Option<Line>) {
+        let Some(leg) = self.take(index as usize, events) else {
+            return (0, None);
         };
-        failure::failed(
-            &self.destination,
-            Leg {
-                event: event.clone(),
-                duty,
-            },
-            &error,
-        );
-        1
+        let shard = leg.duty.shard;
+        let stays = failure::failed(&self.destination, leg, &error);
+        (1, (stays && shard != NO_SHARD).then_some(Line(shard.into())))
+    }
+
+    fn recall(&mut self, line: Line, unsent: u32, events: &[Event]) -> Vec<u32> {
+        let of_line = |duty: &Option<Duty>| duty.as_ref().is_some_and(|duty| u32::from(duty.shard) == line.0);
+        let all = 0..u32::try_from(self.duties.len()).unwrap_or(u32::MAX);
+        let recalled: Vec<u32> = all
+            .skip(unsent as usize)
+            .filter(|index| of_line(&self.duties[*index as usize]))
+            .collect();
+        if !recalled.is_empty() {
+            let legs = recalled
+                .iter()
+                .filter_map(|index| self.take(*index as usize, events));
+            let legs: Vec<Leg> = legs.collect();
+            legs.iter().for_each(failure::not_under_way);
+            self.destination.take_back(legs);
+        }
+        recalled
     }
 
     fn abandon(&mut self, events: &[Event]) {

@@ -252,6 +252,37 @@ impl Destination {
         unlock_and_wake(state);
     }
 
+    /// Puts legs that were not sent after all back into their places, as if they had not been taken.
+    pub(super) fn take_back(self: &Arc<Self>, legs: Vec<Leg>) {
+        let mut state = self.lock();
+        state.in_flight -= u32::try_from(legs.len()).unwrap_or(u32::MAX);
+        self.publish_in_flight(&state);
+        if let Some(leftover) = state.closed {
+            let (mut events, mut bytes) = (0, 0);
+            for leg in &legs {
+                state.queue.came_back(leg.duty.shard, false);
+                events += 1;
+                bytes += leg.bytes();
+            }
+            self.discharge(&mut state, events, bytes);
+            unlock(state);
+            leftover.apply(self, legs);
+            return;
+        }
+        for mut leg in legs {
+            if std::mem::take(&mut leg.duty.probe) && state.breaker.state() == BreakerState::Probing {
+                // A probe without an answer would be waited for without end.
+                let jitter = state.rng.f64();
+                state.breaker.failed(Instant::now(), None, true, None, jitter);
+                self.publish_breaker(&state);
+            }
+            let shard = leg.duty.shard;
+            state.queue.put_back(leg, None);
+            state.queue.came_back(shard, false);
+        }
+        unlock_and_wake(state);
+    }
+
     /// Legs that were in flight are gone from here: shard and bytes of each. `answered`: the remote answered as it
     /// should, which closes the breaker.
     pub(super) fn let_go(&self, legs: impl IntoIterator<Item = (u16, u64)>, answered: bool) {

@@ -118,6 +118,7 @@ impl Committer {
         match answer {
             // That there was nothing left to commit says that all of it is.
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {
+                crash::point("kafka.committed");
                 self.failing = None;
                 Ok(Some(true))
             }
