@@ -8,14 +8,22 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use support::{Router, Running, ingress_settings, until};
+use tokio::sync::Mutex;
 use weft_rig::{Broker, Kafka, Record};
 
 const PARTITIONS: usize = 2;
-const RECORDS: usize = 40_000;
+const RECORDS: usize = 20_000;
 const WINDOW: usize = 200;
 
+/// One broker at a time: on a busy machine three of them take minutes to start.
+static STAGE: Mutex<()> = Mutex::const_new(());
+
 /// A broker with a full topic, all of which a consumer fetches ahead.
-fn full(topic: &str) -> Broker {
+async fn full(topic: &'static str) -> Broker {
+    tokio::task::spawn_blocking(move || fill(topic)).await.unwrap()
+}
+
+fn fill(topic: &str) -> Broker {
     let broker = Kafka::private();
     broker.create_topic(topic, i32::try_from(PARTITIONS).unwrap(), &[]);
     let record = |n: usize| {
@@ -88,7 +96,8 @@ async fn lost(running: &Running, before: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_than_the_window_comes_again_when_a_broker_was_killed() {
-    let mut broker = tokio::task::spawn_blocking(|| full("killed")).await.unwrap();
+    let _stage = STAGE.lock().await;
+    let mut broker = full("killed").await;
     let running = under_way(&broker, "killed").await;
     broker.kill9();
     lost(&running, times(&running.router).len()).await;
@@ -103,7 +112,8 @@ async fn no_more_than_the_window_comes_again_when_a_broker_was_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_than_the_window_comes_again_when_a_broker_was_frozen() {
-    let mut broker = tokio::task::spawn_blocking(|| full("frozen")).await.unwrap();
+    let _stage = STAGE.lock().await;
+    let mut broker = full("frozen").await;
     let running = under_way(&broker, "frozen").await;
     broker.freeze();
     lost(&running, times(&running.router).len()).await;
@@ -113,7 +123,8 @@ async fn no_more_than_the_window_comes_again_when_a_broker_was_frozen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_while_the_broker_is_away_ends() {
-    let mut broker = tokio::task::spawn_blocking(|| full("stopped")).await.unwrap();
+    let _stage = STAGE.lock().await;
+    let mut broker = full("stopped").await;
     let running = under_way(&broker, "stopped").await;
     broker.kill9();
     tokio::time::timeout(support::LIMIT, running.stop())
