@@ -88,13 +88,20 @@ impl Dedupe {
     /// Changes the settings. With another `by` everything is forgotten: what was remembered says nothing about it. Claims
     /// stay, since the legs that hold them do.
     pub fn configure(&mut self, settings: DedupeSettings) {
-        if settings.by != self.settings.by {
-            self.memory = Memory::new(settings.max_entries as usize);
-            self.key = RandomState::new();
-        } else if settings.max_entries != self.settings.max_entries {
-            self.memory.resize(settings.max_entries as usize);
-        }
+        let other = settings.by != self.settings.by;
         self.settings = settings;
+        if other {
+            self.forget();
+        } else {
+            self.memory.resize(self.settings.max_entries as usize);
+        }
+    }
+
+    /// Nothing is remembered any more; claims stay.
+    pub fn forget(&mut self) {
+        self.memory = Memory::new(self.settings.max_entries as usize);
+        // Another key: what is confirmed under an old claim must not be found under a new `by`.
+        self.key = RandomState::new();
     }
 
     /// Looks a leg without a claim up.

@@ -22,6 +22,7 @@ pub mod failure;
 pub mod forward;
 pub mod leg;
 pub mod origin;
+pub mod pace;
 pub mod queue;
 pub mod rate;
 pub mod retry_budget;

@@ -25,8 +25,11 @@ pub struct Rate {
 #[derive(Clone, Debug)]
 pub struct Bucket {
     rate: Rate,
-    /// In shares of a token: [`Bucket::token`] of them are one token, and each nanosecond brings `rate.events`.
+    /// In shares of a token: so many of them are one token as `rate.per` has nanoseconds, and each nanosecond brings
+    /// `rate.events`.
     shares: u128,
+    /// What a full bucket holds.
+    full: u128,
     /// When `shares` was right.
     at: Instant,
 }
@@ -39,64 +42,66 @@ impl Rate {
         let burst = u32::try_from(tenth).unwrap_or(u32::MAX).max(1);
         Rate { events, per, burst }
     }
+
+    /// One token, in shares.
+    fn token(&self) -> u128 {
+        self.per.as_nanos().max(1)
+    }
 }
 
 impl Bucket {
     /// A full bucket.
     #[must_use]
     pub fn new(rate: Rate, now: Instant) -> Bucket {
-        let mut bucket = Bucket {
+        let full = u128::from(rate.burst.max(1)) * rate.token();
+        Bucket {
             rate,
-            shares: 0,
+            shares: full,
+            full,
             at: now,
-        };
-        bucket.shares = bucket.full();
-        bucket
+        }
     }
 
-    /// Changes the rate; what is in the bucket stays, as far as the new one holds it.
+    /// Changes the rate; whole tokens stay, as far as the new one holds them.
     pub fn configure(&mut self, rate: Rate, now: Instant) {
-        self.fill(now);
-        let tokens = self.shares / self.token();
-        self.rate = rate;
-        self.shares = (tokens * self.token()).min(self.full());
+        let tokens = u128::from(self.available(now));
+        *self = Bucket::new(rate, now);
+        self.shares = (tokens * rate.token()).min(self.full);
     }
 
     /// How many may leave now.
     pub fn available(&mut self, now: Instant) -> u32 {
         self.fill(now);
-        u32::try_from(self.shares / self.token()).unwrap_or(u32::MAX)
+        // Nothing is divided where nothing was taken: the ordinary case of a retry budget.
+        if self.shares == self.full {
+            return self.rate.burst.max(1);
+        }
+        u32::try_from(self.shares / self.rate.token()).unwrap_or(u32::MAX)
     }
 
     /// So many leave; never more than [`Bucket::available`] said.
     pub fn take(&mut self, tokens: u32) {
-        self.shares = self.shares.saturating_sub(u128::from(tokens) * self.token());
+        let shares = u128::from(tokens) * self.rate.token();
+        debug_assert!(shares <= self.shares, "more taken than there was");
+        self.shares = self.shares.saturating_sub(shares);
     }
 
-    /// When the next one may leave; not later than `now` where one may leave now.
+    /// When the next one may leave; `now` where one may leave now.
     #[must_use]
     pub fn due(&self, now: Instant) -> Instant {
         let mut then = self.clone();
         then.fill(now);
-        let missing = then.token().saturating_sub(then.shares);
-        let nanos = missing.div_ceil(u128::from(then.rate.events.max(1)));
+        let missing = self.rate.token().saturating_sub(then.shares);
+        let nanos = missing.div_ceil(u128::from(self.rate.events.max(1)));
         now + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     fn fill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.at).as_nanos();
         self.at = self.at.max(now);
-        // Longer than it takes to fill it from empty is no longer than that: the product stays small.
-        let longest = self.full() / u128::from(self.rate.events.max(1)) + 1;
-        self.shares += passed.min(longest) * u128::from(self.rate.events);
-        self.shares = self.shares.min(self.full());
-    }
-
-    fn token(&self) -> u128 {
-        self.rate.per.as_nanos().max(1)
-    }
-
-    fn full(&self) -> u128 {
-        u128::from(self.rate.burst.max(1)) * self.token()
+        if self.shares < self.full {
+            let brought = passed.saturating_mul(u128::from(self.rate.events));
+            self.shares = self.shares.saturating_add(brought).min(self.full);
+        }
     }
 }

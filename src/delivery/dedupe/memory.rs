@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 /// A place of the index that names nothing.
 const EMPTY: u32 = u32::MAX;
 /// Expired entries that go with one that comes: more than one, so that they all go in time, and few, so that nobody waits.
-const EXPIRED_PER_RECORD: usize = 8;
+pub(super) const EXPIRED_PER_RECORD: usize = 8;
 /// The smallest index.
 const INDEX_MIN: usize = 64;
 
@@ -40,6 +40,12 @@ impl Memory {
             first: 0,
             index: vec![EMPTY; INDEX_MIN],
         }
+    }
+
+    /// As if so many entries had come and gone.
+    #[cfg(test)]
+    pub(super) fn start_at(&mut self, first: u32) {
+        self.first = first;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -80,6 +86,9 @@ impl Memory {
 
     /// Changes the bound; the newest entries stay.
     pub(super) fn resize(&mut self, max: usize) {
+        if self.max == max.max(1) {
+            return;
+        }
         self.max = max.max(1);
         let surplus = self.ring.len().saturating_sub(self.max);
         self.ring.drain(..surplus);
