@@ -12,10 +12,11 @@ use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 
 use super::breaker::BreakerState;
+use super::dedupe::Verdict;
 use super::destination::{Destination, State, unlock};
 use super::end::{End, Ender};
 use super::failure;
-use super::leg::{Duty, Leg, NO_SHARD};
+use super::leg::{Duty, Leg, NO_SHARD, Parting};
 use super::sweep;
 
 #[cfg(test)]
@@ -38,6 +39,13 @@ impl Outlet {
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
         }
     }
+}
+
+/// How much a batch may hold.
+struct Most {
+    events: usize,
+    bytes: u64,
+    probing: bool,
 }
 
 /// What a look at the queue gave.
@@ -120,10 +128,30 @@ impl Outlet {
                 return Look::Wait(Some(since + settings.batch.linger));
             }
         }
-        let most_events = if probing { 1 } else { most_events };
-        let mut legs = take(&mut state, now, most_events as usize, most_bytes, gone);
+        let room = state.pace.room(now);
+        if room == 0 {
+            let waits = !state.queue.is_empty();
+            return Look::Wait(state.pace.room_due(now).filter(|_| waits));
+        }
+        let most = Most {
+            events: if probing {
+                1
+            } else {
+                most_events.min(room) as usize
+            },
+            bytes: most_bytes,
+            probing,
+        };
+        let mut legs = take(destination, &mut state, now, &most, gone);
         if legs.is_empty() && gone.is_empty() {
-            return Look::Wait(state.queue.next_due());
+            let token = state
+                .pace
+                .token_due(now)
+                .filter(|_| state.queue.waits_for_token());
+            return Look::Wait(match (state.queue.next_due(), token) {
+                (Some(due), Some(token)) => Some(due.min(token)),
+                (due, token) => due.or(token),
+            });
         }
         state.filled_at = (!state.queue.is_empty()).then_some(now);
         if probing && let Some(probe) = legs.first_mut() {
@@ -156,25 +184,59 @@ impl Outlet {
 }
 
 /// Takes what fits; what must not be sent any more goes to `gone`.
-fn take(state: &mut State, now: Instant, events: usize, bytes: u64, gone: &mut Vec<(Leg, End)>) -> Vec<Leg> {
+fn take(
+    destination: &Destination,
+    state: &mut State,
+    now: Instant,
+    most: &Most,
+    gone: &mut Vec<(Leg, End)>,
+) -> Vec<Leg> {
     let mut legs = Vec::new();
     let mut size = 0u64;
-    while legs.len() < events && size < bytes {
-        let Some(leg) = state.queue.take(now) else { break };
+    let mut turn = state.pace.turn(&state.breaker, most.probing, now);
+    while legs.len() < most.events && size < most.bytes {
+        let Some(mut leg) = state.queue.take(now, turn.leave()) else {
+            break;
+        };
         // One event of any size fits, several only together.
-        if !legs.is_empty() && size.saturating_add(leg.bytes()) > bytes {
+        if !legs.is_empty() && size.saturating_add(leg.bytes()) > most.bytes {
             state.queue.untake(leg);
             break;
         }
+        let identity = match state.pace.look(&leg, now) {
+            Verdict::Send(identity) => identity,
+            Verdict::UnderWay(claim) => {
+                state.queue.put_aside(leg, claim);
+                continue;
+            }
+            Verdict::Delivered => {
+                state.queue.came_back(leg.duty.shard, false);
+                destination.metrics.deduplicated.inc();
+                let end = sweep::repeated(&leg, now);
+                gone.push((leg, end));
+                continue;
+            }
+        };
         if let Some(end) = sweep::gone(&leg, now) {
-            state.queue.came_back(leg.duty.shard, false);
+            let Parting { shard, claim, .. } = leg.duty.part();
+            state.queue.came_back(shard, false);
+            state.end_claim(destination, claim, None);
             gone.push((leg, end));
             continue;
         }
+        if let Some(identity) = identity {
+            leg.duty.claim = state.pace.claim(identity);
+        }
         size += leg.bytes();
+        turn.sends(&leg.duty);
         legs.push(leg);
     }
     state.in_flight += u32::try_from(legs.len()).unwrap_or(u32::MAX);
+    state.pace.took(&turn, legs.len(), now);
+    destination
+        .metrics
+        .retries_deferred
+        .inc_by(state.queue.take_deferred());
     legs
 }
 
@@ -208,7 +270,7 @@ impl InFlight {
         }
         self.destination.metrics.delivered.inc_by(count as u64);
         self.destination
-            .let_go(duties.iter().flatten().map(|duty| (duty.shard, duty.bytes)), true);
+            .let_go(duties.iter_mut().flatten().map(Duty::part), true);
         let mut ender = Ender::default();
         for duty in duties.iter_mut().filter_map(Option::take) {
             let end = if duty.dead_letter {

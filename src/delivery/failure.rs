@@ -52,7 +52,6 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
         Fault::Attempt => attempt_failed(destination, &mut leg, error, &recorded),
         Fault::Destination => destination_failed(destination, &mut leg, error, &recorded),
     };
-    let (shard, bytes) = (leg.duty.shard, leg.duty.bytes);
     let stays = matches!(next, Next::Stay(_));
     if let Next::Stay(wait) = next {
         destination.metrics.retried.inc();
@@ -62,7 +61,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
         leg.duty.wiring.table.plans.start_round(&mut leg.duty.steps);
         destination.put_back(leg, wait);
     } else {
-        destination.let_go([(shard, bytes)], false);
+        destination.let_go([leg.duty.part()], false);
         carry_out(destination, leg, next);
     }
     if recorded.opened_now {
@@ -112,6 +111,7 @@ pub(super) fn leave_closed_door(
             return;
         }
     };
+    destination.disclaim(&mut leg);
     carry_out(destination, leg, next);
 }
 
