@@ -121,12 +121,13 @@ impl Outlet {
             }
         }
         let most_events = if probing { 1 } else { most_events };
-        let legs = take(&mut state, now, most_events as usize, most_bytes, gone);
+        let mut legs = take(&mut state, now, most_events as usize, most_bytes, gone);
         if legs.is_empty() && gone.is_empty() {
             return Look::Wait(state.queue.next_due());
         }
         state.filled_at = (!state.queue.is_empty()).then_some(now);
-        if probing && !legs.is_empty() {
+        if probing && let Some(probe) = legs.first_mut() {
+            probe.duty.probe = true;
             state.breaker.start_probe(now);
             destination.publish_breaker(&state);
         }

@@ -18,10 +18,10 @@ use weft_api::ingress::{Credit, Incoming, LaneEvent, LaneId, LaneSpec, LanesBack
 
 use super::admit::{CurrentGate, Scratch};
 use super::books::{self, Pulse, now_ms};
-use super::budget::Budget;
 use super::ledger::{Ledger, Run, Step};
 use super::limbo::Limbo;
 use crate::delivery::breaker::backoff;
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::{Claim, LanePort, Port, Settled};
@@ -159,9 +159,9 @@ impl StreamLanes {
         let name = Arc::clone(&lane.shared.name);
         self.port.metrics.rewinds.inc();
         tracing::warn!(ingress = %self.port.name, lane = %name, from, "lane starts again at its watermark");
-        let parked = self.limbo.remove_lane(index);
+        let lines = self.limbo.remove_lane(index);
         if let Some(lane) = &self.lanes[index] {
-            (0..parked).for_each(|_| lane.shared.unhold());
+            (0..lines).for_each(|_| lane.shared.unhold());
         }
         self.budget.free(freed);
         self.sweep_stale();
