@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::child::Process;
 use crate::dir::Dir;
 use crate::kafka::Kafka;
-use crate::{Relay, cache, free_port};
+use crate::{Hop, Relay, cache, free_port};
 
 /// A start takes three seconds on an idle machine; forty have been seen on a busy one.
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -41,10 +41,18 @@ impl Broker {
     pub fn reserve_with_relay() -> (Self, Relay) {
         let far = free_port();
         let relay = Relay::to(far);
-        (Self::prepare(free_port(), Some((far, relay.port()))), relay)
+        (Self::prepare(free_port(), Some((far, relay.address()))), relay)
     }
 
-    fn prepare(port: u16, far: Option<(u16, u16)>) -> Self {
+    /// The same with a second address that leads through a hop, and that is returned too.
+    #[must_use]
+    pub fn reserve_behind(hop: &Hop) -> (Self, String) {
+        let far = free_port();
+        let address = format!("{}:{far}", hop.host());
+        (Self::prepare(free_port(), Some((far, address.clone()))), address)
+    }
+
+    fn prepare(port: u16, far: Option<(u16, String)>) -> Self {
         let controller = free_port();
         let dir = Dir::new("kafka");
         dir.write("server.properties", &properties(port, controller, far, &dir));
@@ -144,14 +152,11 @@ impl Deref for Broker {
     }
 }
 
-/// `far` is the port behind a relay, and the relay's own.
-fn properties(port: u16, controller: u16, far: Option<(u16, u16)>, dir: &Dir) -> String {
+/// `far` is the port behind a relay or a hop, and the address that leads there.
+fn properties(port: u16, controller: u16, far: Option<(u16, String)>, dir: &Dir) -> String {
     let mut text = String::new();
     let (behind, before) = far.map_or_else(Default::default, |(behind, before)| {
-        (
-            format!(",FAR://127.0.0.1:{behind}"),
-            format!(",FAR://127.0.0.1:{before}"),
-        )
+        (format!(",FAR://127.0.0.1:{behind}"), format!(",FAR://{before}"))
     });
     let logs = dir.path().join("data");
     for (name, value) in [
