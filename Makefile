@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test ci bench scenarios setup fmt format clippy docs deny advisories
+.PHONY: help run test ci bench scenarios faults setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -26,6 +26,11 @@ scenarios: ## the router beside plain loops, as whole processes (minutes)
 	@tools/setup.sh test
 	cargo build --locked --release -p weft -p weft-scenarios
 	cargo run --locked --release -p weft-scenarios -- all
+
+# RUNS=20 for as many rounds, ONLY=text for the rows with that in their name, SET=always for those that every change runs.
+faults: ## the long set of fault tests (hours)
+	@WEFT_FAULTS_RUNS=$(or $(RUNS),1) WEFT_FAULTS_ONLY="$(ONLY)" WEFT_FAULTS_SET=$(SET) \
+		tools/test.sh -p weft --test faults -- --ignored --nocapture the_long_set
 
 setup: ## install and fetch what the tests need
 	@tools/setup.sh test
