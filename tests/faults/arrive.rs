@@ -1,34 +1,23 @@
 //! The receivers: each takes what arrives at one destination and writes it into the ledger.
 
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use weft_rig::{Kafka, Python};
+use weft_rig::{Kafka, Python, Receiver, Reply, Request};
 
 use crate::event::{self, KEYS, SIZE};
 use crate::ledger::Ledger;
 use crate::load::{numbers, until};
-use crate::runtime;
 
 const POLL: Duration = Duration::from_millis(50);
 
-/// Decides on an event by its number: the status with which it is answered. What is not answered 2xx has not arrived.
-pub(crate) type Script = Arc<dyn Fn(usize) -> u16 + Send + Sync>;
+/// Decides on an event by its request and its number. What is not answered 2xx has not arrived.
+type Script = Arc<dyn Fn(&Request, usize) -> Reply + Send + Sync>;
 
 /// A receiver that is under way. Dropping it ends it.
 pub(crate) enum Arrivals {
@@ -40,30 +29,42 @@ pub(crate) enum Arrivals {
 
 /// The HTTP receiver.
 pub(crate) struct Sink {
-    port: u16,
+    pub(crate) receiver: Receiver,
     script: Arc<Mutex<Script>>,
-    task: JoinHandle<()>,
 }
 
 impl Sink {
     /// Listens on a free port and takes everything.
     pub(crate) fn start(leg: usize, ledger: &Arc<Ledger>) -> Sink {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let listener = runtime::get().block_on(listener).expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Arc::new(|_| 204)));
-        let task = runtime::get().spawn(accept(listener, leg, Arc::clone(ledger), Arc::clone(&script)));
-        Sink { port, script, task }
+        let receiver = Receiver::start();
+        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Arc::new(|_: &Request, _| Reply::status(204))));
+        let (current, ledger) = (Arc::clone(&script), Arc::clone(ledger));
+        receiver.respond(move |request| {
+            let script = Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner));
+            answer(request, leg, &ledger, &script)
+        });
+        Sink { receiver, script }
     }
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
+        self.receiver.url("/")
     }
 
-    /// From now on answers as `script` says.
+    /// From now on answers with the status that `script` says.
     pub(crate) fn respond(&self, script: impl Fn(usize) -> u16 + Send + Sync + 'static) {
+        self.reply(move |_, number| Reply::status(script(number)));
+    }
+
+    /// From now on does as `script` says.
+    pub(crate) fn reply(&self, script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
+    }
+
+    /// Takes everything again.
+    pub(crate) fn heal(&self) {
+        self.respond(|_| 204);
+        self.receiver.release();
     }
 }
 
@@ -127,7 +128,8 @@ impl Arrivals {
 impl Drop for Arrivals {
     fn drop(&mut self) {
         match self {
-            Arrivals::Http(sink) => sink.task.abort(),
+            // It closes as it is dropped.
+            Arrivals::Http(_) => {}
             Arrivals::Thread(stop) => stop.store(true, Ordering::Relaxed),
         }
     }
@@ -156,6 +158,7 @@ fn enter(leg: usize, body: &[u8], found: &[(&str, &str)], ledger: &Ledger) {
             let intact = event::is_intact(number, body, found.iter().copied());
             ledger.arrived(leg, number, intact);
         }
+        None if event::is_ballast(found) => {}
         None => ledger.foreign(leg),
     }
 }
@@ -165,50 +168,17 @@ fn numbered(found: &[(&str, &str)]) -> Option<usize> {
     event::number(id)
 }
 
-async fn accept(listener: TcpListener, leg: usize, ledger: Arc<Ledger>, script: Arc<Mutex<Script>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let (ledger, script) = (Arc::clone(&ledger), Arc::clone(&script));
-        tokio::spawn(async move {
-            let _ = stream.set_nodelay(true);
-            let service = service_fn(|request| answer(request, leg, &ledger, &script));
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    leg: usize,
-    ledger: &Ledger,
-    script: &Mutex<Script>,
-) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    // A sender that was killed in the middle of a request has delivered nothing.
-    let Ok(body) = body.collect().await else {
-        return std::future::pending().await;
+fn answer(request: &Request, leg: usize, ledger: &Ledger, script: &Script) -> Reply {
+    let text = |(name, value): &'_ (String, String)| match name.strip_prefix("ce-") {
+        Some(name) => Some((name.to_owned(), value.clone())),
+        None if name == "content-type" => Some(("datacontenttype".to_owned(), value.clone())),
+        None => None,
     };
-    let text = |name: &str, value: &'_ hyper::header::HeaderValue| {
-        let value = value.to_str().unwrap_or("").to_owned();
-        match name.strip_prefix("ce-") {
-            Some(name) => Some((name.to_owned(), value)),
-            None if name == "content-type" => Some(("datacontenttype".to_owned(), value)),
-            None => None,
-        }
-    };
-    let found: Vec<(String, String)> = head
-        .headers
-        .iter()
-        .filter_map(|(name, value)| text(name.as_str(), value))
-        .collect();
+    let found: Vec<(String, String)> = request.headers.iter().filter_map(text).collect();
     let found: Vec<(&str, &str)> = found.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    let script = Arc::clone(&script.lock().unwrap_or_else(PoisonError::into_inner));
-    let status = numbered(&found).map_or(204, |number| script(number));
-    if (200..300).contains(&status) {
-        enter(leg, &body.to_bytes(), &found, ledger);
+    let reply = numbered(&found).map_or_else(|| Reply::status(204), |number| script(request, number));
+    if reply.accepts() {
+        enter(leg, &request.body, &found, ledger);
     }
-    let mut response = Response::new(Empty::new());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Ok(response)
+    reply
 }
