@@ -13,6 +13,7 @@ mod support;
 
 mod arena;
 mod arrive;
+mod destination;
 mod event;
 mod flow;
 mod ledger;
@@ -30,7 +31,7 @@ use scenario::{Scenario, Set};
 
 /// Every row of the table.
 fn table() -> Vec<Scenario> {
-    [process::scenarios()].concat()
+    [process::scenarios(), destination::scenarios()].concat()
 }
 
 /// The seed of `WEFT_FAULTS_SEED`, or a new one.
@@ -56,6 +57,11 @@ fn always(rows: Vec<Scenario>) {
 #[test]
 fn nothing_is_lost_when_the_process_is_hurt() {
     always(process::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_a_destination_misbehaves() {
+    always(destination::scenarios());
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with
