@@ -17,6 +17,7 @@ mod destination;
 mod event;
 mod flow;
 mod ledger;
+mod links;
 mod load;
 mod process;
 mod report;
@@ -31,7 +32,11 @@ use scenario::{Scenario, Set};
 
 /// Every row of the table.
 fn table() -> Vec<Scenario> {
-    [process::scenarios(), destination::scenarios()].concat()
+    let links = links::scenarios().unwrap_or_else(|why| {
+        why.skip("faults of the network");
+        Vec::new()
+    });
+    [process::scenarios(), destination::scenarios(), links].concat()
 }
 
 /// The seed of `WEFT_FAULTS_SEED`, or a new one.
@@ -62,6 +67,14 @@ fn nothing_is_lost_when_the_process_is_hurt() {
 #[test]
 fn nothing_is_lost_when_a_destination_misbehaves() {
     always(destination::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_over_links_that_fail() {
+    match links::scenarios() {
+        Ok(rows) => always(rows),
+        Err(why) => why.skip("faults of the network"),
+    }
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with
