@@ -13,6 +13,8 @@ mod support;
 
 mod arena;
 mod arrive;
+mod ballast;
+mod clock;
 mod destination;
 mod event;
 mod flow;
@@ -36,7 +38,13 @@ fn table() -> Vec<Scenario> {
         why.skip("faults of the network");
         Vec::new()
     });
-    [process::scenarios(), destination::scenarios(), links].concat()
+    [
+        process::scenarios(),
+        destination::scenarios(),
+        links,
+        clock::scenarios(),
+    ]
+    .concat()
 }
 
 /// The seed of `WEFT_FAULTS_SEED`, or a new one.
@@ -75,6 +83,11 @@ fn nothing_is_lost_over_links_that_fail() {
         Ok(rows) => always(rows),
         Err(why) => why.skip("faults of the network"),
     }
+}
+
+#[test]
+fn nothing_is_lost_when_the_clock_jumps() {
+    always(clock::scenarios());
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with
