@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use weft::delivery::batch::Outlet;
+use weft::delivery::budget::Budget;
 use weft::delivery::origin::Port;
 use weft::delivery::settings::Settings;
 use weft::lane::admit::{CurrentGate, Gate};
 use weft::lane::books::Pulse;
-use weft::lane::budget::Budget;
 use weft::lane::ledger::{Ledger, Step};
 use weft::lane::stream::StreamLanes;
 use weft::metrics::Metrics;
@@ -190,8 +190,9 @@ fn rig() -> (Lanes, Outlet) {
         routes: vec![route],
     };
     let metrics = Metrics::new();
+    let budget = Budget::new(1 << 40);
     let numbers = BTreeMap::from([("in".into(), 0)]);
-    let mut built = build(&spec, &numbers, HashMap::new(), &metrics, 1).unwrap();
+    let mut built = build(&spec, &numbers, HashMap::new(), &budget, &metrics, 1).unwrap();
     let wiring = Arc::new(built.wiring);
     let port = Arc::new(Port::new("in".into(), metrics.ingress("in"), false));
     let destination = Arc::clone(&wiring.destinations[0]);
@@ -200,7 +201,7 @@ fn rig() -> (Lanes, Outlet) {
         policy: built.policies.remove(0),
     };
     let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
-    let lanes = StreamLanes::new(port, gate, Budget::new(1 << 40), Arc::new(Pulse::default()), 1);
+    let lanes = StreamLanes::new(port, gate, budget, Arc::new(Pulse::default()), 1);
     let profile = EgressProfile {
         batch_events: 256,
         batch_bytes: u64::MAX,

@@ -17,13 +17,13 @@ use weft_api::ingress::{LaneSpec, Lanes, RequestLane, RequestLanes, Settle, Wind
 use weft_api::outcome::{Reason, SendError};
 
 use crate::delivery::batch::Outlet;
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
 use crate::delivery::settings::Settings;
 use crate::delivery::wiring::Wiring;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
-use crate::lane::budget::Budget;
 use crate::lane::request::RequestLaneSet;
 use crate::lane::stream::StreamLanes;
 use crate::metrics::Metrics;
@@ -201,9 +201,10 @@ impl Draft {
 
     pub(crate) fn build(self) -> World {
         let metrics = Metrics::new();
+        let budget = Budget::new(self.budget);
         let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
         let Built { wiring, mut policies } =
-            build(&self.spec, &numbers, HashMap::new(), &metrics, 1).unwrap();
+            build(&self.spec, &numbers, HashMap::new(), &budget, &metrics, 1).unwrap();
         let ingress = &self.spec.ingresses[0];
         let port = Port::new("in".into(), metrics.ingress("in"), ingress.drop_rejected);
         let wiring = Arc::new(wiring);
@@ -215,7 +216,7 @@ impl Draft {
             wiring,
             port: Arc::new(port),
             gate: Arc::new(ArcSwap::from_pointee(gate)),
-            budget: Budget::new(self.budget),
+            budget,
             pulse: Arc::new(Pulse::default()),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
+use weft_api::crash;
 use weft_api::egress::{Batch, BatchQueue, BatchSink};
 use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
@@ -65,7 +66,10 @@ impl BatchQueue for Outlet {
             match look {
                 Look::Again => {}
                 Look::Closed => return Poll::Ready(None),
-                Look::Batch(legs) => return Poll::Ready(Some(self.batch(legs))),
+                Look::Batch(legs) => {
+                    crash::point("egress.taken");
+                    return Poll::Ready(Some(self.batch(legs)));
+                }
                 Look::Wait(None) => return Poll::Pending,
                 Look::Wait(Some(due)) => {
                     self.timer.as_mut().reset(due);
@@ -117,12 +121,13 @@ impl Outlet {
             }
         }
         let most_events = if probing { 1 } else { most_events };
-        let legs = take(&mut state, now, most_events as usize, most_bytes, gone);
+        let mut legs = take(&mut state, now, most_events as usize, most_bytes, gone);
         if legs.is_empty() && gone.is_empty() {
             return Look::Wait(state.queue.next_due());
         }
         state.filled_at = (!state.queue.is_empty()).then_some(now);
-        if probing && !legs.is_empty() {
+        if probing && let Some(probe) = legs.first_mut() {
+            probe.duty.probe = true;
             state.breaker.start_probe(now);
             destination.publish_breaker(&state);
         }
@@ -186,6 +191,11 @@ impl InFlight {
         if count == 0 {
             return 0;
         }
+        crash::point("egress.confirmed");
+        let dead = duties.iter().flatten().any(|duty| duty.dead_letter);
+        if dead {
+            crash::point("dead_letter.confirmed");
+        }
         self.destination.metrics.delivered.inc_by(count as u64);
         self.destination
             .let_go(duties.iter().flatten().map(|duty| (duty.shard, duty.bytes)), true);
@@ -197,6 +207,10 @@ impl InFlight {
                 End::Delivered
             };
             ender.end(duty, end);
+        }
+        drop(ender);
+        if dead {
+            crash::point("dead_letter.settled");
         }
         count
     }

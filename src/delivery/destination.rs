@@ -13,9 +13,11 @@ use tokio::time::Instant;
 use weft_api::egress::{DirectFactory, EgressProfile};
 
 use super::breaker::{Breaker, BreakerState};
+use super::budget::Budget;
 use super::leg::Leg;
 use super::origin::Port;
 use super::queue::Queue;
+use super::room::Visit;
 use super::settings::Settings;
 use super::sweep::Leftover;
 use crate::metrics::DestinationMetrics;
@@ -28,11 +30,14 @@ pub struct Destination {
     /// Its counters.
     pub metrics: Arc<DestinationMetrics>,
     pub(super) settings: ArcSwap<Settings>,
+    pub(super) budget: Arc<Budget>,
     direct: ArcSwapOption<DirectClient>,
     state: Mutex<State>,
     pub(super) born: Instant,
     pub(super) pending_events: AtomicU64,
     pub(super) pending_bytes: AtomicU64,
+    /// Legs of requests among what is pending.
+    pub(super) requests: AtomicU64,
     pub(super) full: AtomicBool,
     /// 0: closed. `u64::MAX`: probing. Otherwise one more than the milliseconds since `born` when a probe is due.
     pub(super) breaker_due: AtomicU64,
@@ -88,6 +93,7 @@ impl Destination {
         name: Arc<str>,
         settings: Settings,
         metrics: Arc<DestinationMetrics>,
+        budget: Arc<Budget>,
         seed: u64,
     ) -> Arc<Destination> {
         let state = State {
@@ -113,11 +119,13 @@ impl Destination {
             name,
             metrics,
             settings: ArcSwap::from_pointee(settings),
+            budget,
             direct: ArcSwapOption::empty(),
             state: Mutex::new(state),
             born: Instant::now(),
             pending_events: AtomicU64::new(0),
             pending_bytes: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             full: AtomicBool::new(false),
             breaker_due: AtomicU64::new(0),
         })
@@ -208,6 +216,7 @@ impl Destination {
             events += 1;
             bytes += leg.bytes();
             leg.duty.arrived = now;
+            leg.duty.visit = leg.duty.is_request().then(|| Visit::new(self));
             let key = settings.order_by.of(&leg.event).map(anycast::hash);
             state.queue.push(leg, key);
         }

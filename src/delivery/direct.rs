@@ -10,13 +10,14 @@ use super::breaker::BreakerState;
 use super::destination::Destination;
 use super::failure;
 use super::leg::{Leg, NO_SHARD};
+use super::room::Visit;
 
 /// The right to send one event directly. Dropped without an answer, the destination forgets it.
 pub struct DirectPass {
-    destination: Arc<Destination>,
+    /// `None` once it was answered.
+    visit: Option<Visit>,
     bytes: u64,
     order: u64,
-    open: bool,
 }
 
 impl Destination {
@@ -35,10 +36,9 @@ impl Destination {
         self.publish_in_flight(&state);
         let order = state.queue.number();
         Some(DirectPass {
-            destination: Arc::clone(self),
+            visit: Some(Visit::new(self)),
             bytes: event.size(),
             order,
-            open: true,
         })
     }
 }
@@ -46,25 +46,29 @@ impl Destination {
 impl DirectPass {
     /// The remote confirmed it.
     pub fn accepted(mut self) {
-        self.open = false;
-        self.destination.metrics.delivered.inc();
-        self.destination.metrics.direct.inc();
-        self.destination.let_go([(NO_SHARD, self.bytes)], true);
+        if let Some(visit) = self.visit.take() {
+            visit.at().metrics.delivered.inc();
+            visit.at().metrics.direct.inc();
+            visit.at().let_go([(NO_SHARD, self.bytes)], true);
+        }
     }
 
     /// It did not; `leg` goes where its plan says.
     pub fn failed(mut self, mut leg: Leg, error: &SendError) {
-        self.open = false;
-        leg.duty.order = self.order;
-        leg.duty.bytes = self.bytes;
-        failure::failed(&self.destination, leg, error);
+        if let Some(visit) = self.visit.take() {
+            let destination = Arc::clone(visit.at());
+            leg.duty.order = self.order;
+            leg.duty.bytes = self.bytes;
+            leg.duty.visit = Some(visit);
+            failure::failed(&destination, leg, error);
+        }
     }
 }
 
 impl Drop for DirectPass {
     fn drop(&mut self) {
-        if self.open {
-            self.destination.let_go([(NO_SHARD, self.bytes)], false);
+        if let Some(visit) = &self.visit {
+            visit.at().let_go([(NO_SHARD, self.bytes)], false);
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
     leg.duty.tries = leg.duty.tries.saturating_add(1);
     leg.duty.note(error);
     let recorded = destination.record(&leg, error);
+    leg.duty.probe = false;
     if !leg.duty.maybe_delivered
         && let Some(origin) = leg.duty.origin()
     {
@@ -196,9 +197,8 @@ fn destination_failed(
     recorded: &Recorded,
 ) -> Next {
     let retry = destination.settings().retry;
-    let waited_since = recorded
-        .opened_at
-        .map_or(leg.duty.arrived, |at| at.max(leg.duty.arrived));
+    let waited_since = leg.duty.waits_since(recorded.opened_at);
+    leg.duty.waiting = recorded.opened_at.map(|_| waited_since);
     let overdue = retry
         .unavailable
         .is_some_and(|bound| waited_since.elapsed() >= bound)
@@ -301,6 +301,7 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
             leg.duty.breaker_life = NO_LIFE;
             if !moved.repick {
                 leg.duty.attempts = 0;
+                leg.duty.waiting = None;
             }
             leg.duty.unhold();
             forward(leg, moved.target);

@@ -8,6 +8,7 @@ use weft_api::outcome::{Outcome, Reason, SendError};
 
 use super::end::{End, Ender};
 use super::origin::Origin;
+use super::room::Visit;
 use super::wiring::Wiring;
 use crate::routing::plan::Steps;
 
@@ -40,6 +41,8 @@ pub struct Duty {
     pub maybe_delivered: bool,
     /// It is on its way to a dead-letter destination.
     pub dead_letter: bool,
+    /// It was sent to see whether its destination is there again.
+    pub probe: bool,
     /// Which life of the destination's breaker `attempts` belong to; [`NO_LIFE`] before the first failure there.
     pub breaker_life: u32,
     /// Its size, as queues count it.
@@ -52,10 +55,15 @@ pub struct Duty {
     pub since: Instant,
     /// When it came to where it is.
     pub arrived: Instant,
+    /// Since when the other members of the anycast that it was moved from were down, as far as it has met them.
+    pub waiting: Option<Instant>,
     /// When it expires (C19).
     pub expires: Option<Instant>,
     /// What failed last, for the dead letter and the log.
     pub failure: Option<Box<LastFailure>>,
+    /// Counts it among the requests of the destination where it is.
+    pub(super) visit: Option<Visit>,
+    request: bool,
     held: bool,
 }
 
@@ -79,6 +87,7 @@ impl Leg {
     /// A fresh obligation.
     #[must_use]
     pub fn new(event: Event, origin: Origin, wiring: Arc<Wiring>, route: u32, now: Instant) -> Leg {
+        let request = origin.is_request();
         let duty = Duty {
             origin: Some(origin),
             wiring,
@@ -88,14 +97,18 @@ impl Leg {
             tries: 0,
             maybe_delivered: false,
             dead_letter: false,
+            probe: false,
             breaker_life: NO_LIFE,
             order: 0,
             bytes: event.size(),
             shard: NO_SHARD,
             since: now,
             arrived: now,
+            waiting: None,
             expires: None,
             failure: None,
+            visit: None,
+            request,
             held: false,
         };
         Leg { event, duty }
@@ -109,6 +122,16 @@ impl Leg {
 }
 
 impl Duty {
+    /// Since when it waits for a destination whose breaker opened at `opened_at`: what an anycast moves from one closed
+    /// door to the next has waited since the last of them closed.
+    #[must_use]
+    pub fn waits_since(&self, opened_at: Option<Instant>) -> Instant {
+        match opened_at {
+            Some(at) => at.max(self.waiting.unwrap_or(self.arrived)),
+            None => self.arrived,
+        }
+    }
+
     /// Where its end is reported; `None` only after it ended.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
@@ -118,6 +141,12 @@ impl Duty {
     /// Takes the origin out to end the leg.
     pub(super) fn take_origin(&mut self) -> Option<Origin> {
         self.origin.take()
+    }
+
+    /// Whether a request waits for it, rather than a slot of a stream lane.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        self.request
     }
 
     /// Nobody waits for it any more: its lane was rewound or closed, or its request was answered.

@@ -11,6 +11,7 @@
 
 pub mod batch;
 pub mod breaker;
+pub mod budget;
 pub mod dead_letter;
 pub mod destination;
 pub mod direct;

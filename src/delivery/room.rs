@@ -1,4 +1,7 @@
 //! The room of a destination: how much is pending there, within which bounds, and who waits for some of it.
+//!
+//! Bounds are those of its own queue, and a share of what it has in common with others: the process' byte budget, and
+//! the windows of request lanes ([`Visit`]).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,7 +10,34 @@ use super::destination::{Destination, State, unlock};
 use super::leg::Leg;
 use super::origin::Port;
 
+/// A leg of a request at a destination; dropped when the leg leaves or ends.
+pub struct Visit(Arc<Destination>);
+
+impl Visit {
+    pub(super) fn new(destination: &Arc<Destination>) -> Visit {
+        destination.requests.fetch_add(1, Ordering::Relaxed);
+        Visit(Arc::clone(destination))
+    }
+
+    /// Where it is.
+    pub(super) fn at(&self) -> &Arc<Destination> {
+        &self.0
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Destination {
+    /// Legs of requests that are pending here.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// Its queue has reached its bounds.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -28,11 +58,12 @@ impl Destination {
     }
 
     /// Reserves room for one event of this size within the bounds of the queue; [`Destination::push_reserved`] or a
-    /// direct send uses the reservation up.
+    /// direct send uses the reservation up. `own`: events and bytes that the same event has reserved here already, through
+    /// another plan; they do not stand in its way, or it could never be taken.
     #[must_use]
-    pub fn try_reserve(&self, bytes: u64) -> bool {
+    pub fn try_reserve(&self, bytes: u64, own: (u64, u64)) -> bool {
         let bounds = self.settings.load().queue;
-        let event = |now: u64| (now < bounds.events).then_some(now + 1);
+        let event = |now: u64| (now < bounds.events.saturating_add(own.0)).then_some(now + 1);
         if self
             .pending_events
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, event)
@@ -40,10 +71,13 @@ impl Destination {
         {
             return false;
         }
-        let size = |now: u64| {
-            now.checked_add(bytes)
-                .filter(|sum| *sum <= bounds.bytes.max(bytes))
-        };
+        // Within its share of the process' budget, too; one event of any size fits by itself.
+        let max = bounds
+            .bytes
+            .min(self.budget.left())
+            .max(bytes)
+            .saturating_add(own.1);
+        let size = |now: u64| now.checked_add(bytes).filter(|sum| *sum <= max);
         if self
             .pending_bytes
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, size)
@@ -78,14 +112,17 @@ impl Destination {
         self.note_fullness(state);
     }
 
-    /// Full at the bounds; room again at three quarters of them, so that lanes do not stop and go with every event.
+    /// Full at the bounds, and where it holds more of the process' budget than is left free; room again at three
+    /// quarters of both, so that lanes do not stop and go with every event.
     pub(super) fn note_fullness(&self, state: &mut State) {
         let bounds = self.settings.load().queue;
         let events = self.pending_events.load(Ordering::Relaxed);
         let bytes = self.pending_bytes.load(Ordering::Relaxed);
-        if events >= bounds.events || bytes >= bounds.bytes {
+        let left = self.budget.left();
+        if events >= bounds.events || bytes >= bounds.bytes || bytes > left {
             self.full.store(true, Ordering::Release);
-        } else if events <= bounds.events / 4 * 3 && bytes <= bounds.bytes / 4 * 3 && self.is_full() {
+        } else if events <= bounds.events / 4 * 3 && bytes <= bounds.bytes.min(left) / 4 * 3 && self.is_full()
+        {
             self.full.store(false, Ordering::Release);
             state.unblock();
         }

@@ -89,10 +89,12 @@ impl Destination {
         };
         let Some(opened_at) = opened_at else { return };
         let bound = self.settings().retry.unavailable;
-        let overdue = |leg: &Leg| bound.is_some_and(|bound| now >= leg.duty.arrived.max(opened_at) + bound);
+        let overdue =
+            |leg: &Leg| bound.is_some_and(|bound| now >= leg.duty.waits_since(Some(opened_at)) + bound);
         let error = SendError::destination(Reason::Unavailable, &*error);
-        for leg in self.extract(|leg| failure::leaves_closed_door(leg, overdue(leg))) {
+        for mut leg in self.extract(|leg| failure::leaves_closed_door(leg, overdue(leg))) {
             let overdue = overdue(&leg);
+            leg.duty.waiting = Some(leg.duty.waits_since(Some(opened_at)));
             failure::leave_closed_door(self, leg, &error, overdue);
         }
     }

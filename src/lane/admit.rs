@@ -236,16 +236,17 @@ impl Gate {
             .descend(owing.node, &owing.event, &*self.wiring, steps)
     }
 
-    /// Whether a target takes no more: an event that waits for its answer is refused then.
+    /// Whether a target takes no more: an event that waits for its answer is refused then. `share`: how many requests one
+    /// destination may hold.
     #[must_use]
-    pub fn is_full(&self, target: Target) -> bool {
+    pub fn is_full(&self, target: Target, share: u64) -> bool {
+        let full = |id| {
+            let destination = self.wiring.destination(id);
+            destination.is_full() || destination.requests() >= share
+        };
         match target {
-            Target::To(id) => self.wiring.destination(id).is_full(),
-            Target::All(node) => self
-                .wiring
-                .table
-                .plans
-                .is_full(node, &|id| self.wiring.destination(id).is_full()),
+            Target::To(id) => full(id),
+            Target::All(node) => self.wiring.table.plans.is_full(node, &full),
         }
     }
 }

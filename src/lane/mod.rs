@@ -1,6 +1,6 @@
 //! Lanes: the router's side of what an ingress holds in its hands.
 //!
-//! Owns: the ledger of slots, credit, epochs and rewinds, the byte budget, and the admission of an event, which matches
+//! Owns: the ledger of slots, credit, epochs and rewinds, and the admission of an event, which matches
 //! it and queues its legs in the connector's own task.
 //! Invariants
 //! - A slot settles exactly once, and an in-order lane's settled prefix is contiguous.
@@ -11,7 +11,6 @@
 
 pub mod admit;
 pub mod books;
-pub mod budget;
 pub mod ledger;
 pub mod limbo;
 pub mod request;

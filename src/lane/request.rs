@@ -13,24 +13,27 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use weft_api::crash;
 use weft_api::egress::DirectSend;
 use weft_api::ingress::{
-    Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture, Window,
+    Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture,
 };
 use weft_api::outcome::{Outcome, Reason};
 
 use super::admit::{CurrentGate, Gate, Owed, Owing, Scratch};
 use super::books::{self, Pulse};
-use super::budget::Budget;
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::forward::forward;
 use crate::delivery::origin::{Charge, Origin, Port, Ticket};
 use crate::routing::plan::{Steps, Target};
 
+mod allowance;
 mod direct;
 #[cfg(test)]
 mod tests;
 
+use allowance::Allowance;
 use direct::{Direct, Rest, Taken};
 
 /// What a refused sender is asked to wait when nothing better is known.
@@ -42,12 +45,16 @@ pub struct RequestLaneSet {
     gate: CurrentGate,
     budget: Arc<Budget>,
     pulse: Arc<Pulse>,
+    /// How many of its lanes are open.
+    lanes: Arc<AtomicU64>,
 }
 
 struct Lane {
     port: Arc<Port>,
     gate: CurrentGate,
     charge: Arc<Allowance>,
+    /// The lanes of the ingress.
+    lanes: Arc<AtomicU64>,
     senders: Mutex<Vec<Sender>>,
 }
 
@@ -56,15 +63,6 @@ struct Sender {
     destination: Arc<Destination>,
     life: u64,
     send: Arc<dyn DirectSend>,
-}
-
-/// The lane's window and the process' budget, charged together.
-struct Allowance {
-    window: Window,
-    events: AtomicU64,
-    bytes: AtomicU64,
-    budget: Arc<Budget>,
-    pulse: Arc<Pulse>,
 }
 
 /// Where one obligation starts.
@@ -83,23 +81,20 @@ impl RequestLaneSet {
             gate,
             budget,
             pulse,
+            lanes: Arc::default(),
         }
     }
 }
 
 impl RequestLanesBackend for RequestLaneSet {
     fn open(&self, spec: LaneSpec) -> Arc<dyn RequestLaneBackend> {
-        let charge = Allowance {
-            window: spec.window,
-            events: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            budget: Arc::clone(&self.budget),
-            pulse: Arc::clone(&self.pulse),
-        };
+        let charge = Allowance::new(spec.window, Arc::clone(&self.budget), Arc::clone(&self.pulse));
+        self.lanes.fetch_add(1, Ordering::Relaxed);
         Arc::new(Lane {
             port: Arc::clone(&self.port),
             gate: Arc::clone(&self.gate),
             charge: Arc::new(charge),
+            lanes: Arc::clone(&self.lanes),
             senders: Mutex::new(Vec::new()),
         })
     }
@@ -108,7 +103,10 @@ impl RequestLanesBackend for RequestLaneSet {
 impl RequestLaneBackend for Lane {
     fn submit(self: Arc<Self>, incoming: Incoming, deadline: Duration) -> VerdictFuture {
         let now = Instant::now();
-        match self.admit(incoming, now) {
+        crash::point("ingress.received");
+        let admitted = self.admit(incoming, now);
+        crash::point("ingress.queued");
+        match admitted {
             Admitted::Verdict(verdict) => Box::pin(std::future::ready(verdict)),
             Admitted::Direct(direct) => detached(direct.run(self, now + deadline)),
             Admitted::Ticket(ticket, matched) => detached(wait(ticket, matched, now + deadline)),
@@ -154,7 +152,7 @@ impl Lane {
             }
         };
         let choices = choose(&gate, owings);
-        if let Err((reason, wait)) = reserve(&gate, &choices) {
+        if let Err((reason, wait)) = reserve(&gate, &choices, self.share(&gate)) {
             self.charge.release(bytes);
             return self.refuse(reason, wait, matched);
         }
@@ -162,6 +160,17 @@ impl Lane {
             Ok(direct) => Admitted::Direct(direct),
             Err(choices) => Admitted::Ticket(self.enqueue(&gate, choices, bytes, now), matched),
         }
+    }
+
+    /// How many requests one of several destinations may hold: as many as the lanes leave free, or one that does not
+    /// answer would take the windows from all the others. Its requests may be spread over the lanes, so the free places
+    /// are counted as if all lanes were as full as this one.
+    fn share(&self, gate: &Gate) -> u64 {
+        if gate.wiring.destinations.len() < 2 {
+            return u64::MAX;
+        }
+        let lanes = self.lanes.load(Ordering::Relaxed);
+        self.charge.free_events().saturating_mul(lanes).max(1)
     }
 
     fn refuse(&self, reason: Reason, wait: Duration, matched: u32) -> Admitted {
@@ -285,21 +294,25 @@ fn choose(gate: &Gate, owings: SmallVec<[Owing; 2]>) -> SmallVec<[Choice; 2]> {
 }
 
 /// Reserves room at every destination, or at none: an event that cannot go everywhere it must is not begun.
-fn reserve(gate: &Gate, choices: &[Choice]) -> Result<(), (Reason, Duration)> {
+fn reserve(gate: &Gate, choices: &[Choice], share: u64) -> Result<(), (Reason, Duration)> {
     let mut reserved: SmallVec<[(&Arc<Destination>, u64); 4]> = SmallVec::new();
     for choice in choices {
         let bytes = choice.owing.event.size();
         let Target::To(id) = choice.target else {
-            if gate.is_full(choice.target) {
+            if gate.is_full(choice.target, share) {
                 unreserve(&reserved);
                 return Err((Reason::Overloaded, RETRY_AFTER));
             }
             continue;
         };
         let destination = gate.wiring.destination(id);
+        let mine = reserved
+            .iter()
+            .filter(|(known, _)| Arc::ptr_eq(known, destination));
+        let own = mine.fold((0, 0), |(events, sum), (_, bytes)| (events + 1, sum + bytes));
         let refusal = if !destination.is_available() {
             Some((Reason::Unavailable, destination.probe_in()))
-        } else if !destination.try_reserve(bytes) {
+        } else if destination.requests() >= share || !destination.try_reserve(bytes, own) {
             Some((Reason::Overloaded, RETRY_AFTER))
         } else {
             None
@@ -331,6 +344,7 @@ async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
         }
     };
     books::settled(ticket.port(), outcome, 1);
+    crash::point("ingress.settled");
     verdict(outcome, matched)
 }
 
@@ -387,38 +401,8 @@ impl Drop for Detached {
     }
 }
 
-impl Allowance {
-    fn has_room(&self, bytes: u64) -> bool {
-        self.events.load(Ordering::Relaxed) < u64::from(self.window.events)
-            && self.bytes.load(Ordering::Relaxed).saturating_add(bytes) <= self.window.bytes.max(bytes)
-            && self.budget.left() >= bytes
-    }
-
-    fn try_take(&self, bytes: u64) -> bool {
-        let fits = |events: u64| (events < u64::from(self.window.events)).then_some(events + 1);
-        if !self.has_room(bytes)
-            || self
-                .events
-                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits)
-                .is_err()
-        {
-            return false;
-        }
-        if !self.budget.try_charge(bytes) {
-            self.events.fetch_sub(1, Ordering::AcqRel);
-            return false;
-        }
-        self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        self.pulse.unsettled.fetch_add(1, Ordering::Relaxed);
-        true
-    }
-}
-
-impl Charge for Allowance {
-    fn release(&self, bytes: u64) {
-        self.events.fetch_sub(1, Ordering::AcqRel);
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-        self.pulse.unsettled.fetch_sub(1, Ordering::Relaxed);
-        self.budget.free(bytes);
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.lanes.fetch_sub(1, Ordering::Relaxed);
     }
 }

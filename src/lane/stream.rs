@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
+use weft_api::crash;
 use weft_api::ingress::{Credit, Incoming, LaneEvent, LaneId, LaneSpec, LanesBackend, Settle};
 
 use super::admit::{CurrentGate, Scratch};
 use super::books::{self, Pulse, now_ms};
-use super::budget::Budget;
 use super::ledger::{Ledger, Run, Step};
 use super::limbo::Limbo;
 use crate::delivery::breaker::backoff;
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::{Claim, LanePort, Port, Settled};
@@ -158,9 +159,9 @@ impl StreamLanes {
         let name = Arc::clone(&lane.shared.name);
         self.port.metrics.rewinds.inc();
         tracing::warn!(ingress = %self.port.name, lane = %name, from, "lane starts again at its watermark");
-        let parked = self.limbo.remove_lane(index);
+        let lines = self.limbo.remove_lane(index);
         if let Some(lane) = &self.lanes[index] {
-            (0..parked).for_each(|_| lane.shared.unhold());
+            (0..lines).for_each(|_| lane.shared.unhold());
         }
         self.budget.free(freed);
         self.sweep_stale();
@@ -294,6 +295,7 @@ impl LanesBackend for StreamLanes {
             batch.clear();
             return 0;
         };
+        crash::point("ingress.received");
         let first = lane.ledger.next_seq();
         let (room, _) = lane.ledger.room();
         if batch.len() as u64 > room {
@@ -306,12 +308,16 @@ impl LanesBackend for StreamLanes {
         }
         self.flush(index);
         self.publish();
+        crash::point("ingress.queued");
         first
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(LaneId, LaneEvent)> {
         loop {
             if let Some(said) = self.said.pop_front() {
+                if matches!(said.1, LaneEvent::Settled { .. }) {
+                    crash::point("ingress.settled");
+                }
                 return Poll::Ready(said);
             }
             let mut inbox = std::mem::take(&mut self.inbox);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::spec::{DestinationSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec};
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::wiring::Wiring;
 use crate::lane::admit::{Malformed, Policy, Unmatched};
@@ -32,6 +33,7 @@ pub fn build(
     spec: &Spec,
     numbers: &BTreeMap<Arc<str>, u16>,
     existing: HashMap<Arc<str>, Arc<Destination>>,
+    budget: &Arc<Budget>,
     metrics: &Metrics,
     seed: u64,
 ) -> Result<Built, String> {
@@ -54,6 +56,7 @@ pub fn build(
                     Arc::clone(&endpoint.name),
                     endpoint.settings.clone(),
                     handles,
+                    Arc::clone(budget),
                     seed,
                 )
             }

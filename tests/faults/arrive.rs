@@ -6,12 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use weft_rig::{Kafka, Python, Receiver, Reply, Request};
 
 use crate::event::{self, KEYS, SIZE};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Letter};
 use crate::load::{numbers, until};
 
 const POLL: Duration = Duration::from_millis(50);
@@ -31,6 +31,8 @@ pub(crate) enum Arrivals {
 pub(crate) struct Sink {
     pub(crate) receiver: Receiver,
     script: Arc<Mutex<Script>>,
+    /// Whether answers are held back.
+    held: Arc<AtomicBool>,
 }
 
 impl Sink {
@@ -38,17 +40,35 @@ impl Sink {
     pub(crate) fn start(leg: usize, ledger: &Arc<Ledger>) -> Sink {
         let receiver = Receiver::start();
         let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Arc::new(|_: &Request, _| Reply::status(204))));
-        let (current, ledger) = (Arc::clone(&script), Arc::clone(ledger));
+        let held = Arc::new(AtomicBool::new(false));
+        let (current, ledger, holds) = (Arc::clone(&script), Arc::clone(ledger), Arc::clone(&held));
         receiver.respond(move |request| {
             let script = Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner));
-            answer(request, leg, &ledger, &script)
+            let reply = answer(request, leg, &ledger, &script);
+            if holds.load(Ordering::SeqCst) {
+                reply.held()
+            } else {
+                reply
+            }
         });
-        Sink { receiver, script }
+        Sink {
+            receiver,
+            script,
+            held,
+        }
     }
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         self.receiver.url("/")
+    }
+
+    /// While this is on, events arrive and nobody is answered.
+    pub(crate) fn hold(&self, is_on: bool) {
+        self.held.store(is_on, Ordering::SeqCst);
+        if !is_on {
+            self.receiver.release();
+        }
     }
 
     /// From now on answers with the status that `script` says.
@@ -69,8 +89,36 @@ impl Sink {
 }
 
 impl Arrivals {
-    /// Reads a topic from its beginning.
+    /// Reads the topic of a destination.
     pub(crate) fn kafka(kafka: &Kafka, topic: &str, leg: usize, ledger: &Arc<Ledger>) -> Arrivals {
+        let ledger = Arc::clone(ledger);
+        Arrivals::read(kafka, topic, move |record| {
+            let found = attributes(record);
+            enter(leg, record.payload().unwrap_or_default(), &found, &ledger);
+        })
+    }
+
+    /// Reads the topic of a dead letter.
+    pub(crate) fn dead_letter(kafka: &Kafka, topic: &str, ledger: &Arc<Ledger>) -> Arrivals {
+        let ledger = Arc::clone(ledger);
+        Arrivals::read(kafka, topic, move |record| {
+            let found = attributes(record);
+            let get = |wanted: &str| {
+                let entry = found.iter().find(|(name, _)| *name == wanted);
+                entry.map_or("", |(_, value)| *value)
+            };
+            let leg = get("weftdestination")
+                .strip_prefix("out-")
+                .and_then(|n| n.parse().ok());
+            match (leg, numbered(&found)) {
+                (Some(leg), Some(number)) => ledger.dead_lettered(Letter::Event { leg, number }),
+                _ => ledger.dead_lettered(Letter::Malformed(get("id").to_owned())),
+            }
+        })
+    }
+
+    /// Reads a topic from its beginning.
+    fn read(kafka: &Kafka, topic: &str, take: impl Fn(&BorrowedMessage<'_>) + Send + 'static) -> Arrivals {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", kafka.brokers())
             .set("group.id", "ledger")
@@ -86,12 +134,12 @@ impl Arrivals {
         }
         consumer.assign(&all).expect("the topic is there");
         let stop = Arc::new(AtomicBool::new(false));
-        let (ended, ledger) = (Arc::clone(&stop), Arc::clone(ledger));
+        let ended = Arc::clone(&stop);
         thread::spawn(move || {
             while !ended.load(Ordering::Relaxed) {
                 // An error is the broker's absence; librdkafka comes back by itself.
                 if let Some(Ok(record)) = consumer.poll(POLL) {
-                    take(&record, leg, &ledger);
+                    take(&record);
                 }
             }
         });
@@ -135,20 +183,18 @@ impl Drop for Arrivals {
     }
 }
 
-fn take(record: &impl Message, leg: usize, ledger: &Ledger) {
+/// The attributes in the headers of a record.
+fn attributes<'a>(record: &'a BorrowedMessage<'_>) -> Vec<(&'a str, &'a str)> {
     let mut found = Vec::new();
     for header in record.headers().into_iter().flat_map(Headers::iter) {
-        let value = header
-            .value
-            .and_then(|value| std::str::from_utf8(value).ok())
-            .unwrap_or("");
+        let value = header.value.and_then(|value| std::str::from_utf8(value).ok());
         match header.key.strip_prefix("ce_") {
-            Some(name) => found.push((name, value)),
-            None if header.key == "content-type" => found.push(("datacontenttype", value)),
+            Some(name) => found.push((name, value.unwrap_or(""))),
+            None if header.key == "content-type" => found.push(("datacontenttype", value.unwrap_or(""))),
             None => {}
         }
     }
-    enter(leg, record.payload().unwrap_or_default(), &found, ledger);
+    found
 }
 
 /// Writes an event into the ledger, by its attributes.

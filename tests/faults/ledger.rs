@@ -3,6 +3,7 @@
 //! Invariant: an event is acknowledged only when its sender was told so in its own protocol, and has arrived only when
 //! the receiver told its own remote that it took it. The ledger knows numbers, not protocols.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,25 @@ pub(crate) struct Account {
     pub(crate) refused: usize,
     /// One for each destination, in the order of the flow.
     pub(crate) legs: Vec<Leg>,
+    /// Distinct messages in the dead letter that could not become an event.
+    pub(crate) malformed: BTreeSet<String>,
+    /// Events in the dead letter that no destination has refused.
+    pub(crate) undue: Vec<usize>,
     /// When anything was written last.
     moved: Instant,
+}
+
+/// What is found in a dead letter.
+pub(crate) enum Letter {
+    /// An event that a destination refused.
+    Event {
+        /// Which destination.
+        leg: usize,
+        /// Which event.
+        number: usize,
+    },
+    /// A message that could not become an event, by the id that the router gave it.
+    Malformed(String),
 }
 
 /// What arrived at one destination.
@@ -45,12 +63,19 @@ pub(crate) struct Leg {
     pub(crate) late: Vec<usize>,
     /// What no sender of this run has sent.
     pub(crate) foreign: usize,
+    /// Numbers that may go to the dead letter in place of this destination, and whether they are there.
+    diverted: BTreeMap<usize, bool>,
 }
 
 impl Leg {
     /// How many came again, each time counted.
     pub(crate) fn duplicates(&self) -> usize {
         self.total - self.distinct
+    }
+
+    /// How many went to the dead letter in place of this destination.
+    pub(crate) fn dead(&self) -> usize {
+        self.diverted.values().filter(|is_there| **is_there).count()
     }
 }
 
@@ -65,6 +90,7 @@ impl Ledger {
             damaged: Vec::new(),
             late: Vec::new(),
             foreign: 0,
+            diverted: BTreeMap::new(),
         };
         let account = Account {
             acked: vec![false; events],
@@ -72,6 +98,8 @@ impl Ledger {
             sent_again: 0,
             refused: 0,
             legs: (0..legs).map(|_| leg()).collect(),
+            malformed: BTreeSet::new(),
+            undue: Vec::new(),
             moved: Instant::now(),
         };
         Ledger {
@@ -91,12 +119,13 @@ impl Ledger {
 
     /// A sender does not know whether an event was taken, and sends it again.
     pub(crate) fn sent_again(&self) {
-        self.write(|account| account.sent_again += 1);
+        // Not a move: a load that is only ever refused must come to its end.
+        self.account().sent_again += 1;
     }
 
     /// A sender was told that an event was not taken.
     pub(crate) fn refused(&self) {
-        self.write(|account| account.refused += 1);
+        self.account().refused += 1;
     }
 
     /// An event has arrived at a destination, equal to what was sent or not.
@@ -127,6 +156,31 @@ impl Ledger {
     /// Something arrived that no sender of this run has sent.
     pub(crate) fn foreign(&self, leg: usize) {
         self.write(|account| account.legs[leg].foreign += 1);
+    }
+
+    /// This destination refuses an event for good: it is owed to the dead letter from now on.
+    pub(crate) fn diverted(&self, leg: usize, number: usize) {
+        self.write(|account| {
+            account.legs[leg].diverted.entry(number).or_insert(false);
+        });
+    }
+
+    /// A dead letter has arrived.
+    pub(crate) fn dead_lettered(&self, letter: Letter) {
+        self.write(|account| {
+            match letter {
+                Letter::Event { leg, number } => {
+                    let owed = account.legs[leg].diverted.get_mut(&number);
+                    match owed {
+                        Some(is_there) => *is_there = true,
+                        None => account.undue.push(number),
+                    }
+                }
+                Letter::Malformed(id) => {
+                    account.malformed.insert(id);
+                }
+            };
+        });
     }
 
     /// How far the load is: distinct arrivals at the destination that is ahead.
@@ -176,19 +230,14 @@ impl Account {
     /// Whether every event is acknowledged and has arrived everywhere.
     pub(crate) fn is_complete(&self) -> bool {
         let all = self.acked.len();
-        self.acknowledged == all && self.legs.iter().all(|leg| leg.distinct == all)
+        self.acknowledged == all && self.legs.iter().all(|leg| leg.distinct + leg.dead() == all)
     }
 
     /// The numbers that were acknowledged and never came to a destination.
     pub(crate) fn lost(&self, leg: usize) -> Vec<usize> {
-        let times = &self.legs[leg].times;
-        let missing = |number: &usize| self.acked[*number] && times[*number] == 0;
+        let leg = &self.legs[leg];
+        let is_dead = |number: &usize| leg.diverted.get(number) == Some(&true);
+        let missing = |number: &usize| self.acked[*number] && leg.times[*number] == 0 && !is_dead(number);
         (0..self.acked.len()).filter(missing).collect()
-    }
-
-    /// The numbers that came to a destination at least once.
-    pub(crate) fn came(&self, leg: usize) -> impl Iterator<Item = usize> + '_ {
-        let times = self.legs[leg].times.iter().enumerate();
-        times.filter(|(_, times)| **times > 0).map(|(number, _)| number)
     }
 }

@@ -14,13 +14,17 @@ mod support;
 mod arena;
 mod arrive;
 mod ballast;
+mod brokers;
+mod churn;
 mod clock;
+mod crash;
 mod destination;
 mod event;
 mod flow;
 mod ledger;
 mod links;
 mod load;
+mod poison;
 mod process;
 mod report;
 mod run;
@@ -40,6 +44,10 @@ fn table() -> Vec<Scenario> {
     });
     [
         process::scenarios(),
+        crash::scenarios(),
+        brokers::scenarios(),
+        churn::scenarios(),
+        poison::scenarios(),
         destination::scenarios(),
         links,
         clock::scenarios(),
@@ -88,6 +96,26 @@ fn nothing_is_lost_over_links_that_fail() {
 #[test]
 fn nothing_is_lost_when_the_clock_jumps() {
     always(clock::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_it_crashes_between_two_steps() {
+    always(crash::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_a_broker_is_hurt() {
+    always(brokers::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_members_come_and_go_and_files_change() {
+    always(churn::scenarios());
+}
+
+#[test]
+fn poison_ends_in_the_dead_letter_and_stops_nothing() {
+    always(poison::scenarios());
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with

@@ -38,6 +38,7 @@ pub(crate) struct Run<'a> {
     /// Environment and arguments of the router, until it starts.
     pub(crate) builder: Option<WeftBuilder>,
     router: Option<Weft>,
+    began: Instant,
     /// How often the fault struck.
     pub(crate) struck: usize,
     /// Whatever the scenario wants to keep from one strike to the next.
@@ -65,6 +66,44 @@ impl Run<'_> {
     pub(crate) fn kill_weft(&mut self) {
         self.weft().kill9();
         self.weft().restart();
+    }
+
+    /// Gives the router a dead letter for everything, a topic; what comes there is in the ledger. For `prepare`.
+    pub(crate) fn add_dead_letter(&mut self) {
+        let kafka = self.arena.kafka();
+        let topic = kafka.topic("dead", 1);
+        let letters = Arrivals::dead_letter(kafka, &topic, &self.ledger);
+        let brokers = kafka.brokers();
+        let file = &mut self.file;
+        file.more.push(format!(
+            "dead: {{ kafka: {{ brokers: [\"{brokers}\"], topic: {topic} }} }}"
+        ));
+        file.ingress_keys.push("dead_letter: dead".to_owned());
+        file.route_keys.push("dead_letter: dead".to_owned());
+        self.kept.push(Box::new(letters));
+    }
+
+    /// Lets a time pass in which nothing may arrive once what was under way is there: the mark of a freeze.
+    ///
+    /// # Panics
+    /// Something arrived all the same: the run is void.
+    pub(crate) fn nothing_moves_for(&self, time: Duration) {
+        let under_way = Duration::from_secs(1);
+        std::thread::park_timeout(under_way);
+        let before = self.ledger.progress();
+        assert!(
+            before < self.scenario.events,
+            "void: all was over before the freeze"
+        );
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            std::thread::park_timeout(end.saturating_duration_since(Instant::now()));
+        }
+        assert_eq!(
+            self.ledger.progress(),
+            before,
+            "void: events arrived in the freeze"
+        );
     }
 
     /// Writes the file as it is now, and makes the router read it.
@@ -135,6 +174,7 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
         file,
         builder: Some(support::weft("")),
         router: None,
+        began,
         struck: 0,
         kept: Vec::new(),
     };
@@ -154,6 +194,7 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
         .load(run.arena, scenario.events, &run.ledger, scenario.more);
     let mut wrong = run.strike_all();
     run.come_to_rest();
+    run.tell("at rest");
     drop(load);
     if wrong.is_empty() {
         (scenario.check)(&mut run);
@@ -175,6 +216,18 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
 }
 
 impl Run<'_> {
+    /// Says what happens when, with `WEFT_FAULTS_TELL` set.
+    pub(crate) fn tell(&self, what: &str) {
+        if std::env::var_os("WEFT_FAULTS_TELL").is_some() {
+            let (acknowledged, came) = self.ledger.read(|account| {
+                let came: Vec<usize> = account.legs.iter().map(|leg| leg.distinct).collect();
+                (account.acknowledged, came)
+            });
+            let time = self.began.elapsed().as_secs_f64();
+            eprintln!("  {time:6.1} s: {what}; {acknowledged} acknowledged, {came:?} there");
+        }
+    }
+
     /// Strikes at seeded instants: one in each of as many equal parts of the middle of the load.
     fn strike_all(&mut self) -> Vec<String> {
         let (events, strikes) = (self.scenario.events, self.scenario.strikes);
@@ -192,9 +245,11 @@ impl Run<'_> {
             if seen >= events {
                 return vec![format!("void: all was over before strike {n} at {at} events")];
             }
+            self.tell(&format!("strike {n} at {seen} events"));
             let scenario = self.scenario;
             (scenario.strike)(self);
             self.struck += 1;
+            self.tell(&format!("strike {n} is over"));
         }
         Vec::new()
     }
@@ -202,6 +257,7 @@ impl Run<'_> {
     /// Waits until everything has arrived and the router has nothing under way, or nothing moves any more.
     fn come_to_rest(&mut self) {
         self.ledger.wait(STALLED, crate::ledger::Account::is_complete);
+        self.tell("complete, or nothing moves");
         let end = Instant::now() + STALLED;
         while Instant::now() < end {
             let quiet = self.ledger.read(crate::ledger::Account::quiet);

@@ -127,6 +127,31 @@ async fn a_probe_is_a_single_event_and_the_others_wait_for_it() {
     world.assert_nothing_pending();
 }
 
+/// C23: an answer to what was sent before the breaker opened is no answer to the probe.
+#[tokio::test(start_paused = true)]
+async fn a_probe_stays_the_only_one_while_former_events_fail() {
+    let (world, _lanes) = world(0, 9);
+    let mut a = world.remote_with("a", PROFILE);
+    let (former, late) = (a.take().unwrap(), a.take().unwrap());
+    former.fail_rest(&weft_api::outcome::SendError::destination(
+        weft_api::outcome::Reason::Unauthorised,
+        "401",
+    ));
+    pass(Duration::from_secs(60)).await;
+    let probe = a.take().unwrap();
+    late.fail_rest(&down());
+    assert_eq!(world.destination("a").standing().breaker, BreakerState::Probing);
+    pass(Duration::from_secs(60)).await;
+    assert!(a.take().is_none(), "one probe at a time");
+    probe.fail_rest(&down());
+    pass(Duration::from_secs(60)).await;
+    let next = a.take().unwrap();
+    assert_eq!(next.events().len(), 1);
+    next.accept_all();
+    a.accept_all();
+    world.assert_nothing_pending();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_is_abandoned_does_not_stop_the_destination_for_ever() {
     let (world, _lanes) = world(0, 1);

@@ -9,6 +9,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::delivery::leg::Duty;
+
 pub use join::Join;
 pub use slot::{Claim, LanePort, Mailbox, Port, Settled};
 pub use ticket::{Charge, Ticket};
@@ -42,6 +44,16 @@ pub enum LastResort {
 }
 
 impl Origin {
+    /// Whether a request stands behind it.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        match self {
+            Origin::Slot { .. } => false,
+            Origin::Ticket(_) => true,
+            Origin::Join(join) => join.with_parent(Duty::is_request).unwrap_or(false),
+        }
+    }
+
     /// Nobody waits for this leg any more.
     #[must_use]
     pub fn is_stale(&self) -> bool {

@@ -11,6 +11,8 @@ use weft_api::outcome::{Outcome, Reason, SendError};
 
 use crate::testing::{Draft, World, all, any, down, event, failed, first, pass, refused, to};
 
+mod share;
+
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn submit(lane: &RequestLane, id: &str) -> VerdictFuture {

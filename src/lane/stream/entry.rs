@@ -12,7 +12,7 @@ use crate::delivery::forward::forward;
 use crate::delivery::origin::{LanePort, LastResort, Origin};
 use crate::lane::admit::{Gate, Owed, Owing};
 use crate::lane::books;
-use crate::lane::limbo::Parked;
+use crate::lane::limbo::{LineId, Parked};
 use crate::routing::plan::{Steps, Target};
 
 impl StreamLanes {
@@ -31,45 +31,62 @@ impl StreamLanes {
         metrics.bytes.inc_by(bytes);
         metrics.malformed.inc_by(u64::from(incoming.malformed));
         let malformed = incoming.malformed;
+        if !malformed && self.limbo.holds(index) {
+            return self.park(index, incoming, bytes, false, now, now_ms);
+        }
         let (owed, _) = gate.admit(incoming, now, &mut self.scratch);
         let Some(lane) = self.lanes[index].as_mut() else {
             return 0;
         };
-        let epoch = lane.shared.epoch();
-        self.budget.charge(bytes);
         match owed {
             Owed::Legs(legs) => {
+                self.budget.charge(bytes);
                 let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
                 let seq = lane.ledger.admit(bytes, count, Outcome::Accepted, now_ms);
-                let shared = Arc::clone(&lane.shared);
+                let (shared, epoch) = (Arc::clone(&lane.shared), lane.shared.epoch());
                 books::obligations(&self.port, count);
                 self.queue(&shared, epoch, seq, legs, gate, now);
                 seq
             }
             Owed::Nothing { event, outcome, why } => {
                 books::without_legs(&self.port, outcome, why);
-                let held =
-                    matches!(outcome, Outcome::Rejected(_)) && lane.shared.last_resort() == LastResort::Hold;
-                if held {
+                if refuses_to_say(&lane.shared, outcome) {
                     // Nobody may be told that it was refused: it waits for a route, or for a reload that brings one.
-                    let seq = lane.ledger.admit(bytes, 1, Outcome::Accepted, now_ms);
-                    lane.shared.hold();
-                    let incoming = Incoming { event, malformed };
-                    let parked = Parked {
-                        lane: index,
-                        epoch,
-                        seq,
-                        incoming,
-                        tries: 0,
-                    };
-                    self.limbo.park(parked, now);
-                    return seq;
+                    return self.park(index, Incoming { event, malformed }, bytes, true, now, now_ms);
                 }
+                self.budget.charge(bytes);
                 let seq = lane.ledger.admit(bytes, 0, outcome, now_ms);
                 self.settle_ready(index, seq);
                 seq
             }
         }
+    }
+
+    /// Gives an event its slot, and lets it wait in limbo.
+    fn park(
+        &mut self,
+        index: usize,
+        incoming: Incoming,
+        bytes: u64,
+        refused: bool,
+        now: Instant,
+        now_ms: u64,
+    ) -> u64 {
+        let Some(lane) = self.lanes[index].as_mut() else {
+            return 0;
+        };
+        self.budget.charge(bytes);
+        let seq = lane.ledger.admit(bytes, 1, Outcome::Accepted, now_ms);
+        let parked = Parked {
+            epoch: lane.shared.epoch(),
+            seq,
+            incoming,
+            refused,
+        };
+        if self.limbo.park(index, parked, now) {
+            lane.shared.hold();
+        }
+        seq
     }
 
     fn queue(
@@ -127,39 +144,63 @@ impl StreamLanes {
         }
     }
 
-    /// Looks again at events that no route took, or that could not become what a route asks for.
+    /// Looks again at events that no route took, or that could not become what a route asks for, and at what waits
+    /// behind them.
     pub(super) fn try_parked(&mut self, now: Instant) {
         let gate = self.gate.load_full();
-        while let Some(mut parked) = self.limbo.due(now) {
-            let (owed, _) = gate.admit(parked.incoming.clone(), now, &mut self.scratch);
-            let Some(lane) = self.lanes[parked.lane].as_mut() else {
-                continue;
-            };
-            match owed {
-                Owed::Legs(legs) => {
-                    let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
-                    lane.ledger.add_legs(parked.seq, count.saturating_sub(1));
-                    lane.shared.unhold();
-                    let shared = Arc::clone(&lane.shared);
-                    books::obligations(&self.port, count);
-                    self.queue(&shared, parked.epoch, parked.seq, legs, &gate, now);
-                    self.flush(parked.lane);
-                }
-                Owed::Nothing {
-                    outcome: Outcome::Rejected(_),
-                    ..
-                } => {
-                    parked.tries += 1;
-                    self.limbo.park(parked, now);
-                }
-                Owed::Nothing { outcome, why, .. } => {
-                    lane.shared.unhold();
+        while let Some((line, index)) = self.limbo.due(now) {
+            while self.try_first(line, index, &gate, now) {}
+            self.flush(index);
+        }
+    }
+
+    /// Whether the first event of a line has left, and another one waits behind it.
+    fn try_first(&mut self, line: LineId, index: usize, gate: &Gate, now: Instant) -> bool {
+        let Some(lane) = self.lanes[index].as_mut() else {
+            self.limbo.remove_lane(index);
+            return false;
+        };
+        let Some(parked) = self.limbo.first(line) else {
+            return false;
+        };
+        let (epoch, seq, known) = (parked.epoch, parked.seq, parked.refused);
+        let (owed, _) = gate.admit(parked.incoming.clone(), now, &mut self.scratch);
+        if let Owed::Nothing { outcome, why, .. } = owed
+            && refuses_to_say(&lane.shared, outcome)
+        {
+            if !known {
+                books::without_legs(&self.port, outcome, why);
+                parked.refused = true;
+            }
+            self.limbo.refused(line, now);
+            return false;
+        }
+        let last = self.limbo.leave(line);
+        if last {
+            lane.shared.unhold();
+        }
+        match owed {
+            Owed::Legs(legs) => {
+                let count = u32::try_from(legs.len()).unwrap_or(u32::MAX);
+                lane.ledger.add_legs(seq, count.saturating_sub(1));
+                let shared = Arc::clone(&lane.shared);
+                books::obligations(&self.port, count);
+                self.queue(&shared, epoch, seq, legs, gate, now);
+            }
+            Owed::Nothing { outcome, why, .. } => {
+                if !known || !matches!(outcome, Outcome::Rejected(_)) {
                     books::without_legs(&self.port, outcome, why);
-                    if lane.ledger.end_leg(parked.seq, outcome) {
-                        self.settle_ready(parked.lane, parked.seq);
-                    }
+                }
+                if lane.ledger.end_leg(seq, outcome) {
+                    self.settle_ready(index, seq);
                 }
             }
         }
+        !last
     }
+}
+
+/// Whether an event that ended like this has to stay, since its lane may tell nobody that it was refused.
+fn refuses_to_say(lane: &LanePort, outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Rejected(_)) && lane.last_resort() == LastResort::Hold
 }

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 use weft_api::ingress::Credit;
 
+use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::{LanePort, Port};
-use crate::lane::budget::Budget;
 use crate::lane::ledger::Ledger;
 
 pub(super) const NONE: Credit = Credit { events: 0, bytes: 0 };
@@ -67,7 +67,7 @@ impl Lane {
         if events == 0 || room == 0 {
             return NONE;
         }
-        let bytes = budget.left_or_wait(room, port);
+        let bytes = budget.share_or_wait(self.ledger.bytes(), room, port);
         if self.ledger.unsettled() == 0 && bytes < room {
             // It may always move one event, whatever its size; with a whole window each, many lanes together would
             // make nothing of the budget.

@@ -8,6 +8,9 @@ use weft_api::outcome::{Outcome, Reason};
 use crate::testing::{Draft, World, event, failed, pass, spec, to};
 use crate::topology::spec::UnmatchedSpec;
 
+mod held;
+mod share;
+
 fn incoming(count: u64) -> Vec<Incoming> {
     (0..count)
         .map(|n| Incoming::from(event(&n.to_string())))
@@ -94,73 +97,6 @@ async fn a_lane_that_finds_its_destination_full_again_is_told_once_there_is_room
     tokio::task::yield_now().await;
     a.accept_all();
     assert_eq!(waiting.await.unwrap(), LaneEvent::Credit);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lane_that_is_empty_may_move_one_event_however_short_the_budget() {
-    let size = event("0").size();
-    let world = Draft::new(&["a"]).route(to("a")).budget(3 * size).build();
-    let mut lanes = world.lanes();
-    let window = Window {
-        events: 100,
-        bytes: 2 * size,
-    };
-    let open = |lanes: &mut Lanes| {
-        lanes.open(LaneSpec {
-            window,
-            ..spec(Settle::InOrder, 1)
-        })
-    };
-    let opened: Vec<LaneId> = (0..5).map(|_| open(&mut lanes)).collect();
-    let admitted: Vec<u64> = opened.iter().map(|lane| fill(&mut lanes, *lane)).collect();
-    assert_eq!(
-        admitted,
-        [2, 1, 1, 1, 1],
-        "a window while there is budget, then one each"
-    );
-    world.remote("a").accept_all();
-    let told = said(&mut lanes);
-    assert_eq!(
-        told.iter()
-            .filter(|event| matches!(event, LaneEvent::Credit))
-            .count(),
-        5,
-        "{told:?}"
-    );
-    world.assert_at_rest();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lane_short_of_budget_is_told_when_others_free_some() {
-    let size = event("0").size();
-    let world = Draft::new(&["a", "b"]).route(to("a")).budget(4 * size).build();
-    let mut lanes = world.lanes();
-    let (lane, other) = (
-        lanes.open(spec(Settle::Individual, 100)),
-        lanes.open(spec(Settle::Individual, 100)),
-    );
-    lanes.deliver(other, &mut incoming(3));
-    lanes.deliver(lane, &mut incoming(1));
-    assert_eq!(lanes.credit(lane), Credit { events: 0, bytes: 0 });
-    let mut batch = world.remote("a").take().unwrap();
-    batch.accept(&[0, 1]);
-    let told: Vec<_> = std::iter::from_fn(|| lanes.try_next()).collect();
-    assert!(told.contains(&(lane, LaneEvent::Credit)), "{told:?}");
-    assert_eq!(
-        lanes.credit(lane),
-        Credit {
-            events: 99,
-            bytes: 2 * size
-        }
-    );
-    assert_eq!(
-        lanes.try_next(),
-        None,
-        "told of less than it wants, it is not told of the same again"
-    );
-    batch.accept_all();
-    assert!(said(&mut lanes).contains(&LaneEvent::Credit));
-    world.assert_at_rest();
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,25 +219,6 @@ async fn a_dropped_set_of_lanes_gives_everything_back_and_the_next_one_starts_cl
     assert_eq!(said(&mut fresh), [], "of an earlier client");
     world.remote("a").accept_all();
     assert_eq!(said(&mut fresh), [accepted(0, 2)]);
-    world.assert_at_rest();
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_event_that_no_route_takes_holds_an_in_order_lane_until_a_reload_frees_it() {
-    let reject = |draft: Draft| draft.ingress(|ingress| ingress.unmatched = UnmatchedSpec::Reject);
-    let world = reject(Draft::new(&["a"])).build();
-    let mut lanes = world.lanes();
-    let lane = lanes.open(spec(Settle::InOrder, 10));
-    lanes.deliver(lane, &mut incoming(1));
-    pass(Duration::from_secs(30)).await;
-    assert_eq!(said(&mut lanes), []);
-    assert_eq!(world.port.metrics.held_lanes.get(), 1);
-    let reloaded = reject(Draft::new(&["a"])).route(to("a")).build();
-    world.gate.store(reloaded.gate.load_full());
-    pass(Duration::from_secs(30)).await;
-    assert_eq!(said(&mut lanes), []);
-    assert_eq!(reloaded.remote("a").accept_all(), ["0"]);
-    assert_eq!(said(&mut lanes), [accepted(0, 0)]);
     world.assert_at_rest();
 }
 

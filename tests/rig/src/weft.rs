@@ -250,9 +250,27 @@ impl Weft {
         self.plan.dir.write("weft.yaml", yaml);
     }
 
+    /// Another value for an environment variable, or none: for the next start.
+    pub fn set_env(&mut self, name: &str, value: Option<&str>) {
+        self.plan.env.retain(|(known, _)| known != name);
+        if let Some(value) = value {
+            self.plan.env.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
     /// SIGKILL.
     pub fn kill9(&mut self) {
         self.process.kill9();
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    pub fn freeze(&mut self) {
+        self.process.signal("STOP");
+    }
+
+    /// SIGCONT after [`Weft::freeze`].
+    pub fn thaw(&mut self) {
+        self.process.signal("CONT");
     }
 
     /// SIGTERM; the drain begins, see [`Weft::wait`].
@@ -284,8 +302,14 @@ impl Weft {
     /// Starts it again after its end, with the same file, directory and port, and waits until it is ready.
     #[track_caller]
     pub fn restart(&mut self) {
+        self.launch_again();
+        self.wait_ready();
+    }
+
+    /// The same without waiting, for a start that may end again at once.
+    #[track_caller]
+    pub fn launch_again(&mut self) {
         assert!(self.ended().is_some(), "weft runs still");
         self.process = self.plan.launch();
-        self.wait_ready();
     }
 }

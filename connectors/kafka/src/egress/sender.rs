@@ -13,6 +13,7 @@ use std::time::Duration;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseRecord, Producer};
 use tokio::time::MissedTickBehavior;
+use weft_api::crash;
 use weft_api::egress::{EgressContext, EgressError, Flights, Ticket};
 use weft_api::outcome::{Fault, Reason, SendError};
 use weft_api::status::Health;
@@ -295,7 +296,10 @@ impl Sender {
             delivery_opaque: opaque(ticket),
         };
         match producer.send(record) {
-            Ok(()) => Handed::Yes,
+            Ok(()) => {
+                crash::point("kafka.sent");
+                Handed::Yes
+            }
             Err((KafkaError::MessageProduction(Code::QueueFull), _)) => Handed::Full,
             // The loop replaces the producer, and gives the rest of the batch back.
             Err((KafkaError::MessageProduction(Code::Fatal), _)) => {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
+use weft_api::crash;
 use weft_api::ingress::{IngressError, LaneSpec, Settle};
 use weft_api::status::Health;
 
@@ -116,10 +117,10 @@ impl ConsumerLoop {
         if list.count() == 0 {
             return;
         }
-        let done = self
-            .client
-            .store_offsets(&list)
-            .and_then(|()| self.client.commit_consumer_state(CommitMode::Async));
+        let done = self.client.store_offsets(&list).and_then(|()| {
+            crash::point("kafka.stored");
+            self.client.commit_consumer_state(CommitMode::Async)
+        });
         match done {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {

@@ -29,11 +29,11 @@ use weft_api::config::Finding;
 use weft_api::config::Node;
 use weft_api::connector::{IngressBuilder, IngressSettings, RawMessage};
 use weft_api::event::Event;
-use weft_api::ingress::{Ingress, IngressContext, IngressError, Window};
+use weft_api::ingress::{Incoming, Ingress, IngressContext, IngressError, Window};
 
 use crate::client;
 use crate::config::{IngressSection, Isolation};
-use crate::mapping::ingress::{Mapper, Mapping};
+use crate::mapping::ingress::{Mapped, Mapper, Mapping};
 
 /// How long a probe waits for the brokers.
 const PROBE: Duration = Duration::from_secs(5);
@@ -166,13 +166,33 @@ impl IngressBuilder for Builder {
     }
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
-        let first = self.plan.section.topics.first().map_or("", String::as_str);
-        let topic = if raw.address.is_empty() {
-            first
-        } else {
-            &raw.address
-        };
-        Mapper::new(self.plan.mapping.clone()).explain(topic, raw)
+        Mapper::new(self.plan.mapping.clone()).explain(self.topic_of(raw), raw)
+    }
+
+    fn map(&self, raw: &RawMessage) -> Result<Vec<Incoming>, String> {
+        let mapped = Mapper::new(self.plan.mapping.clone()).map_raw(self.topic_of(raw), raw);
+        Ok(match mapped {
+            Mapped::Event(event) => vec![event.into()],
+            Mapped::Malformed(event) => vec![Incoming {
+                event,
+                malformed: true,
+            }],
+            Mapped::Dropped => Vec::new(),
+        })
+    }
+
+    fn in_order(&self) -> bool {
+        true
+    }
+}
+
+impl Builder {
+    /// The topic that the message names, else the first of the section.
+    fn topic_of<'a>(&'a self, raw: &'a RawMessage) -> &'a str {
+        match raw.address.as_str() {
+            "" => self.plan.section.topics.first().map_or("", String::as_str),
+            named => named,
+        }
     }
 }
 

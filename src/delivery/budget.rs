@@ -1,9 +1,13 @@
 //! The byte budget of the whole process: charged at admission, freed at settlement, never taken twice.
+//!
+//! Nobody may take all of it: whoever holds as much as is left free gets no more (a dynamic threshold, as switches with
+//! shared memory have it). One that is stuck ends with half of the budget, two with a third each, and what goes on
+//! always finds some.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::delivery::origin::Port;
+use super::origin::Port;
 
 #[cfg(test)]
 mod tests;
@@ -51,15 +55,21 @@ impl Budget {
         self.max().saturating_sub(self.used())
     }
 
-    /// What is left, but no more than `wanted`. Where less is left, `port` is nudged at the next [`Budget::free`].
-    pub fn left_or_wait(&self, wanted: u64, port: &Arc<Port>) -> u64 {
-        let left = self.left();
-        if left >= wanted {
+    /// How much more somebody who holds `held` may take: then it holds no more than it leaves free.
+    #[must_use]
+    pub fn share(&self, held: u64) -> u64 {
+        self.left().saturating_sub(held) / 2
+    }
+
+    /// [`Budget::share`], but no more than `wanted`. Where it is less, `port` is nudged at the next [`Budget::free`].
+    pub fn share_or_wait(&self, held: u64, wanted: u64, port: &Arc<Port>) -> u64 {
+        let share = self.share(held);
+        if share >= wanted {
             return wanted;
         }
         self.wait(port);
         // What was freed between the look and the registration would nudge nobody: look again.
-        self.left().min(wanted)
+        self.share(held).min(wanted)
     }
 
     /// Takes `bytes` if they fit.
