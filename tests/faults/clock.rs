@@ -83,11 +83,20 @@ fn jump(run: &mut Run<'_>) {
         run.wait_arrivals(500),
         "nothing arrives after a jump to {offset} s"
     );
-    std::thread::sleep(AFTERWARDS);
+    if !is_http || run.from.end != End::Http {
+        std::thread::sleep(AFTERWARDS);
+    }
     assert!(
         run.wait_arrivals(100),
         "the flow has stopped after a jump to {offset} s"
     );
+}
+
+fn goes_on(run: &mut Run<'_>, more: usize, offset: i64) {
+    if !run.wait_arrivals(more) {
+        let log = run.weft().log().tail();
+        panic!("the flow has stopped after a jump to {offset} s; the log:\n{log}");
+    }
 }
 
 fn nothing_expired(run: &mut Run<'_>) {
@@ -111,7 +120,7 @@ fn aged() -> Scenario {
     .strikes(1, |run| {
         let expired = |run: &mut Run<'_>| {
             let metrics = run.weft().metrics();
-            metrics.sum("weft_destination_expired_total", &[]) as usize
+            metrics.sum("weft_obligations_settled_total", &[("result", "expired")]) as usize
         };
         let in_an_hour = std::time::SystemTime::now() + Duration::from_secs(3_600);
         let weight = Weight {

@@ -27,6 +27,7 @@ mod load;
 mod poison;
 mod process;
 mod report;
+mod resources;
 mod run;
 mod runtime;
 mod scenario;
@@ -35,13 +36,16 @@ use std::env;
 
 use report::Report;
 use scenario::{Scenario, Set};
+use weft_rig::Lacking;
 
 /// Every row of the table.
 fn table() -> Vec<Scenario> {
-    let links = links::scenarios().unwrap_or_else(|why| {
-        why.skip("faults of the network");
-        Vec::new()
-    });
+    let or_skip = |rows: Result<Vec<Scenario>, Lacking>, what| {
+        rows.unwrap_or_else(|why| {
+            why.skip(what);
+            Vec::new()
+        })
+    };
     [
         process::scenarios(),
         crash::scenarios(),
@@ -49,8 +53,10 @@ fn table() -> Vec<Scenario> {
         churn::scenarios(),
         poison::scenarios(),
         destination::scenarios(),
-        links,
+        or_skip(links::scenarios(), "faults of the network"),
         clock::scenarios(),
+        resources::scenarios(),
+        or_skip(resources::memory(), "a memory limit"),
     ]
     .concat()
 }
@@ -116,6 +122,19 @@ fn nothing_is_lost_when_members_come_and_go_and_files_change() {
 #[test]
 fn poison_ends_in_the_dead_letter_and_stops_nothing() {
     always(poison::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_files_run_out() {
+    always(resources::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_and_nobody_killed_when_memory_is_short() {
+    match resources::memory() {
+        Ok(rows) => always(rows),
+        Err(why) => why.skip("a memory limit"),
+    }
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with
