@@ -258,6 +258,13 @@ impl<'a> Facts<'a> {
     }
 }
 
+impl Try {
+    /// It failed by the event's own fault, and may be tried again.
+    pub(super) fn failed(&self) -> bool {
+        matches!(self.answered, Some((_, Act::Fail)))
+    }
+}
+
 impl Owed<'_> {
     pub(super) fn dead_letter(&self) -> Option<usize> {
         self.route.and_then(|route| route.dead_letter)

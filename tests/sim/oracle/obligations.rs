@@ -176,10 +176,19 @@ fn was_refused(facts: &Facts<'_>, setup: &Setup, key: &str, owed: &Owed<'_>) -> 
     let mut all = setup.places(&owed.part);
     all.extend(owed.dead_letter());
     let life = facts.lives(key).last();
-    all.into_iter().any(|at| {
-        given_up(facts, at, key)
-            || life.is_some_and(|life| facts.removed_during(at, life, Removal::DeadLetter))
-    })
+    // Among the members of an anycast attempts add up.
+    let failed = |at: &usize| facts.tries(*at, key).filter(|it| it.failed()).count();
+    let failed: usize = all.iter().map(failed).sum();
+    let least = all
+        .iter()
+        .filter_map(|at| facts.least(*at, |it| it.attempts))
+        .min();
+    let exhausted = least.is_some_and(|least| failed >= least as usize);
+    exhausted
+        || all.into_iter().any(|at| {
+            given_up(facts, at, key)
+                || life.is_some_and(|life| facts.removed_during(at, life, Removal::DeadLetter))
+        })
 }
 
 /// A destination refused the event, used up its attempts, or may have been given up because it was down.
