@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test sim ci bench scenarios faults setup fmt format clippy docs deny advisories
+.PHONY: help run test sim mutants ci bench scenarios faults setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -21,6 +21,10 @@ FIRST ?= 0
 sim: ## the simulator: SEEDS=1000 seeds from FIRST=0 on (docs/simulator.md)
 	@tools/setup.sh build
 	WEFT_SIM_SEEDS=$(SEEDS) WEFT_SIM_FIRST=$(FIRST) cargo test --locked --all-features -p weft --test sim
+
+mutants: ## undo each guard of the router, and see the simulator fail (half an hour)
+	@tools/setup.sh build
+	cargo test --locked --all-features -p weft --test mutants -- --ignored --nocapture
 
 ci: ## what the continuous integration runs
 	@.ci/run
