@@ -16,12 +16,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use weft_api::crash;
 use weft_api::ingress::IngressError;
 
@@ -217,5 +218,97 @@ impl ConsumerLoop {
         {
             voice.say(&trouble);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(1);
+
+    /// A committer whose thread is the test.
+    fn committer() -> (Committer, Receiver<()>, Sender<KafkaResult<()>>) {
+        let (asks, asked) = channel();
+        let (answer, answers) = channel();
+        let committer = Committer {
+            asks: Some(asks),
+            answers,
+            thread: None,
+            asked: None,
+            next: Instant::now() + EVERY,
+            failing: None,
+        };
+        (committer, asked, answer)
+    }
+
+    fn failed() -> KafkaResult<()> {
+        Err(KafkaError::ConsumerCommit(
+            RDKafkaErrorCode::GroupAuthorizationFailed,
+        ))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_one_commit_at_a_time_however_much_is_wanted() {
+        let (mut committer, asked, answer) = committer();
+        assert!(!committer.due(|| false));
+        assert!(committer.due(|| true));
+        committer.ask(EVERY);
+        tokio::time::advance(10 * EVERY).await;
+        assert!(!committer.due(|| true));
+        assert_eq!(committer.answer().unwrap(), None);
+        answer.send(Ok(())).unwrap();
+        assert_eq!(committer.answer().unwrap(), Some(true));
+        assert!(committer.due(|| false));
+        assert_eq!(asked.try_iter().count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_failed_is_tried_again_after_a_pause() {
+        let (mut committer, _asked, answer) = committer();
+        committer.ask(EVERY);
+        answer.send(failed()).unwrap();
+        assert_eq!(committer.answer().unwrap(), Some(false));
+        assert!(!committer.due(|| true), "at once would be a flood");
+        tokio::time::advance(AGAIN).await;
+        assert!(committer.due(|| false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_nothing_was_left_to_commit_is_no_failure() {
+        let (mut committer, _asked, answer) = committer();
+        committer.ask(EVERY);
+        let nothing = KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset);
+        answer.send(Err(nothing)).unwrap();
+        assert_eq!(committer.answer().unwrap(), Some(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_keeps_commits_from_succeeding_is_told_until_one_does() {
+        let (mut committer, _asked, answer) = committer();
+        for _ in 0..3 {
+            committer.ask(EVERY);
+            tokio::time::advance(PATIENCE / 2).await;
+            answer.send(failed()).unwrap();
+            committer.answer().unwrap();
+        }
+        let told = committer.trouble().unwrap();
+        assert!(told.contains("authorization failed"), "{told}");
+        committer.ask(EVERY);
+        answer.send(Ok(())).unwrap();
+        committer.answer().unwrap();
+        assert_eq!(committer.trouble(), None);
+        committer.ask(EVERY);
+        tokio::time::advance(2 * PATIENCE).await;
+        assert!(committer.trouble().unwrap().contains("no answer"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_its_thread_nothing_is_waited_for() {
+        let (mut committer, _asked, answer) = committer();
+        committer.ask(EVERY);
+        drop(answer);
+        assert!(committer.answer().is_err());
     }
 }
