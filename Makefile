@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test ci bench scenarios overload stalled setup fmt format clippy docs deny advisories
+.PHONY: help run test sim ci bench scenarios overload stalled faults setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -14,6 +14,13 @@ run: ## build weft and run routes.example.yaml
 
 test: ## every test, with real brokers
 	@tools/test.sh
+
+SEEDS ?= 1000
+FIRST ?= 0
+
+sim: ## the simulator: SEEDS=1000 seeds from FIRST=0 on (docs/simulator.md)
+	@tools/setup.sh build
+	WEFT_SIM_SEEDS=$(SEEDS) WEFT_SIM_FIRST=$(FIRST) cargo test --locked --all-features -p weft --test sim
 
 ci: ## what the continuous integration runs
 	@.ci/run
@@ -27,17 +34,24 @@ scenarios: ## the router beside plain loops, as whole processes (minutes)
 	cargo build --locked --release -p weft -p weft-scenarios
 	cargo run --locked --release -p weft-scenarios -- all
 
+MEMORY ?= 64,256
+
 # Both say first how long they take. SECONDS_EACH shortens the overload (300) and the stall (60), MEMORY is a list in MiB.
 overload: ## twice the load on each ingress (hours; SECONDS_EACH=60)
 	@tools/setup.sh test
 	cargo build --locked --release -p weft -p weft-scenarios
 	cargo run --locked --release -p weft-scenarios --bin overload -- all \
-	  --seconds $(or $(SECONDS_EACH),300) --memory $(or $(MEMORY),64,256)
+	  --seconds $(or $(SECONDS_EACH),300) --memory $(MEMORY)
 
 stalled: ## one of eight destinations stalled (minutes)
 	@tools/setup.sh test
 	cargo build --locked --release -p weft -p weft-scenarios
 	cargo run --locked --release -p weft-scenarios --bin stalled -- all --seconds $(or $(SECONDS_EACH),60)
+
+# RUNS=20 for as many rounds, ONLY=text for the rows with that in their name, SET=always for those that every change runs.
+faults: ## the long set of fault tests (hours)
+	@WEFT_FAULTS_RUNS=$(or $(RUNS),1) WEFT_FAULTS_ONLY="$(ONLY)" WEFT_FAULTS_SET=$(SET) \
+		tools/test.sh -p weft --test faults -- --ignored --nocapture the_long_set
 
 setup: ## install and fetch what the tests need
 	@tools/setup.sh test

@@ -355,3 +355,42 @@ fn every_command_and_exit_code_is_in_the_docs() {
         );
     }
 }
+
+/// Every clause of the contract has its row, and every test that a row names exists and runs.
+#[test]
+fn no_clause_of_the_contract_is_without_a_test() {
+    let page = read(Path::new("docs/delivery-guarantees.md"));
+    let suite: String = files("connectors/conformance/src")
+        .iter()
+        .map(|path| read(path))
+        .collect();
+    let mut clauses = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| C")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, clause, promise, tests, _] = cells[..] else {
+            panic!("a row has three columns: {row}")
+        };
+        assert!(!promise.is_empty(), "{clause} promises nothing");
+        let named: Vec<&str> = tests
+            .split(", ")
+            .map(|name| name.trim_matches('`'))
+            .filter(|name| !name.is_empty())
+            .collect();
+        assert!(!named.is_empty(), "{clause} is held by no test");
+        for name in named {
+            let (place, function) = name.rsplit_once("::").expect("PATH::NAME");
+            let text = if place == "conformance" {
+                suite.clone()
+            } else {
+                read(Path::new(place))
+            };
+            let at = text.find(&format!("fn {function}("));
+            let at = at.unwrap_or_else(|| panic!("{clause}: {place} has no test {function}"));
+            let before = text[..at].rsplit("\n\n").next().unwrap_or_default();
+            assert!(!before.contains("#[ignore"), "{clause}: {function} does not run");
+        }
+        clauses.insert(clause.to_owned());
+    }
+    let all: BTreeSet<String> = (1..=35).map(|number| format!("C{number}")).collect();
+    assert_eq!(clauses, all);
+}

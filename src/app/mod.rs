@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use weft_api::config::Finding;
+use weft_api::crash;
 use weft_api::stop::{Phase, StopHandle};
 
 use crate::admin::{self, Admin, Source as _, Surface};
@@ -173,6 +174,7 @@ impl Router {
     ) -> Result<crate::topology::reload::Report, String> {
         let model =
             config::load(&options.paths, self.registry, environment).map_err(|findings| lines(&findings))?;
+        crash::point("reload.read");
         for finding in &model.warnings {
             tracing::warn!("{finding}");
         }
@@ -184,6 +186,7 @@ impl Router {
             .collect();
         let report = self.topology.reload(spec::of(&model), &removed).await?;
         self.source.set_model(model);
+        crash::point("reload.done");
         Ok(report)
     }
 
@@ -193,6 +196,7 @@ impl Router {
             "stopping: nothing more is taken in"
         );
         self.source.begin_stop();
+        crash::point("stop.begun");
         let ended = {
             let far = tokio::time::Instant::now() + options.drain + Duration::from_secs(3600);
             let finished = async {
@@ -203,7 +207,9 @@ impl Router {
             })
             .await
         };
+        crash::point("stop.drained");
         self.topology.stop().await;
+        crash::point("stop.closed");
         match ended {
             Drained::Clean => tracing::info!("stopped: everything is settled"),
             Drained::Deadline | Drained::Hurried => {

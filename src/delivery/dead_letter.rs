@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use weft_api::crash;
 use weft_api::event::{AttrKind, Event, time};
 use weft_api::outcome::Reason;
 
@@ -27,8 +28,10 @@ pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
     leg.duty.bytes = leg.event.size();
     leg.duty.dead_letter = true;
     leg.duty.attempts = 0;
+    leg.duty.waiting = None;
     leg.duty.expires = None;
     leg.duty.unhold();
+    crash::point("dead_letter.made");
     leg
 }
 

@@ -48,11 +48,15 @@ impl Destination {
         let jitter = state.rng.f64();
         let now = Instant::now();
         state.last_error = Some(Arc::from(&*error.detail));
+        // What was in flight before the breaker opened fails when it will: only the probe's own failure ends the wait
+        // for it, or a second one would be sent beside it.
+        let blamed = leg.duty.probe || state.breaker.state() != BreakerState::Probing;
         let opened_now = match error.fault {
             Fault::Event => {
                 state.breaker.succeeded();
                 false
             }
+            Fault::Attempt | Fault::Destination if !blamed => false,
             Fault::Attempt => {
                 // By its id: an anycast may bring the same event here several times.
                 let event = anycast::hash(leg.event.id().as_bytes()) | 1;

@@ -38,16 +38,13 @@ enum Next {
     End(End),
 }
 
-/// A leg that was in flight at `destination` failed there.
-pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendError) {
+/// A leg that was in flight at `destination` failed there. Returns whether it is tried there again.
+pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendError) -> bool {
     leg.duty.tries = leg.duty.tries.saturating_add(1);
     leg.duty.note(error);
     let recorded = destination.record(&leg, error);
-    if !leg.duty.maybe_delivered
-        && let Some(origin) = leg.duty.origin()
-    {
-        origin.recall();
-    }
+    leg.duty.probe = false;
+    not_under_way(&leg);
     let next = match error.fault {
         // Its sender has been told to send it again: it needs no second way out of here.
         _ if leg.duty.is_stale() => Next::End(STALE),
@@ -55,7 +52,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
         Fault::Attempt => attempt_failed(destination, &mut leg, error, &recorded),
         Fault::Destination => destination_failed(destination, &mut leg, error, &recorded),
     };
-    let (shard, bytes) = (leg.duty.shard, leg.duty.bytes);
+    let stays = matches!(next, Next::Stay(_));
     if let Next::Stay(wait) = next {
         destination.metrics.retried.inc();
         if error.maybe_delivered {
@@ -64,12 +61,22 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
         leg.duty.wiring.table.plans.start_round(&mut leg.duty.steps);
         destination.put_back(leg, wait);
     } else {
-        destination.let_go([(shard, bytes)], false);
+        destination.let_go([leg.duty.part()], false);
         carry_out(destination, leg, next);
     }
     if recorded.opened_now {
         tracing::warn!(destination = %destination.name, error = %error.detail, "breaker open: events wait");
         destination.sweep_unavailable(Instant::now());
+    }
+    stays
+}
+
+/// Nobody has the leg any more but we, if nobody may have taken it before.
+pub(super) fn not_under_way(leg: &Leg) {
+    if !leg.duty.maybe_delivered
+        && let Some(origin) = leg.duty.origin()
+    {
+        origin.recall();
     }
 }
 
@@ -104,6 +111,7 @@ pub(super) fn leave_closed_door(
             return;
         }
     };
+    destination.disclaim(&mut leg);
     carry_out(destination, leg, next);
 }
 
@@ -196,9 +204,8 @@ fn destination_failed(
     recorded: &Recorded,
 ) -> Next {
     let retry = destination.settings().retry;
-    let waited_since = recorded
-        .opened_at
-        .map_or(leg.duty.arrived, |at| at.max(leg.duty.arrived));
+    let waited_since = leg.duty.waits_since(recorded.opened_at);
+    leg.duty.waiting = recorded.opened_at.map(|_| waited_since);
     let overdue = retry
         .unavailable
         .is_some_and(|bound| waited_since.elapsed() >= bound)
@@ -301,6 +308,7 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
             leg.duty.breaker_life = NO_LIFE;
             if !moved.repick {
                 leg.duty.attempts = 0;
+                leg.duty.waiting = None;
             }
             leg.duty.unhold();
             forward(leg, moved.target);

@@ -25,11 +25,14 @@ pub fn forward(mut leg: Leg, target: Target) {
                 leg.duty.since,
                 leg.duty.expires,
             );
+            // A dead letter stays one: it has no other dead letter to go to.
+            let dead_letter = leg.duty.dead_letter;
             let join = Join::new(leg, parts.len());
             for part in parts {
                 let origin = Origin::Join(Arc::clone(&join));
                 let mut branch = Leg::new(event.clone(), origin, Arc::clone(&wiring), route, since);
                 branch.duty.expires = expires;
+                branch.duty.dead_letter = dead_letter;
                 start(branch, part);
             }
         }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use weft_api::event::Event;
 use weft_api::outcome::{Outcome, Reason, SendError};
 
+use super::dedupe::NO_CLAIM;
 use super::end::{End, Ender};
 use super::origin::Origin;
 use super::room::Visit;
@@ -41,8 +42,14 @@ pub struct Duty {
     pub maybe_delivered: bool,
     /// It is on its way to a dead-letter destination.
     pub dead_letter: bool,
+    /// It was sent to see whether its destination is there again.
+    pub probe: bool,
     /// Which life of the destination's breaker `attempts` belong to; [`NO_LIFE`] before the first failure there.
     pub breaker_life: u32,
+    /// In which life of the breaker it failed where it is; [`NO_LIFE`] before the first failure there.
+    pub(super) failed_life: u32,
+    /// Its claim to be the one copy that is under way where it is, or [`NO_CLAIM`].
+    pub(super) claim: u32,
     /// Its size, as queues count it.
     pub bytes: u64,
     /// Its place in the order of arrival.
@@ -53,6 +60,8 @@ pub struct Duty {
     pub since: Instant,
     /// When it came to where it is.
     pub arrived: Instant,
+    /// Since when the other members of the anycast that it was moved from were down, as far as it has met them.
+    pub waiting: Option<Instant>,
     /// When it expires (C19).
     pub expires: Option<Instant>,
     /// What failed last, for the dead letter and the log.
@@ -61,6 +70,14 @@ pub struct Duty {
     pub(super) visit: Option<Visit>,
     request: bool,
     held: bool,
+}
+
+/// What a destination must know of a leg that leaves it.
+#[derive(Clone, Copy)]
+pub(super) struct Parting {
+    pub(super) shard: u16,
+    pub(super) bytes: u64,
+    pub(super) claim: u32,
 }
 
 /// What failed first and last.
@@ -93,12 +110,16 @@ impl Leg {
             tries: 0,
             maybe_delivered: false,
             dead_letter: false,
+            probe: false,
             breaker_life: NO_LIFE,
+            failed_life: NO_LIFE,
+            claim: NO_CLAIM,
             order: 0,
             bytes: event.size(),
             shard: NO_SHARD,
             since: now,
             arrived: now,
+            waiting: None,
             expires: None,
             failure: None,
             visit: None,
@@ -116,10 +137,29 @@ impl Leg {
 }
 
 impl Duty {
+    /// Since when it waits for a destination whose breaker opened at `opened_at`: what an anycast moves from one closed
+    /// door to the next has waited since the last of them closed.
+    #[must_use]
+    pub fn waits_since(&self, opened_at: Option<Instant>) -> Instant {
+        match opened_at {
+            Some(at) => at.max(self.waiting.unwrap_or(self.arrived)),
+            None => self.arrived,
+        }
+    }
+
     /// Where its end is reported; `None` only after it ended.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
+    }
+
+    /// It leaves where it is.
+    pub(super) fn part(&mut self) -> Parting {
+        Parting {
+            shard: self.shard,
+            bytes: self.bytes,
+            claim: std::mem::replace(&mut self.claim, NO_CLAIM),
+        }
     }
 
     /// Takes the origin out to end the leg.

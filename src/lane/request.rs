@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use weft_api::crash;
 use weft_api::egress::DirectSend;
 use weft_api::ingress::{
     Incoming, LaneSpec, RequestLaneBackend, RequestLanesBackend, Verdict, VerdictFuture,
@@ -102,7 +103,10 @@ impl RequestLanesBackend for RequestLaneSet {
 impl RequestLaneBackend for Lane {
     fn submit(self: Arc<Self>, incoming: Incoming, deadline: Duration) -> VerdictFuture {
         let now = Instant::now();
-        match self.admit(incoming, now) {
+        crash::point("ingress.received");
+        let admitted = self.admit(incoming, now);
+        crash::point("ingress.queued");
+        match admitted {
             Admitted::Verdict(verdict) => Box::pin(std::future::ready(verdict)),
             Admitted::Direct(direct) => detached(direct.run(self, now + deadline)),
             Admitted::Ticket(ticket, matched) => detached(wait(ticket, matched, now + deadline)),
@@ -340,6 +344,7 @@ async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
         }
     };
     books::settled(ticket.port(), outcome, 1);
+    crash::point("ingress.settled");
     verdict(outcome, matched)
 }
 

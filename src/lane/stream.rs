@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
+use weft_api::crash;
 use weft_api::ingress::{Credit, Incoming, LaneEvent, LaneId, LaneSpec, LanesBackend, Settle};
 
 use super::admit::{CurrentGate, Scratch};
@@ -294,6 +295,7 @@ impl LanesBackend for StreamLanes {
             batch.clear();
             return 0;
         };
+        crash::point("ingress.received");
         let first = lane.ledger.next_seq();
         let (room, _) = lane.ledger.room();
         if batch.len() as u64 > room {
@@ -306,12 +308,16 @@ impl LanesBackend for StreamLanes {
         }
         self.flush(index);
         self.publish();
+        crash::point("ingress.queued");
         first
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(LaneId, LaneEvent)> {
         loop {
             if let Some(said) = self.said.pop_front() {
+                if matches!(said.1, LaneEvent::Settled { .. }) {
+                    crash::point("ingress.settled");
+                }
                 return Poll::Ready(said);
             }
             let mut inbox = std::mem::take(&mut self.inbox);

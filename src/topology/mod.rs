@@ -9,14 +9,14 @@
 //! Does not know: YAML, HTTP endpoints, signals.
 
 pub mod build;
+pub mod rehearse;
 pub mod reload;
 pub mod report;
 pub mod spec;
 pub mod supervise;
 
 // What the topology's own surface speaks of: `app` knows the topology, not what it is made of.
-pub use crate::delivery::budget;
-pub use crate::delivery::{breaker, settings};
+pub use crate::delivery::{breaker, budget, dedupe, pace, rate, retry_budget, settings};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
+use weft_api::crash;
 use weft_api::outcome::Reason;
 
 use crate::delivery::budget::Budget;
@@ -33,6 +34,7 @@ use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
+use crate::routing::anycast::hash;
 use build::Built;
 use report::{Board, Post};
 use spec::Spec;
@@ -181,7 +183,9 @@ impl Topology {
             .budget_bytes
             .set(i64::try_from(spec.budget).unwrap_or(i64::MAX));
         let wiring = Arc::new(wiring);
+        crash::point("reload.built");
         self.adopt_destinations(&spec, &wiring);
+        crash::point("reload.destinations");
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {
             let Some(policy) = policies.next() else { break };
@@ -217,8 +221,9 @@ impl Topology {
                     let post = Post::destination(&endpoint.name, endpoint.builder.address());
                     self.board
                         .add_destination(Arc::clone(&post), Arc::clone(destination));
-                    let running =
-                        RunningEgress::start(Arc::clone(destination), Arc::clone(&endpoint.builder), post);
+                    let builder = Arc::clone(&endpoint.builder);
+                    let seed = self.seed ^ hash(endpoint.name.as_bytes());
+                    let running = RunningEgress::start(Arc::clone(destination), builder, post, seed);
                     let egress = Egress {
                         destination: Arc::clone(destination),
                         fingerprint: endpoint.fingerprint.clone(),

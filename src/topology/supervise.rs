@@ -97,15 +97,16 @@ impl RunningIngress {
 }
 
 impl RunningEgress {
-    /// Starts it.
+    /// Starts it; `seed` is for jitter.
     pub fn start(
         destination: Arc<Destination>,
         builder: Arc<dyn EgressBuilder>,
         post: Arc<Post>,
+        seed: u64,
     ) -> RunningEgress {
         let slot = Arc::new(Mutex::new(builder));
         let (orders, rx) = watch::channel(Order::Run(0));
-        let task = tokio::spawn(supervise_egress(Arc::clone(&slot), destination, post, rx));
+        let task = tokio::spawn(supervise_egress(Arc::clone(&slot), destination, post, seed, rx));
         RunningEgress(Command {
             orders,
             builder: slot,
@@ -175,7 +176,7 @@ async fn supervise_ingress(
     post: Arc<Post>,
     mut orders: watch::Receiver<Order>,
 ) {
-    let mut failures = Failures::default();
+    let mut failures = Failures::new(hands.seed);
     while let Some(life) = wanted(&mut orders) {
         let started = Instant::now();
         let result = match current(&slot).build() {
@@ -231,9 +232,10 @@ async fn supervise_egress(
     slot: Arc<Mutex<Arc<dyn EgressBuilder>>>,
     destination: Arc<Destination>,
     post: Arc<Post>,
+    seed: u64,
     mut orders: watch::Receiver<Order>,
 ) {
-    let mut failures = Failures::default();
+    let mut failures = Failures::new(seed);
     while let Some(life) = wanted(&mut orders) {
         let started = Instant::now();
         let result = match current(&slot).build() {

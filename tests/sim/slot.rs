@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use weft_api::outcome::Outcome;
 use weft_inproc::{Happening, Stamp};
 
+use crate::case::{Case, key_of};
 use crate::world::World;
 
 /// States that leave a trace outside; the others are passed through unseen.
@@ -60,9 +61,9 @@ impl Machine {
     }
 
     /// Every step of a run that the table does not have.
-    pub(crate) fn check(&self, world: &World) -> Vec<String> {
+    pub(crate) fn check(&self, case: &Case, world: &World) -> Vec<String> {
         let mut wrong = Vec::new();
-        for (id, mut steps) in traces(world) {
+        for (id, mut steps) in traces(case, world) {
             steps.sort_by_key(|(stamp, _)| *stamp);
             let mut state = "none";
             let mut lives_ended = false;
@@ -85,7 +86,12 @@ impl Machine {
 }
 
 /// The visible steps of each message.
-fn traces(world: &World) -> HashMap<String, Vec<(Stamp, &'static str)>> {
+fn traces(case: &Case, world: &World) -> HashMap<String, Vec<(Stamp, &'static str)>> {
+    let keys: HashMap<(usize, u32, u64), &str> = case
+        .load
+        .iter()
+        .map(|load| ((load.ingress, load.lane, load.offset), load.key.as_str()))
+        .collect();
     let mut traces: HashMap<String, Vec<(Stamp, &'static str)>> = HashMap::new();
     for (number, feed) in world.feeds.iter().enumerate() {
         // What is unsettled, by lane: these are the messages that a rewind or a revoke concerns.
@@ -94,7 +100,7 @@ fn traces(world: &World) -> HashMap<String, Vec<(Stamp, &'static str)>> {
             let open = unsettled.entry(entry.lane).or_default();
             let mut note = |offset: u64, step| {
                 traces
-                    .entry(format!("{number}-{}-{offset}", entry.lane))
+                    .entry(keys[&(number, entry.lane, offset)].to_owned())
                     .or_default()
                     .push((entry.stamp, step));
             };
@@ -113,6 +119,8 @@ fn traces(world: &World) -> HashMap<String, Vec<(Stamp, &'static str)>> {
                     open.remove(&offset);
                     note(offset, "revoked");
                 }
+                // Heard as settled by us, and not by the remote.
+                Happening::AckLost { .. } => {}
                 Happening::Rewound { .. } => std::mem::take(open)
                     .into_iter()
                     .for_each(|offset| note(offset, "rewound")),
@@ -128,7 +136,7 @@ fn traces(world: &World) -> HashMap<String, Vec<(Stamp, &'static str)>> {
     for sink in &world.sinks {
         for attempt in sink.attempts() {
             traces
-                .entry(attempt.event.id().to_owned())
+                .entry(key_of(&attempt.event))
                 .or_default()
                 .push((attempt.stamp, "in flight"));
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::{Finding, Node};
 use crate::egress::Egress;
-use crate::ingress::{Ingress, Window};
+use crate::ingress::{Incoming, Ingress, Window};
 use crate::mapping::Accept;
 
 /// A kind of connector (`kafka`); one value of it stands in the router's visible list.
@@ -112,17 +112,56 @@ pub trait IngressBuilder: Send + Sync {
     /// # Errors
     /// Why it would be malformed.
     fn explain(&self, raw: &RawMessage) -> Result<crate::event::Event, String>;
+
+    /// What the router would be handed for this raw message, for `weft test`: what cannot become an event is marked
+    /// malformed, as in life; a batch gives several; what the connector leaves out gives none. Pure, and by the very code
+    /// that maps what comes over the wire.
+    ///
+    /// # Errors
+    /// Why the message never gets as far as the router: no such message exists in the protocol, or the connector itself
+    /// turns it away.
+    fn map(&self, raw: &RawMessage) -> Result<Vec<Incoming>, String> {
+        self.explain(raw).map(|event| vec![event.into()])
+    }
+
+    /// Whether its lanes settle in order, so that an event that nobody takes holds up what came after it.
+    fn in_order(&self) -> bool {
+        false
+    }
 }
 
-/// A raw message as a person gives it on the command line.
+/// A raw message as a person gives it. Each protocol looks at its own parts and passes over the others.
 #[derive(Clone, Debug, Default)]
 pub struct RawMessage {
     /// The body.
     pub body: bytes::Bytes,
-    /// Headers, properties or user properties.
+    /// There is no body, not even an empty one (Kafka: a tombstone).
+    pub tombstone: bool,
+    /// Headers, user properties or application properties.
     pub headers: Vec<(String, String)>,
     /// The topic, path or address; the ingress' own where it is empty.
     pub address: String,
+    /// HTTP: the method; POST where it is empty.
+    pub method: String,
+    /// Kafka: the record's key.
+    pub key: Option<bytes::Bytes>,
+    /// Kafka: the partition.
+    pub partition: i32,
+    /// Kafka: the offset.
+    pub offset: i64,
+    /// Kafka: the record's timestamp, in milliseconds since 1970.
+    pub timestamp: Option<i64>,
+    /// MQTT: the RETAIN flag.
+    pub retain: bool,
+    /// MQTT: Message Expiry Interval, in seconds.
+    pub expiry: Option<u32>,
+    /// MQTT: Response Topic.
+    pub response_topic: Option<String>,
+    /// MQTT: Correlation Data.
+    pub correlation: Option<bytes::Bytes>,
+    /// AMQP: the message's own properties by their names in the specification (`message-id`). `None`: headers of those
+    /// names are taken for them.
+    pub properties: Option<Vec<(String, String)>>,
 }
 
 /// A validated destination section.

@@ -14,6 +14,7 @@
 
 pub mod config;
 pub mod connector;
+pub mod crash;
 pub mod egress;
 pub mod event;
 pub mod ingress;

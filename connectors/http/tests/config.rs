@@ -135,6 +135,7 @@ fn explain_makes_the_event_that_a_request_would_become() {
         body: "hi".into(),
         headers: vec![],
         address: "/a/b?c=d".into(),
+        ..RawMessage::default()
     };
     let event = builder.explain(&raw).unwrap();
     assert_eq!(

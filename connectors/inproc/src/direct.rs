@@ -28,7 +28,7 @@ impl DirectSend for Direct {
     fn send(&self, event: Event) -> SendFuture {
         let sink = self.sink.clone();
         Box::pin(async move {
-            let answer = sink.attempt(&event, None);
+            let (number, answer) = sink.attempt(&event, None);
             sleep(answer.after).await;
             let act = if answer.act == Act::Hang {
                 hang(&sink).await
@@ -38,6 +38,7 @@ impl DirectSend for Direct {
             if act.delivers() {
                 sink.deliver(&event, act == Act::Accept);
             }
+            sink.answered(number, act);
             match act {
                 Act::Panic => panic!("inproc: the script makes this sender panic"),
                 // There is no batch to forget it in, and no `run` to end: the connection breaks.

@@ -36,6 +36,8 @@ struct Flight {
 /// An event that is not answered.
 struct Waiting {
     index: u32,
+    /// Its number at the sink.
+    attempt: usize,
     act: Act,
     /// `None` while it hangs.
     due: Option<Instant>,
@@ -78,7 +80,7 @@ impl Egress for InprocEgress {
                     Some(batch) => self.take(batch, &mut flights),
                     None => open = false,
                 },
-                _ = changes.changed() => {}
+                () = changes.changed() => {}
             }
         }
         Ok(())
@@ -107,7 +109,7 @@ impl InprocEgress {
         }
         let mut waiting = Vec::with_capacity(batch.events().len());
         for (index, event) in (0..).zip(batch.events()) {
-            let answer = self.sink.attempt(event, Some(number));
+            let (attempt, answer) = self.sink.attempt(event, Some(number));
             let line = if ordered {
                 Some(None)
             } else {
@@ -123,6 +125,7 @@ impl InprocEgress {
             let hanging = due.is_none().then(|| self.sink.hang());
             waiting.push(Waiting {
                 index,
+                attempt,
                 act: answer.act,
                 due,
                 hanging,
@@ -198,8 +201,8 @@ impl InprocEgress {
             let waiting = &mut flights[at].waiting;
             // It may be gone: failed behind one that was answered just now.
             if let Some(place) = waiting.iter().position(|waiting| waiting.index == index) {
-                let act = waiting.remove(place).act;
-                self.settle(flights, at, index, act)?;
+                let Waiting { act, attempt, .. } = waiting.remove(place);
+                self.settle(flights, at, index, act, attempt)?;
             }
         }
         flights.retain(|flight| !flight.waiting.is_empty());
@@ -207,12 +210,20 @@ impl InprocEgress {
         Ok(())
     }
 
-    fn settle(&self, flights: &mut [Flight], at: usize, index: u32, act: Act) -> Result<(), EgressError> {
+    fn settle(
+        &self,
+        flights: &mut [Flight],
+        at: usize,
+        index: u32,
+        act: Act,
+        attempt: usize,
+    ) -> Result<(), EgressError> {
         let batch = &mut flights[at].batch;
         if act.delivers() {
             self.sink
                 .deliver(&batch.events()[index as usize], act == Act::Accept);
         }
+        self.sink.answered(attempt, act);
         match act {
             Act::Accept => batch.accept(&[index]),
             Act::Forget { .. } | Act::Hang => {}
@@ -242,13 +253,20 @@ impl InprocEgress {
                     || key.is_some() && batch.events()[waiting.index as usize].key() == key.as_deref();
                 same_line && (number, waiting.index) > (at, index)
             });
-            let behind: Vec<u32> = behind.map(|waiting| waiting.index).collect();
-            for index in behind {
-                batch.fail(index, unsent());
+            let behind: Vec<Waiting> = behind.collect();
+            for waiting in behind {
+                self.sink.answered(waiting.attempt, UNSENT);
+                batch.fail(waiting.index, unsent());
             }
         }
     }
 }
+
+/// As what an event counts that was not sent since one before it failed.
+const UNSENT: Act = Act::Down {
+    reason: Reason::Unavailable,
+    retry_after: Some(Duration::ZERO),
+};
 
 fn unsent() -> SendError {
     let detail = "inproc: not sent, since an event before it failed";

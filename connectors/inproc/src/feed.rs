@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use weft_api::ingress::Incoming;
 use weft_api::outcome::Outcome;
 
+use crate::bell::{Bell, Changes};
 use crate::hub::{Clock, Stamp, locked};
 
 /// A handle to one feed; clones are the same feed.
@@ -22,7 +22,7 @@ use crate::hub::{Clock, Stamp, locked};
 pub struct Feed {
     pub(crate) state: Arc<Mutex<State>>,
     clock: Arc<Clock>,
-    changed: Arc<watch::Sender<u64>>,
+    bell: Bell,
 }
 
 /// One thing that happened at a feed.
@@ -58,6 +58,11 @@ pub enum Happening {
         /// What became of it.
         outcome: Outcome,
     },
+    /// What became of the message was told, and the remote did not hear it: it stands there as if it had not been told.
+    AckLost {
+        /// Its offset.
+        offset: u64,
+    },
     /// The client of a request went away before it was answered.
     HungUp {
         /// Its offset.
@@ -68,7 +73,7 @@ pub enum Happening {
         /// The first offset that was not settled.
         from: u64,
     },
-    /// The lane was closed because it was revoked.
+    /// The lane was closed: it was revoked, or its ingress ended.
     Revoked,
 }
 
@@ -87,6 +92,8 @@ pub(crate) struct State {
     pub(crate) crash: Option<Crash>,
     /// Clients of requests hang up after this time.
     pub(crate) hang_up_after: Option<Duration>,
+    /// The remote hears no acknowledgement.
+    pub(crate) deaf: bool,
     history: Vec<Entry>,
     violations: Vec<String>,
     duplicates: u64,
@@ -138,7 +145,7 @@ impl Feed {
         Feed {
             state: Arc::default(),
             clock,
-            changed: Arc::new(watch::Sender::new(0)),
+            bell: Bell::default(),
         }
     }
 
@@ -182,6 +189,12 @@ impl Feed {
     /// From now on clients of requests hang up after `wait` without an answer and send again; `None`: never.
     pub fn hang_up_after(&self, wait: Option<Duration>) {
         locked(&self.state).hang_up_after = wait;
+    }
+
+    /// From now on every acknowledgement is lost on its way to the remote (or, again, none is): a commit is made good
+    /// by the next one that arrives, any other message comes again.
+    pub fn lose_acks(&self, lose: bool) {
+        locked(&self.state).deaf = lose;
     }
 
     /// What finally became of a message; `None` while it is not settled for good.
@@ -251,24 +264,31 @@ impl Feed {
     pub async fn until(&self, mut done: impl FnMut(&Feed) -> bool) {
         let mut changes = self.changes();
         while !done(self) {
-            // The sender is ours: it cannot be gone.
-            _ = changes.changed().await;
+            changes.changed().await;
         }
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    pub(crate) fn changes(&self) -> Changes {
+        self.bell.listen()
     }
 
     pub(crate) fn notify(&self) {
-        self.changed
-            .send_modify(|version| *version = version.wrapping_add(1));
+        self.bell.ring();
     }
 
     pub(crate) fn record(&self, lane: u32, what: Happening) {
         let stamp = self.clock.stamp();
         locked(&self.state).record(Entry { stamp, lane, what });
         self.notify();
+    }
+
+    /// What was recorded as settled just now did not arrive at the remote.
+    pub(crate) fn unheard(&self, lane: u32, offset: u64) -> bool {
+        let deaf = locked(&self.state).deaf;
+        if deaf {
+            self.record(lane, Happening::AckLost { offset });
+        }
+        deaf
     }
 
     pub(crate) fn violated(&self, lane: u32, rule: &str, found: impl std::fmt::Debug) {
@@ -300,6 +320,9 @@ impl State {
                 if matches!(outcome, Outcome::Accepted | Outcome::Rejected(_)) {
                     message.outcome = Some(outcome);
                 }
+            }
+            Happening::AckLost { offset } => {
+                self.lane(entry.lane).messages[offset as usize].outcome = None;
             }
             _ => {}
         }

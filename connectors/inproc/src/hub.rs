@@ -52,6 +52,12 @@ impl Hub {
             .clone()
     }
 
+    /// This moment, in the order of everything in the hub.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.clock.stamp()
+    }
+
     /// What a destination delivers to.
     #[must_use]
     pub fn sink(&self, name: &str) -> Sink {

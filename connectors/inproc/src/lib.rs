@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod bell;
 mod connector;
 mod direct;
 mod egress;

@@ -65,7 +65,7 @@ impl Ingress for RequestIngress {
                 Some(_) = clients.join_next() => {}
                 () = cx.stop.stopped() => return Ok(()),
                 () = cx.stop.draining(), if !draining => {}
-                _ = changes.changed() => {}
+                () = changes.changed() => {}
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }
@@ -146,7 +146,8 @@ impl Drop for Client {
                 None => Happening::HungUp { offset },
             },
         );
-        if !matches!(self.told, Some(Outcome::Accepted | Outcome::Rejected(_))) {
+        let unheard = self.told.is_some() && self.feed.unheard(self.number, offset);
+        if unheard || !matches!(self.told, Some(Outcome::Accepted | Outcome::Rejected(_))) {
             let ready = (Instant::now() + self.again, offset);
             locked(&self.feed.state).lane(self.number).ready.insert(ready);
             self.feed.notify();

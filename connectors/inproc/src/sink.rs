@@ -6,10 +6,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
 use weft_api::event::Event;
 
 use crate::answer::{Act, Answer, Policy};
+use crate::bell::{Bell, Changes};
 use crate::hub::{Clock, Stamp, locked};
 
 /// A handle to one sink; clones are the same sink.
@@ -17,7 +17,7 @@ use crate::hub::{Clock, Stamp, locked};
 pub struct Sink {
     pub(crate) state: Arc<Mutex<State>>,
     clock: Arc<Clock>,
-    changed: Arc<watch::Sender<u64>>,
+    bell: Bell,
 }
 
 /// An event that was handed to the sink.
@@ -31,6 +31,9 @@ pub struct Attempt {
     pub batch: Option<u64>,
     /// What the policy decided.
     pub answer: Answer,
+    /// When it was answered, and with what: an event behind one that failed is answered as not sent. `None` where its
+    /// egress went away, or still holds it.
+    pub answered: Option<(Stamp, Act)>,
 }
 
 /// An event that the sink took.
@@ -72,7 +75,7 @@ impl Sink {
         Sink {
             state: Arc::new(Mutex::new(state)),
             clock,
-            changed: Arc::new(watch::Sender::new(0)),
+            bell: Bell::default(),
         }
     }
 
@@ -139,22 +142,20 @@ impl Sink {
     pub async fn until(&self, mut done: impl FnMut(&Sink) -> bool) {
         let mut changes = self.changes();
         while !done(self) {
-            // The sender is ours: it cannot be gone.
-            _ = changes.changed().await;
+            changes.changed().await;
         }
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    pub(crate) fn changes(&self) -> Changes {
+        self.bell.listen()
     }
 
     pub(crate) fn notify(&self) {
-        self.changed
-            .send_modify(|version| *version = version.wrapping_add(1));
+        self.bell.ring();
     }
 
-    /// An event arrives; the policy decides.
-    pub(crate) fn attempt(&self, event: &Event, batch: Option<u64>) -> Answer {
+    /// An event arrives; the policy decides. The number is for [`Sink::answered`].
+    pub(crate) fn attempt(&self, event: &Event, batch: Option<u64>) -> (usize, Answer) {
         let stamp = self.clock.stamp();
         let mut state = locked(&self.state);
         let answer = state.policy.decide(event);
@@ -163,10 +164,20 @@ impl Sink {
             event: event.clone(),
             batch,
             answer,
+            answered: None,
         });
+        let number = state.attempts.len() - 1;
         drop(state);
         self.notify();
-        answer
+        (number, answer)
+    }
+
+    /// The egress tells the router what became of this attempt.
+    pub(crate) fn answered(&self, attempt: usize, act: Act) {
+        let stamp = self.clock.stamp();
+        if let Some(attempt) = locked(&self.state).attempts.get_mut(attempt) {
+            attempt.answered = Some((stamp, act));
+        }
     }
 
     /// The sink takes an event.

@@ -5,7 +5,7 @@
 //! that is not settled (one by one), so that a crash, a revoke or a rewind repeats messages and never skips one.
 //! Must not know: routes, destinations, the router's ledger.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,6 +34,8 @@ struct Open {
     /// In order: the offset of sequence 0, and the next offset to deliver.
     base: u64,
     next: u64,
+    /// In order: the first offset that is not settled, whatever the remote has heard of it.
+    settled: u64,
     /// One by one: which message each unsettled slot is.
     slots: HashMap<u64, u64>,
 }
@@ -42,11 +44,11 @@ struct Open {
 impl Ingress for StreamIngress {
     async fn run(self: Box<Self>, mut cx: IngressContext) -> Result<(), IngressError> {
         let mut changes = self.feed.changes();
-        let mut open = HashMap::new();
+        let mut open = BTreeMap::new();
         let mut draining = false;
         cx.report.health(Health::Ready);
         loop {
-            self.crash()?;
+            self.crash(&open)?;
             let mut wake = None;
             if !draining {
                 self.assign(&mut cx.lanes, &mut open);
@@ -58,12 +60,13 @@ impl Ingress for StreamIngress {
                 (id, event) = cx.lanes.next() => self.apply(&mut open, id, event),
                 () = cx.stop.stopped() => break,
                 () = cx.stop.draining(), if !draining => draining = true,
-                _ = changes.changed() => {}
+                () = changes.changed() => {}
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }
-        for lane in open.into_values() {
+        for (number, lane) in open {
             cx.lanes.close(lane.id);
+            self.feed.record(number, Happening::Revoked);
         }
         Ok(())
     }
@@ -74,8 +77,12 @@ impl Ingress for StreamIngress {
 }
 
 impl StreamIngress {
-    fn crash(&self) -> Result<(), IngressError> {
+    fn crash(&self, open: &BTreeMap<u32, Open>) -> Result<(), IngressError> {
         let crash = locked(&self.feed.state).crash.take();
+        if crash.is_some() {
+            let lanes = open.keys();
+            lanes.for_each(|number| self.feed.record(*number, Happening::Revoked));
+        }
         match crash {
             None => Ok(()),
             Some(Crash::Error) => Err(IngressError("inproc: the script ended this ingress".to_owned())),
@@ -84,7 +91,7 @@ impl StreamIngress {
     }
 
     /// Opens lanes that are assigned and closes those that are not.
-    fn assign(&self, lanes: &mut Lanes, open: &mut HashMap<u32, Open>) {
+    fn assign(&self, lanes: &mut Lanes, open: &mut BTreeMap<u32, Open>) {
         for number in 0..self.lanes {
             let (assigned, committed) = {
                 let mut state = locked(&self.feed.state);
@@ -107,6 +114,7 @@ impl StreamIngress {
                         id,
                         base: committed,
                         next: committed,
+                        settled: committed,
                         slots: HashMap::new(),
                     },
                 );
@@ -119,7 +127,7 @@ impl StreamIngress {
     }
 
     /// Delivers what there is, as far as the credit goes; says when there will be more to take.
-    fn fill(&self, lanes: &mut Lanes, open: &mut HashMap<u32, Open>) -> Option<Instant> {
+    fn fill(&self, lanes: &mut Lanes, open: &mut BTreeMap<u32, Open>) -> Option<Instant> {
         let mut wake: Option<Instant> = None;
         for number in 0..self.lanes {
             let Some(lane) = open.get_mut(&number) else {
@@ -179,7 +187,7 @@ impl StreamIngress {
         let mut state = locked(&self.feed.state);
         let log = state.lane(number);
         let empty = match self.settle {
-            Settle::InOrder => lane.next == log.committed,
+            Settle::InOrder => lane.next == lane.settled,
             Settle::Individual => lane.slots.is_empty(),
         };
         let (mut offsets, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -208,7 +216,7 @@ impl StreamIngress {
         (offsets, batch, None)
     }
 
-    fn apply(&self, open: &mut HashMap<u32, Open>, id: LaneId, event: LaneEvent) {
+    fn apply(&self, open: &mut BTreeMap<u32, Open>, id: LaneId, event: LaneEvent) {
         let found = open.iter_mut().find(|(_, lane)| lane.id.index == id.index);
         let Some((&number, lane)) = found else {
             return self
@@ -230,7 +238,7 @@ impl StreamIngress {
     }
 
     fn rewind(&self, number: u32, lane: &mut Open, id: LaneId, from: u64) {
-        let committed = locked(&self.feed.state).lane(number).committed;
+        let committed = lane.settled;
         if self.settle == Settle::Individual || id.epoch <= lane.id.epoch || lane.base + from != committed {
             self.feed.violated(
                 number,
@@ -243,9 +251,9 @@ impl StreamIngress {
         self.feed.record(number, Happening::Rewound { from: lane.next });
     }
 
-    fn commit(&self, number: u32, lane: &Open, first: u64, last: u64, outcome: Outcome) {
+    fn commit(&self, number: u32, lane: &mut Open, first: u64, last: u64, outcome: Outcome) {
         let (first, last) = (lane.base + first, lane.base + last);
-        let committed = locked(&self.feed.state).lane(number).committed;
+        let committed = lane.settled;
         if first != committed || last < first || last >= lane.next {
             let found = (first, last, committed, lane.next);
             return self
@@ -259,7 +267,14 @@ impl StreamIngress {
                 (first, outcome),
             );
         }
-        locked(&self.feed.state).lane(number).committed = last + 1;
+        lane.settled = last + 1;
+        {
+            let mut state = locked(&self.feed.state);
+            // A commit that is lost is made good by the next one; until then a new life starts before it.
+            if !state.deaf {
+                state.lane(number).committed = last + 1;
+            }
+        }
         for offset in first..=last {
             self.feed.record(number, Happening::Settled { offset, outcome });
         }
@@ -273,7 +288,9 @@ impl StreamIngress {
                 continue;
             };
             self.feed.record(number, Happening::Settled { offset, outcome });
-            if matches!(outcome, Outcome::Released(_) | Outcome::Unknown(_)) {
+            if self.feed.unheard(number, offset)
+                || matches!(outcome, Outcome::Released(_) | Outcome::Unknown(_))
+            {
                 let again = Instant::now() + self.redeliver_after;
                 locked(&self.feed.state)
                     .lane(number)

@@ -403,3 +403,62 @@ async fn an_expired_event_is_not_delivered_and_is_counted() {
     );
     world.assert_at_rest();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_anycast_whose_members_are_all_down_keeps_an_event_no_longer_than_unavailable_says() {
+    let bound = |settings: &mut crate::delivery::settings::Settings| {
+        settings.retry.unavailable = Some(Duration::from_secs(600));
+    };
+    let draft = Draft::new(&["a", "b", "dlt"])
+        .route(any(&["a", "b"]))
+        .dead_letter("dlt")
+        .settings("a", bound)
+        .settings("b", bound);
+    let (world, mut lanes, _) = one(draft, Settle::InOrder);
+    let (mut a, mut b, mut dlt) = (world.remote("a"), world.remote("b"), world.remote("dlt"));
+    // Longer than any breaker waits: whenever one member fails, the other is due for a probe.
+    for _ in 0..60 {
+        for remote in [&mut a, &mut b] {
+            if let Some(batch) = remote.take() {
+                batch.fail_rest(&down());
+            }
+        }
+        pass(Duration::from_secs(40)).await;
+        world
+            .wiring
+            .destinations
+            .iter()
+            .for_each(|destination| destination.sweep());
+    }
+    assert_eq!(
+        dlt.accept_all(),
+        ["1"],
+        "C15-C17: the bound counts over all members"
+    );
+    assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
+    world.assert_at_rest();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_is_split_among_a_group_is_a_dead_letter_at_each_member() {
+    let mut draft = Draft::new(&["a", "d1", "d2"]).route(to("a")).dead_letter("dead");
+    let plan = all(&["d1", "d2"]);
+    draft
+        .spec
+        .destinations
+        .push(crate::topology::spec::DestinationSpec::Group {
+            name: "dead".into(),
+            plan,
+        });
+    let (world, mut lanes, _) = one(draft, Settle::Individual);
+    let (mut a, mut d1, mut d2) = (world.remote("a"), world.remote("d1"), world.remote("d2"));
+    a.fail(&refused());
+    assert_eq!(d1.accept_all(), ["1"]);
+    d2.fail(&refused());
+    assert!(
+        d1.take().is_none() && d2.take().is_none(),
+        "a member that refuses sends nothing round again"
+    );
+    assert_eq!(outcome(&mut lanes), Some(Outcome::Rejected(Reason::Refused)));
+    world.assert_at_rest();
+}

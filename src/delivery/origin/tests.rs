@@ -53,6 +53,25 @@ async fn a_ticket_is_done_with_its_last_leg_and_tells_the_worst() {
     assert_eq!(waiting.await.unwrap(), Outcome::Rejected(Reason::Refused));
 }
 
+/// C8: "not taken" is said only of an event that nobody has.
+#[tokio::test]
+async fn a_ticket_of_which_one_leg_was_delivered_is_never_released() {
+    for (delivered, told) in [
+        (true, Outcome::Unknown(Reason::Unavailable)),
+        (false, Outcome::Released(Reason::Unavailable)),
+    ] {
+        let (ticket, _) = ticket(2);
+        assert!(ticket.dispatch() && ticket.dispatch());
+        if !delivered {
+            ticket.recall();
+        }
+        ticket.recall();
+        ticket.end(Outcome::Accepted);
+        ticket.end(Outcome::Released(Reason::Unavailable));
+        assert_eq!(ticket.done().await, told);
+    }
+}
+
 #[test]
 fn a_ticket_gives_its_charge_back_once_when_nobody_holds_it_any_more() {
     let (ticket, purse) = ticket(1);

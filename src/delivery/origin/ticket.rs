@@ -77,7 +77,7 @@ impl Ticket {
         poll_fn(|cx| {
             let mut state = self.lock();
             if state.left == 0 {
-                return Poll::Ready(state.worst);
+                return Poll::Ready(state.outcome());
             }
             state.waker = Some(cx.waker().clone());
             Poll::Pending
@@ -113,6 +113,16 @@ impl Ticket {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Released promises that nobody has the event (C8); where another leg was delivered, that is not so.
+    fn outcome(&self) -> Outcome {
+        match self.worst {
+            Outcome::Released(reason) if self.dispatched > 0 => Outcome::Unknown(reason),
+            worst => worst,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
+use weft_api::crash;
 use weft_api::egress::SendFuture;
 use weft_api::ingress::Verdict;
 use weft_api::outcome::{Outcome, Reason, SendError};
@@ -89,6 +90,7 @@ impl Direct {
             rest,
             matched,
         } = self;
+        crash::point("egress.taken");
         let mut sending = Caught(sending);
         let answer = tokio::select! {
             // The answer first: one that came in time is never thrown away for the clock.
@@ -130,11 +132,13 @@ impl Lane {
         } = rest;
         match answer {
             Ok(()) => {
+                crash::point("egress.confirmed");
                 pass.accepted();
                 metrics.obligations.inc();
                 metrics.delivered.inc();
                 if came == Answer::InTime {
                     books::settled(&self.port, Outcome::Accepted, 1);
+                    crash::point("ingress.settled");
                 }
                 None
             }

@@ -17,10 +17,20 @@ const RESTART_MAX: Duration = Duration::from_secs(30);
 const RESTART_FORGET: Duration = Duration::from_secs(60);
 
 /// The wait between a connector's lives.
-#[derive(Default)]
-pub(super) struct Failures(u32);
+pub(super) struct Failures {
+    count: u32,
+    rng: fastrand::Rng,
+}
 
 impl Failures {
+    /// None yet; `seed` makes the jitter repeatable.
+    pub(super) fn new(seed: u64) -> Failures {
+        Failures {
+            count: 0,
+            rng: fastrand::Rng::with_seed(seed),
+        }
+    }
+
     pub(super) async fn wait(
         &mut self,
         result: Result<(), String>,
@@ -37,14 +47,16 @@ impl Failures {
             Err(why) => why,
         };
         if started.elapsed() >= RESTART_FORGET {
-            self.0 = 0;
+            self.count = 0;
         }
-        let wait = backoff(RESTART_INITIAL, RESTART_MAX, self.0, fastrand::f64());
-        self.0 = self.0.saturating_add(1);
+        let wait = backoff(RESTART_INITIAL, RESTART_MAX, self.count, self.rng.f64());
+        self.count = self.count.saturating_add(1);
         post.health(Health::Waiting(why));
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            // An order first: where it comes together with the end of the wait, it is not to be missed.
+            biased;
             _ = orders.changed() => orders.mark_changed(),
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ import argparse
 
 from proton.handlers import MessagingHandler
 
-from amqp_common import add_arguments, connect, container, options, raw_of
+from amqp_common import PREFIXES, add_arguments, connect, container, options, raw_of
 from bulk import RETRY_S, Drain, drain_arguments
 
 CREDIT = 1000
@@ -31,7 +31,7 @@ class Receiver(MessagingHandler):
             self.drain.connect()
 
     def on_message(self, event):
-        self.drain.take(raw_of(event.message))
+        self.drain.take(raw_of(event.message), attributes_of(event.message))
 
     def on_link_error(self, event):
         event.connection.close()
@@ -54,6 +54,13 @@ class Receiver(MessagingHandler):
         if self.lost:
             self.dial(event.container)
         event.container.schedule(max(LOOK_S, RETRY_S if self.lost else 0), self)
+
+
+def attributes_of(message):
+    found = {name[len(PREFIXES[0]) :]: value for name, value in (message.properties or {}).items() if name.startswith(PREFIXES)}
+    if message.content_type is not None:
+        found["datacontenttype"] = str(message.content_type)
+    return found
 
 
 def main():

@@ -40,7 +40,8 @@ class Sender(MessagingHandler):
             self.flood.sent += 1
 
     def on_accepted(self, event):
-        if self.unsettled.pop(event.delivery.tag, None) is not None and self.flood.confirm():
+        number = self.unsettled.pop(event.delivery.tag, None)
+        if number is not None and self.flood.confirm(number):
             self.ended = True
             event.connection.close()
         self.send(event.link)

@@ -11,6 +11,11 @@ A drain prints `{"connected": N}`, `{"distinct": N}` after each thousand, and at
   {"done": true, "distinct": N, "total": N, "duplicates": N, "late": N, "missing": [the first 20 numbers below --count], "foreign": N,
    "connections": N, "seconds": S}
 `late` counts events that came for the first time after a later one of their key; `foreign` those that no flood made.
+
+With --ledger both say each event's number, some at a time, in the order in which it was confirmed or came: a flood
+  {"acked": [N, ...]}
+and a drain, which then compares data and attributes with what the flood sends under the same --keys and --size,
+  {"came": [N, ...], "damaged": [those of them that are not equal]}
 """
 
 import json
@@ -20,21 +25,29 @@ import time
 
 RETRY_S = 0.1
 STEP = 1000
+# How long a number waits at most until it is said.
+TELL_S = 0.02
+SAYING = threading.Lock()
 
 
-def flood_arguments(parser):
-    parser.add_argument("--count", type=int, required=True)
-    parser.add_argument("--start", type=int, default=0)
+def shared_arguments(parser):
     parser.add_argument("--prefix", default="flood")
     parser.add_argument("--keys", type=int, default=100, help="how many keys take turns")
     parser.add_argument("--size", type=int, default=256, help="bytes of data, about")
+    parser.add_argument("--ledger", action="store_true", help="says each number")
+
+
+def flood_arguments(parser):
+    shared_arguments(parser)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--window", type=int, default=500, help="events sent and not confirmed")
     parser.add_argument("--mode", choices=["binary", "structured", "plain"], default="binary")
 
 
 def drain_arguments(parser):
+    shared_arguments(parser)
     parser.add_argument("--count", type=int, default=0, help="distinct events; 0: until SIGTERM")
-    parser.add_argument("--prefix", default="flood")
 
 
 def attributes(args, number):
@@ -56,8 +69,39 @@ def structured(args, number):
     return json.dumps({**attributes(args, number), "datacontenttype": "application/json", "data": data(args, number)}).encode()
 
 
+def equals(args, number, payload, found):
+    """Whether an event is what the flood sent; what Weft adds does not count."""
+    theirs = {name: value for name, value in found.items() if not name.startswith("weft")}
+    ours = {**attributes(args, number), "datacontenttype": "application/json"}
+    return payload == json.dumps(data(args, number)).encode() and theirs == ours
+
+
 def say(**line):
-    print(json.dumps(line), flush=True)
+    with SAYING:
+        print(json.dumps(line), flush=True)
+
+
+class Teller:
+    """Says numbers, some at a time, from a thread of its own."""
+
+    def __init__(self, *names):
+        self.names, self.waiting, self.lock = names, {name: [] for name in names}, threading.Lock()
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def add(self, name, number):
+        with self.lock:
+            self.waiting[name].append(number)
+
+    def run(self):
+        while True:
+            time.sleep(TELL_S)
+            self.tell()
+
+    def tell(self):
+        with self.lock:
+            said, self.waiting = self.waiting, {name: [] for name in self.names}
+            if any(said.values()):
+                say(**said)
 
 
 class Flood:
@@ -65,20 +109,25 @@ class Flood:
 
     def __init__(self, args):
         self.count, self.began = args.count, time.monotonic()
+        self.teller = Teller("acked") if args.ledger else None
         self.confirmed = self.sent = self.refused = self.connections = 0
 
     def connect(self):
         self.connections += 1
         say(connected=self.connections)
 
-    def confirm(self):
+    def confirm(self, number):
         """True when it was the last one."""
         self.confirmed += 1
-        if self.confirmed % STEP == 0:
+        if self.teller is not None:
+            self.teller.add("acked", number)
+        elif self.confirmed % STEP == 0:
             say(confirmed=self.confirmed)
         return self.confirmed == self.count
 
     def end(self):
+        if self.teller is not None:
+            self.teller.tell()
         seconds = round(time.monotonic() - self.began, 3)
         say(done=True, confirmed=self.confirmed, sent=self.sent, refused=self.refused, connections=self.connections, seconds=seconds)
 
@@ -90,6 +139,7 @@ class Drain:
         self.args, self.seen, self.last = args, set(), {}
         self.total = self.late = self.foreign = self.connections = 0
         self.began = None
+        self.teller = Teller("came", "damaged") if args.ledger else None
         self.stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: self.stop.set())
 
@@ -97,7 +147,7 @@ class Drain:
         self.connections += 1
         say(connected=self.connections)
 
-    def take(self, payload):
+    def take(self, payload, attributes=None):
         """True when nothing is missing any more."""
         if self.began is None:
             self.began = time.monotonic()
@@ -112,6 +162,10 @@ class Drain:
             self.foreign += 1
             return False
         self.total += 1
+        if self.teller is not None:
+            self.teller.add("came", number)
+            if not equals(self.args, number, bytes(payload), attributes or {}):
+                self.teller.add("damaged", number)
         if number in self.seen:
             return False
         self.seen.add(number)
@@ -119,13 +173,15 @@ class Drain:
             self.late += 1
         else:
             self.last[key] = number
-        if len(self.seen) % STEP == 0:
+        if len(self.seen) % STEP == 0 and self.teller is None:
             say(distinct=len(self.seen))
         if len(self.seen) == self.args.count:
             self.stop.set()
         return self.stop.is_set()
 
     def end(self):
+        if self.teller is not None:
+            self.teller.tell()
         missing = []
         for number in range(self.args.count):
             if number not in self.seen:

@@ -9,6 +9,14 @@ from bulk import RETRY_S, Drain, drain_arguments
 from mqtt_common import add_arguments, client
 
 
+def attributes_of(found):
+    properties = found.properties
+    attributes = dict(getattr(properties, "UserProperty", []))
+    if hasattr(properties, "ContentType"):
+        attributes["datacontenttype"] = properties.ContentType
+    return attributes
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
@@ -28,7 +36,7 @@ def main():
             made.disconnect()
 
     def on_message(_client, _data, found):
-        drain.take(found.payload)
+        drain.take(found.payload, attributes_of(found))
         made.ack(found.mid, found.qos)
 
     made.on_connect, made.on_message = on_connect, on_message

@@ -59,7 +59,7 @@ def main():
             flood.refused += 1
             numbers.append(number)
         else:
-            flood.confirm()
+            flood.confirm(number)
     made.disconnect()
     made.loop_stop()
     flood.end()

@@ -130,6 +130,18 @@ impl ClientProcess {
         parse(&self.script, &line)
     }
 
+    /// The next line that it prints; `None` where there is none within `limit`, or no more.
+    pub fn poll_line(&mut self, limit: Duration) -> Option<Value> {
+        let line = self.process.out.find(self.read, limit, |_| true).ok()?;
+        self.read += 1;
+        Some(parse(&self.script, &line))
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
     /// Writes a line of JSON to its standard input, and returns the line that it answers with.
     #[track_caller]
     pub fn ask(&mut self, question: &Value, limit: Duration) -> Value {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use weft_api::crash;
 
 /// How much is read at a time, at most: also the most that one small message can keep alive.
 const CHUNK: usize = 64 << 10;
@@ -85,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 Poll::Pending => return Ok(false),
             }
         }
+        crash::point("amqp.written");
         // A no-op for TCP.
         let flushed = Pin::new(&mut self.stream).poll_flush(cx)?;
         self.unflushed = flushed.is_pending();

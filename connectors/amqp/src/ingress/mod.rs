@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use weft_api::config::{Finding, Node};
 use weft_api::connector::{IngressBuilder, IngressSettings, RawMessage};
 use weft_api::event::Event;
-use weft_api::ingress::{Ingress, IngressContext, IngressError, Window};
+use weft_api::ingress::{Incoming, Ingress, IngressContext, IngressError, Window};
 
 use crate::client::terminus::{self, Receiver};
 use crate::client::wire::Happened;
@@ -99,13 +99,22 @@ impl IngressBuilder for Builder {
     }
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
-        let first = self.plan.addresses.first().map_or("", String::as_str);
-        let address = if raw.address.is_empty() {
-            first
-        } else {
-            &raw.address
-        };
-        Mapper::new(self.plan.mapping.clone()).explain(address, raw)
+        Mapper::new(self.plan.mapping.clone()).explain(self.address_of(raw), raw)
+    }
+
+    fn map(&self, raw: &RawMessage) -> Result<Vec<Incoming>, String> {
+        let address = self.address_of(raw);
+        Ok(vec![Mapper::new(self.plan.mapping.clone()).map_raw(address, raw)])
+    }
+}
+
+impl Builder {
+    /// The address that the message names, else the first of the section.
+    fn address_of<'a>(&'a self, raw: &'a RawMessage) -> &'a str {
+        match raw.address.as_str() {
+            "" => self.plan.addresses.first().map_or("", String::as_str),
+            named => named,
+        }
     }
 }
 

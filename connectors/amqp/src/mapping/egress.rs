@@ -259,18 +259,17 @@ impl<'a> Known<'a> {
     }
 }
 
-/// A message as a person describes it: headers of the names of AMQP's own properties are those, all others are
-/// application properties.
+/// A message as a person describes it. Where its own properties are not given apart, headers of their names are those;
+/// all others are application properties.
 pub(crate) fn raw(raw: &RawMessage) -> Bytes {
     let field = |name: &str| {
-        let found = raw
-            .headers
-            .iter()
-            .find(|(theirs, _)| theirs.eq_ignore_ascii_case(name));
+        let own = raw.properties.as_ref().unwrap_or(&raw.headers);
+        let found = own.iter().find(|(theirs, _)| theirs.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     };
-    const FIELDS: [&str; 6] = [
+    const FIELDS: [&str; 7] = [
         "content-type",
+        "content-encoding",
         "subject",
         "message-id",
         "correlation-id",
@@ -282,6 +281,7 @@ pub(crate) fn raw(raw: &RawMessage) -> Bytes {
     let mut message = MessageWriter::new(&mut out);
     message.properties(&Properties {
         content_type: field("content-type").filter(|text| text.is_ascii()),
+        content_encoding: field("content-encoding").filter(|text| text.is_ascii()),
         subject: field("subject"),
         message_id: field("message-id").map(|text| ids::parse(text, &mut id)),
         correlation_id: field("correlation-id").map(|text| ids::parse(text, &mut correlation)),
@@ -290,7 +290,9 @@ pub(crate) fn raw(raw: &RawMessage) -> Bytes {
         ..Properties::default()
     });
     message.application_properties(|map| {
-        let own = |name: &str| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+        let own = |name: &str| {
+            raw.properties.is_none() && FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+        };
         for (name, value) in raw.headers.iter().filter(|(name, _)| !own(name)) {
             map.put(name, ValueRef::String(value));
         }

@@ -81,6 +81,11 @@ impl Mapper {
         self.decode(address, &message, &payload)
     }
 
+    /// Maps a raw message as the one that it describes, by way of its bytes.
+    pub(crate) fn map_raw(&mut self, address: &str, raw: &RawMessage) -> Incoming {
+        self.map(address, &egress::raw(raw))
+    }
+
     fn decode(&mut self, address: &str, message: &Message<'_>, payload: &Bytes) -> Result<Event, String> {
         let mapping = &*self.mapping;
         if payload.len() as u64 > mapping.event_max {

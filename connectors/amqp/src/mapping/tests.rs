@@ -626,7 +626,7 @@ fn explain_shows_the_event_of_a_raw_message() {
     let raw = RawMessage {
         body: Bytes::from_static(b"hi"),
         headers: vec![("message-id".into(), "9".into()), ("kind".into(), "k".into())],
-        address: String::new(),
+        ..RawMessage::default()
     };
     let mut mapper = mapper(None, Some(json!({ "type": "{properties.kind}" })));
     let event = mapper.explain("jobs", &raw).unwrap();

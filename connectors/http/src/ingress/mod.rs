@@ -21,11 +21,12 @@ mod worker;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use tokio::net::TcpListener;
 use weft_api::connector::{IngressBuilder, IngressSettings, RawMessage};
 use weft_api::event::Event;
-use weft_api::ingress::{Ingress, IngressContext, IngressError, Window};
+use weft_api::ingress::{Incoming, Ingress, IngressContext, IngressError, Window};
 use weft_api::mapping::Accept;
 use weft_api::status::{Health, Reporter};
 use weft_api::stop::{Phase, StopHandle};
@@ -118,22 +119,7 @@ impl IngressBuilder for Builder {
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
         let site = self.site();
-        let mut headers = HeaderMap::new();
-        for (name, value) in &raw.headers {
-            let name =
-                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
-            let value = HeaderValue::from_str(value)
-                .map_err(|_| format!("header {name}: its value is not one line of text"))?;
-            headers.append(name, value);
-        }
-        let address = if raw.address.is_empty() {
-            site.paths.first().map_or("/", String::as_str)
-        } else {
-            &raw.address
-        };
-        let uri: Uri = address
-            .parse()
-            .map_err(|error| format!("{address:?} is no path: {error}"))?;
+        let Parts { uri, headers, .. } = described(&site, raw)?;
         let mode = mode(&headers, site.accept).map_err(|error| match error {
             ModeError::Plain => {
                 "no CloudEvent, and this ingress takes CloudEvents only: accept: both takes it".to_owned()
@@ -144,6 +130,39 @@ impl IngressBuilder for Builder {
         })?;
         site.event(mode, &uri, &headers, raw.body.clone())
     }
+
+    fn map(&self, raw: &RawMessage) -> Result<Vec<Incoming>, String> {
+        let site = self.site();
+        let head = described(&site, raw)?;
+        request::map(&site, &head, &raw.body)
+    }
+}
+
+/// The head of the request that a person describes.
+fn described(site: &Site, raw: &RawMessage) -> Result<Parts, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &raw.headers {
+        let name =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| format!("header {name}: its value is not one line of text"))?;
+        headers.append(name, value);
+    }
+    let address = if raw.address.is_empty() {
+        site.paths.first().map_or("/", String::as_str)
+    } else {
+        &raw.address
+    };
+    let uri: Uri = address
+        .parse()
+        .map_err(|error| format!("{address:?} is no path: {error}"))?;
+    let method = match raw.method.as_str() {
+        "" => Method::POST,
+        named => named.parse().map_err(|_| format!("{named:?} is no method"))?,
+    };
+    let (mut head, ()) = Request::new(()).into_parts();
+    (head.method, head.uri, head.headers) = (method, uri, headers);
+    Ok(head)
 }
 
 /// A running HTTP ingress.

@@ -78,6 +78,21 @@ impl Reading {
 
 fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Problem> {
     let site = &*worker.site;
+    let admitted = ask(site, head)?;
+    if let Admitted::Events { reading, limit, .. } = &admitted {
+        let declared = body.size_hint().exact().unwrap_or(0);
+        if declared > *limit {
+            return Err(refusal::too_large(*limit, reading.is_batch()));
+        }
+        if !worker.lane.has_room(declared) {
+            return Err(refusal::no_room());
+        }
+    }
+    Ok(admitted)
+}
+
+/// What the head alone decides.
+fn ask(site: &Site, head: &Parts) -> Result<Admitted, Problem> {
     let path = head.uri.path();
     if !site.paths.iter().any(|known| known == path) {
         let detail = format!(
@@ -107,13 +122,6 @@ fn admit(worker: &Worker, head: &Parts, body: &Incoming) -> Result<Admitted, Pro
     } else {
         site.limits.event_bytes
     };
-    let declared = body.size_hint().exact().unwrap_or(0);
-    if declared > limit {
-        return Err(refusal::too_large(limit, reading.is_batch()));
-    }
-    if !worker.lane.has_room(declared) {
-        return Err(refusal::no_room());
-    }
     Ok(Admitted::Events { reading, limit, gzip })
 }
 
@@ -139,15 +147,7 @@ fn coding(head: &Parts) -> Result<bool, Problem> {
 /// Makes the event or events, submits them, and answers by the verdict.
 async fn take(worker: &Worker, head: &Parts, reading: Reading, body: Bytes) -> Response<Body> {
     let site = &*worker.site;
-    let made = match reading {
-        Reading::Malformed(problem) => Err(Refused::Malformed(problem)),
-        Reading::As(Mode::Batch) => several(site, &body),
-        Reading::As(mode) => site
-            .event(mode, &head.uri, &head.headers, body.clone())
-            .map(Made::One)
-            .map_err(no_event),
-    };
-    match made {
+    match make(site, head, reading, &body) {
         Ok(Made::One(event)) => {
             let verdict = worker
                 .lane
@@ -169,6 +169,53 @@ async fn take(worker: &Worker, head: &Parts, reading: Reading, body: Bytes) -> R
             answer::malformed(&verdict, problem)
         }
         Err(Refused::TooLarge(problem)) => problem.into_response(),
+    }
+}
+
+fn make(site: &Site, head: &Parts, reading: Reading, body: &Bytes) -> Result<Made, Refused> {
+    match reading {
+        Reading::Malformed(problem) => Err(Refused::Malformed(problem)),
+        Reading::As(Mode::Batch) => several(site, body),
+        Reading::As(mode) => site
+            .event(mode, &head.uri, &head.headers, body.clone())
+            .map(Made::One)
+            .map_err(no_event),
+    }
+}
+
+/// What the router would be handed for a request that nobody sent.
+///
+/// # Errors
+/// Why it would be answered without asking the router.
+pub(super) fn map(site: &Site, head: &Parts, body: &Bytes) -> Result<Vec<Message>, String> {
+    let refused = |problem: Problem| problem.detail().to_owned();
+    let (reading, limit, gzip) = match ask(site, head).map_err(refused)? {
+        Admitted::Events { reading, limit, gzip } => (reading, limit, gzip),
+        Admitted::Handshake(_) => return Ok(Vec::new()),
+    };
+    let unread = |error| {
+        refused(refusal::body(
+            error,
+            limit,
+            reading.is_batch(),
+            site.limits.body_timeout,
+        ))
+    };
+    if body.len() as u64 > limit {
+        return Err(unread(body::BodyError::TooLarge));
+    }
+    let body = match gzip {
+        true => body::gunzip(body, limit).map_err(unread)?,
+        false => body.clone(),
+    };
+    match make(site, head, reading, &body) {
+        Ok(Made::One(event)) => Ok(vec![event.into()]),
+        Ok(Made::Several(events)) => Ok(events.into_iter().map(Message::from).collect()),
+        Err(Refused::Malformed(problem)) => Ok(vec![Message {
+            event: kept(site, head, body, problem.detail()),
+            malformed: true,
+        }]),
+        Err(Refused::TooLarge(problem)) => Err(refused(problem)),
     }
 }
 

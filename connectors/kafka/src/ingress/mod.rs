@@ -10,6 +10,7 @@
 //! thread into a task (one more hand-over for every batch and every settlement).
 
 mod assignment;
+mod commit;
 mod consumer;
 mod context;
 mod flow;
@@ -29,11 +30,11 @@ use weft_api::config::Finding;
 use weft_api::config::Node;
 use weft_api::connector::{IngressBuilder, IngressSettings, RawMessage};
 use weft_api::event::Event;
-use weft_api::ingress::{Ingress, IngressContext, IngressError, Window};
+use weft_api::ingress::{Incoming, Ingress, IngressContext, IngressError, Window};
 
 use crate::client;
 use crate::config::{IngressSection, Isolation};
-use crate::mapping::ingress::{Mapper, Mapping};
+use crate::mapping::ingress::{Mapped, Mapper, Mapping};
 
 /// How long a probe waits for the brokers.
 const PROBE: Duration = Duration::from_secs(5);
@@ -111,10 +112,11 @@ fn consumer_settings(section: &IngressSection, settings: &IngressSettings) -> Cl
         "max.poll.interval.ms",
         section.session_timeout.0.as_millis().max(300_000).to_string(),
     );
-    // Stored by us, committed by librdkafka: at a revoke and at the close, and every so often as a backstop.
+    // Stored by us. librdkafka commits by itself at a revoke and at the close only: a second committer by the clock could
+    // overtake ours, or be overtaken by it.
     set("enable.auto.offset.store", "false".into());
     set("enable.auto.commit", "true".into());
-    set("auto.commit.interval.ms", "5000".into());
+    set("auto.commit.interval.ms", "0".into());
     // `start` is ours; this is what happens to a committed offset that retention has overtaken.
     set("auto.offset.reset", "earliest".into());
     set("enable.partition.eof", "false".into());
@@ -166,13 +168,33 @@ impl IngressBuilder for Builder {
     }
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
-        let first = self.plan.section.topics.first().map_or("", String::as_str);
-        let topic = if raw.address.is_empty() {
-            first
-        } else {
-            &raw.address
-        };
-        Mapper::new(self.plan.mapping.clone()).explain(topic, raw)
+        Mapper::new(self.plan.mapping.clone()).explain(self.topic_of(raw), raw)
+    }
+
+    fn map(&self, raw: &RawMessage) -> Result<Vec<Incoming>, String> {
+        let mapped = Mapper::new(self.plan.mapping.clone()).map_raw(self.topic_of(raw), raw);
+        Ok(match mapped {
+            Mapped::Event(event) => vec![event.into()],
+            Mapped::Malformed(event) => vec![Incoming {
+                event,
+                malformed: true,
+            }],
+            Mapped::Dropped => Vec::new(),
+        })
+    }
+
+    fn in_order(&self) -> bool {
+        true
+    }
+}
+
+impl Builder {
+    /// The topic that the message names, else the first of the section.
+    fn topic_of<'a>(&'a self, raw: &'a RawMessage) -> &'a str {
+        match raw.address.as_str() {
+            "" => self.plan.section.topics.first().map_or("", String::as_str),
+            named => named,
+        }
     }
 }
 

@@ -90,23 +90,13 @@ impl Mapper {
     /// # Errors
     /// Why it would be malformed, or that it would be dropped.
     pub(crate) fn explain(&mut self, topic: &str, raw: &RawMessage) -> Result<Event, String> {
-        let headers: HeaderList<'_> = raw
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), Some(value.as_bytes())))
-            .collect();
-        let record = Record {
-            topic,
-            partition: 0,
-            offset: 0,
-            timestamp: None,
-            key: None,
-            value: Some(&raw.body),
-            headers,
-            unreadable: None,
-        };
-        self.decode(&record)?
+        self.decode(&described(topic, raw))?
             .ok_or_else(|| "the record is a tombstone, and `tombstones: drop` drops it".into())
+    }
+
+    /// Maps a raw message as the record that it describes.
+    pub(crate) fn map_raw(&mut self, topic: &str, raw: &RawMessage) -> Mapped {
+        self.map_record(&described(topic, raw))
     }
 
     fn decode(&mut self, record: &Record<'_>) -> Result<Option<Event>, String> {
@@ -167,5 +157,24 @@ impl Mapper {
             Some(key) => event.with_key(Some(self.chunk.copy(key))),
             None => event,
         }
+    }
+}
+
+/// The record that a person describes.
+fn described<'a>(topic: &'a str, raw: &'a RawMessage) -> Record<'a> {
+    let headers: HeaderList<'_> = raw
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), Some(value.as_bytes())))
+        .collect();
+    Record {
+        topic,
+        partition: raw.partition,
+        offset: raw.offset,
+        timestamp: raw.timestamp,
+        key: raw.key.as_deref(),
+        value: (!raw.tombstone).then_some(&*raw.body),
+        headers,
+        unreadable: None,
     }
 }

@@ -209,7 +209,7 @@ fn explain_shows_the_event_of_a_raw_message() {
             ("ce_specversion".into(), "1.0".into()),
             ("ce_id".into(), "9".into()),
         ],
-        address: String::new(),
+        ..RawMessage::default()
     };
     let mut mapper = mapper(json!({}), None, None);
     assert!(mapper.explain("t", &raw).unwrap_err().contains("source"));

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until};
+use weft_api::crash;
 use weft_net::Stream;
 
 use super::keep_alive::{Due, KeepAlive};
@@ -169,6 +170,7 @@ impl Link {
 
     fn note(&mut self, wrote: bool) {
         if wrote {
+            crash::point("mqtt.written");
             self.clock.sent(Instant::now());
         }
     }

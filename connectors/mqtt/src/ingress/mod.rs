@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use weft_api::config::{ByteSize, Finding, Node};
 use weft_api::connector::{IngressBuilder, IngressSettings, RawMessage};
 use weft_api::event::Event;
-use weft_api::ingress::{Ingress, IngressContext, IngressError, Window};
+use weft_api::ingress::{Incoming, Ingress, IngressContext, IngressError, Window};
 
 use self::subscription::Subscription;
 use crate::client::dial::{self, Target, Terms};
@@ -147,13 +147,26 @@ impl IngressBuilder for Builder {
     }
 
     fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
-        let first = self.plan.section.subscribe.first().map_or("", String::as_str);
-        let topic = if raw.address.is_empty() {
-            first
-        } else {
-            &raw.address
-        };
-        Mapper::new(self.plan.mapping.clone()).explain(topic, raw)
+        Mapper::new(self.plan.mapping.clone()).explain(self.topic_of(raw), raw)
+    }
+
+    fn map(&self, raw: &RawMessage) -> Result<Vec<Incoming>, String> {
+        let topic = self.topic_of(raw);
+        Ok(vec![Mapper::new(self.plan.mapping.clone()).map_raw(topic, raw)])
+    }
+
+    fn in_order(&self) -> bool {
+        true
+    }
+}
+
+impl Builder {
+    /// The topic that the message names, else the first filter of the section.
+    fn topic_of<'a>(&'a self, raw: &'a RawMessage) -> &'a str {
+        match raw.address.as_str() {
+            "" => self.plan.section.subscribe.first().map_or("", String::as_str),
+            named => named,
+        }
     }
 }
 

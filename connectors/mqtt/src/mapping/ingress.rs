@@ -83,21 +83,12 @@ impl Mapper {
     /// # Errors
     /// Why it would be malformed.
     pub(crate) fn explain(&mut self, topic: &str, raw: &RawMessage) -> Result<Event, String> {
-        let is_media = |name: &str| name.eq_ignore_ascii_case("content-type");
-        let mut properties = Properties::default();
-        for (name, value) in &raw.headers {
-            if is_media(name) {
-                properties.content_type = Some(value);
-            } else {
-                properties.user.push(name, value);
-            }
-        }
-        self.decode(&Publish {
-            topic: topic.into(),
-            payload: raw.body.clone(),
-            retain: false,
-            properties,
-        })
+        self.decode(&described(topic, raw))
+    }
+
+    /// Maps a raw message as the packet that it describes.
+    pub(crate) fn map_raw(&mut self, topic: &str, raw: &RawMessage) -> Incoming {
+        self.map(&described(topic, raw))
     }
 
     fn decode(&mut self, publish: &Publish<'_>) -> Result<Event, String> {
@@ -175,5 +166,29 @@ impl Mapper {
     pub(super) fn at(mut self, now: fn() -> SystemTime) -> Mapper {
         self.now = now;
         self
+    }
+}
+
+/// The packet that a person describes.
+fn described<'a>(topic: &'a str, raw: &'a RawMessage) -> Publish<'a> {
+    let is_media = |name: &str| name.eq_ignore_ascii_case("content-type");
+    let mut properties = Properties {
+        expiry: raw.expiry,
+        response_topic: raw.response_topic.as_deref().map(Into::into),
+        correlation: raw.correlation.as_deref().map(Into::into),
+        ..Properties::default()
+    };
+    for (name, value) in &raw.headers {
+        if is_media(name) {
+            properties.content_type = Some(value);
+        } else {
+            properties.user.push(name, value);
+        }
+    }
+    Publish {
+        topic: topic.into(),
+        payload: raw.body.clone(),
+        retain: raw.retain,
+        properties,
     }
 }

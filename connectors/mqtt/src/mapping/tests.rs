@@ -374,7 +374,7 @@ fn explain_shows_the_event_of_a_raw_message() {
             ("specversion".into(), "1.0".into()),
             ("Content-Type".into(), "text/plain".into()),
         ],
-        address: String::new(),
+        ..RawMessage::default()
     };
     let mut mapper = mapper(None, None);
     assert!(mapper.explain("a/b", &raw).unwrap_err().contains("\"id\""));

@@ -1,0 +1,184 @@
+//! A broker is hurt, on either side of the router: killed and started again, frozen, made to forget a session.
+//!
+//! Kafka and Artemis keep over a kill what they confirmed. Mosquitto keeps it over a stop in good order only, so it is
+//! stopped; what it forgets when it is killed was never Weft's to keep.
+
+use std::time::Duration;
+
+use weft_rig::Python;
+
+use crate::flow::{End, Flow, WINDOW};
+use crate::load::FLOOD_WINDOW;
+use crate::run::Run;
+use crate::scenario::Scenario;
+use crate::support::LIMIT;
+
+/// Longer than sessions with Kafka last (2 s), and than a breaker stays open (1 s).
+const FREEZE: Duration = Duration::from_secs(4);
+/// What Kafka's client has fetched ahead at most (a quarter of `limits.memory` among two clients), in events: while
+/// Kafka is away nothing is committed, and this goes on.
+const AHEAD: usize = (8 << 20) / 400;
+
+/// The rows of this file.
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    let mut rows = Vec::new();
+    for (from, to, victim, always) in [
+        (End::Http, End::Kafka, Victim::Kafka, false),
+        (End::Mqtt, End::Kafka, Victim::Kafka, true),
+        (End::Amqp, End::Kafka, Victim::Kafka, false),
+        (End::Kafka, End::Http, Victim::Kafka, true),
+        (End::Kafka, End::Amqp, Victim::Artemis, false),
+        (End::Amqp, End::Http, Victim::Artemis, true),
+        (End::Http, End::Amqp, Victim::Artemis, false),
+        (End::Journal, End::Kafka, Victim::Artemis, false),
+        (End::Kafka, End::Journal, Victim::Artemis, false),
+    ] {
+        let kill = Scenario::new(format!("kill -9 of {victim:?}"), Flow::new(from, &[to]))
+            .strikes(2, move |run| kill(run, victim))
+            .excuses(victim.costs(from));
+        rows.push(if always { kill.always() } else { kill });
+        let freeze = Scenario::new(format!("SIGSTOP of {victim:?}"), Flow::new(from, &[to]))
+            .strikes(1, move |run| freeze(run, victim))
+            .excuses(victim.costs(from));
+        rows.push(freeze);
+    }
+    for (from, to) in [(End::Mqtt, End::Http), (End::Http, End::Mqtt)] {
+        let stop = Scenario::new("restart of Mosquitto", Flow::new(from, &[to]))
+            .strikes(2, |run| {
+                run.arena.mosquitto().stop();
+                // Taking it starts it.
+                run.arena.mosquitto();
+            })
+            .excuses(FLOOD_WINDOW);
+        rows.push(stop);
+        let freeze = Scenario::new("SIGSTOP of Mosquitto", Flow::new(from, &[to]))
+            .strikes(1, |run| {
+                run.arena.mosquitto().freeze();
+                run.nothing_moves_for(FREEZE);
+                run.arena.mosquitto().thaw();
+            })
+            .excuses(FLOOD_WINDOW);
+        rows.push(freeze);
+    }
+    for from in [End::Http, End::Kafka] {
+        // QoS 2 is where a sender has a session that can be forgotten. What was released and not completed comes again.
+        let wipe = Scenario::new("MQTT session wiped", Flow::new(from, &[End::Mqtt]))
+            .prepare(|run| {
+                let out = &mut run.file.destinations[0];
+                *out = out.replace("client_id:", "qos: 2, client_id:");
+            })
+            .strikes(3, wipe_session)
+            .excuses(WINDOW)
+            .unordered();
+        rows.push(if from == End::Http { wipe.always() } else { wipe });
+    }
+    for (from, to, always) in [
+        (End::Journal, End::Kafka, true),
+        (End::Kafka, End::Amqp, false),
+        (End::Amqp, End::Kafka, false),
+        (End::Kafka, End::Journal, false),
+    ] {
+        let in_turn = Scenario::new("kill -9 of Weft and its brokers in turn", Flow::new(from, &[to]))
+            .events(30_000)
+            .strikes(IN_TURN.len(), |run| match IN_TURN[run.struck] {
+                None => run.kill_weft(),
+                Some(victim) => kill(run, victim),
+            })
+            .excuses(Victim::Kafka.costs(from).max(FLOOD_WINDOW));
+        rows.push(if always { in_turn.always() } else { in_turn });
+    }
+    for (from, always) in [(End::Mqtt, true), (End::Amqp, false), (End::Http, false)] {
+        let away = Scenario::new("Kafka away, kill -9 of Weft", Flow::new(from, &[End::Kafka]))
+            .strikes(1, kill_while_kafka_is_away)
+            .excuses(2 * WINDOW);
+        rows.push(if always { away.always() } else { away });
+    }
+    rows
+}
+
+/// Each in every order of two; `None` is Weft.
+const IN_TURN: [Option<Victim>; 7] = [
+    None,
+    Some(Victim::Artemis),
+    Some(Victim::Kafka),
+    None,
+    Some(Victim::Kafka),
+    Some(Victim::Artemis),
+    None,
+];
+
+/// Where the neighbours lose: nothing may be acknowledged that is not in Kafka.
+fn kill_while_kafka_is_away(run: &mut Run<'_>) {
+    run.arena.kafka().stop();
+    for _ in 0..3 {
+        run.wait_for("events that wait for Kafka", |run| {
+            let metrics = run.weft().metrics();
+            metrics.sum("weft_obligations_pending", &[]) > 10.0
+        });
+        run.kill_weft();
+    }
+    // Taking it starts it.
+    run.arena.kafka();
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Victim {
+    Kafka,
+    Artemis,
+}
+
+impl Victim {
+    /// Duplicates beyond a window: what the sender's own client sends again, and what goes on while Kafka is away.
+    fn costs(self, from: End) -> usize {
+        match (self, from) {
+            (Victim::Kafka, End::Kafka) => AHEAD,
+            (Victim::Artemis, End::Amqp | End::Journal) => FLOOD_WINDOW,
+            _ => 0,
+        }
+    }
+}
+
+fn kill(run: &mut Run<'_>, victim: Victim) {
+    match victim {
+        Victim::Kafka => {
+            run.arena.kafka().kill9();
+            run.arena.kafka();
+        }
+        Victim::Artemis => {
+            run.arena.artemis().kill9();
+            run.arena.artemis();
+        }
+    }
+}
+
+fn freeze(run: &mut Run<'_>, victim: Victim) {
+    match victim {
+        Victim::Kafka => run.arena.kafka().freeze(),
+        Victim::Artemis => run.arena.artemis().freeze(),
+    }
+    if run.from.end == End::Kafka && victim == Victim::Kafka {
+        // What the client has fetched ahead goes on for as long as it lasts.
+        std::thread::park_timeout(FREEZE);
+    } else {
+        run.nothing_moves_for(FREEZE);
+    }
+    match victim {
+        Victim::Kafka => run.arena.kafka().thaw(),
+        Victim::Artemis => run.arena.artemis().thaw(),
+    }
+}
+
+/// Another client comes by the router's client id and starts clean: the broker throws the router out and forgets all
+/// that it kept for it.
+fn wipe_session(run: &mut Run<'_>) {
+    let name = run.to[0].name.clone();
+    let broker = run.arena.mosquitto();
+    let mark = broker.log().mark();
+    let thief = Python::script("mqtt_pub.py").option("--port", broker.port());
+    let thief = thief.option("--client-id", &name).option("--topic", "wiped");
+    let _ = thief.option("--mode", "plain").option("--payload", "clean").run();
+    broker.log().wait_from(mark, "the takeover", LIMIT, |line| {
+        line.contains(&name) && line.contains("already connected")
+    });
+    assert!(run.wait_arrivals(100), "nothing arrives after the wipe");
+}

@@ -1,0 +1,104 @@
+//! One simulated case: setups, a load and the trouble that befalls it, all drawn from one seed.
+//!
+//! Pure data: `world` builds it, `oracle` judges by it. Everything that the oracle needs to know of a route or a plan
+//! stands here in the plainest form, not in the router's.
+
+mod load;
+mod reload;
+mod setup;
+mod trouble;
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use weft_inproc::Faults;
+
+pub(crate) use load::{Load, key_of};
+pub(crate) use setup::{DestinationCase, GroupCase, GroupKind, IngressCase, Part, RouteCase, Setup, Stray};
+pub(crate) use trouble::{Fault, Reload, Trouble};
+
+/// When the trouble is over and everything heals.
+pub(crate) const HEALED: Duration = Duration::from_secs(20);
+
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) seed: u64,
+    /// The first is started with; reloads bring the others. The last is where everything can heal.
+    pub(crate) setups: Vec<Setup>,
+    /// How each sink answers while nothing else befalls it.
+    pub(crate) sinks: Vec<Faults>,
+    /// In order of time.
+    pub(crate) load: Vec<Load>,
+    /// In order of time.
+    pub(crate) trouble: Vec<Trouble>,
+}
+
+impl Case {
+    pub(crate) fn new(seed: u64) -> Case {
+        let mut rng = Rng::with_seed(seed);
+        let first = Setup::draw(&mut rng);
+        // Calm ones are half of the worth: what befalls the others must not be seen there.
+        let sinks = (0..first.destinations.len())
+            .map(|_| draw_faults(&mut rng))
+            .collect();
+        let load = load::draw(&mut rng, &first);
+        let mut setups = vec![first];
+        let trouble = trouble::draw(&mut rng, &mut setups);
+        let mended = setups[setups.len() - 1].mended(&setups[0]);
+        setups.push(mended);
+        Case {
+            seed,
+            setups,
+            sinks,
+            load,
+            trouble,
+        }
+    }
+
+    /// Every setup that has this destination, as it is there.
+    pub(crate) fn destination(&self, at: usize) -> impl Iterator<Item = &DestinationCase> {
+        self.setups
+            .iter()
+            .filter_map(move |setup| setup.destinations[at].as_ref())
+    }
+
+    /// Every setup that has this ingress, as it is there.
+    pub(crate) fn ingress(&self, at: usize) -> impl Iterator<Item = &IngressCase> {
+        self.setups
+            .iter()
+            .filter_map(move |setup| setup.ingresses[at].as_ref())
+    }
+
+    /// What stays the same of an ingress whatever the setup: how it settles, and how many lanes it has.
+    pub(crate) fn kind(&self, ingress: usize) -> &IngressCase {
+        self.setups[0].ingresses[ingress]
+            .as_ref()
+            .expect("the first setup has every ingress")
+    }
+}
+
+pub(crate) fn ms(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range))
+}
+
+fn draw_faults(rng: &mut Rng) -> Faults {
+    if rng.u32(0..3) == 0 {
+        return Faults {
+            delay_max: ms(rng, 0..40),
+            ..Faults::default()
+        };
+    }
+    let mut some = |most: u32| if rng.bool() { rng.u32(0..most) } else { 0 };
+    Faults {
+        reject: some(40),
+        fail: some(80),
+        overloaded: some(30),
+        unavailable: some(40),
+        unauthorised: some(8),
+        timeout: some(40),
+        forget: some(30),
+        panic: some(5),
+        quit: some(5),
+        delay_max: ms(rng, 0..80),
+    }
+}
