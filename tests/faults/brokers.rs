@@ -109,11 +109,13 @@ const IN_TURN: [Option<Victim>; 7] = [
 
 /// Where the neighbours lose: nothing may be acknowledged that is not in Kafka.
 fn kill_while_kafka_is_away(run: &mut Run<'_>) {
-    run.arena.kafka().stop();
+    run.arena.kafka().kill9();
     for _ in 0..3 {
         run.wait_for("events that wait for Kafka", |run| {
             let metrics = run.weft().metrics();
-            metrics.sum("weft_obligations_pending", &[]) > 10.0
+            let pending = metrics.sum("weft_obligations_pending", &[]);
+            run.tell(&format!("{pending} pending, {} in, {} total", metrics.sum("weft_ingress_events_total", &[]), metrics.sum("weft_obligations_total", &[])));
+            pending > 10.0
         });
         run.kill_weft();
     }

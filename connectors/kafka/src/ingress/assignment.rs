@@ -122,7 +122,9 @@ impl ConsumerLoop {
             self.client.commit_consumer_state(CommitMode::Async)
         });
         match done {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {
+                crash::point("kafka.committing");
+            }
             Err(error) => {
                 tracing::warn!(%error, "storing settled offsets; they go out with the next commit");
                 self.partitions
