@@ -42,7 +42,7 @@ const LIFE: &[Point] = &[
     point("egress.confirmed", OFTEN, &[DIRECT, IN_ORDER, QUEUED]),
     point("ingress.settled", OFTEN, &[DIRECT, IN_ORDER, ONE_BY_ONE]),
     point("kafka.stored", SELDOM, &[IN_ORDER, (End::Kafka, &[End::Http])]),
-    point("kafka.committing", SELDOM, &[IN_ORDER, (End::Kafka, &[End::Http])]),
+    point("kafka.committed", SELDOM, &[IN_ORDER, (End::Kafka, &[End::Http])]),
     point(
         "amqp.written",
         WRITES,
@@ -75,7 +75,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         for (from, to) in point.flows {
             let row = Scenario::new(format!("crash at {}", point.name), Flow::new(*from, to))
                 .strikes(CRASHES, |run| crash_under_load(run, point.name, point.passing))
-                .excuses(2 * WINDOW);
+                .excuses(WINDOW);
             rows.push(row);
         }
     }
@@ -89,7 +89,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                 let point = points[run.struck];
                 crash_under_load(run, point.name, point.passing);
             })
-            .excuses(2 * WINDOW)
+            .excuses(WINDOW)
             .always();
         rows.push(row);
     }
@@ -109,7 +109,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
                     run.refuse_some();
                 })
                 .strikes(CRASHES, |run| crash_under_load(run, name, OFTEN))
-                .excuses(2 * WINDOW)
+                .excuses(WINDOW)
                 .unordered();
             rows.push(row);
         }
@@ -118,13 +118,13 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         for name in RELOAD {
             let row = Scenario::new(format!("crash at {name}"), Flow::new(from, &[End::Http]))
                 .strikes(CRASHES, |run| crash_by(run, name, change_and_reload))
-                .excuses(2 * WINDOW);
+                .excuses(WINDOW);
             rows.push(row);
         }
         for name in STOP {
             let row = Scenario::new(format!("crash at {name}"), Flow::new(from, &[End::Http]))
                 .strikes(CRASHES, |run| crash_by(run, name, |run| run.weft().sigterm()))
-                .excuses(2 * WINDOW);
+                .excuses(WINDOW);
             rows.push(row);
         }
     }
@@ -135,7 +135,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 fn is_passed(name: &str, from: End, to: End) -> bool {
     match name {
         "kafka.sent" => to == End::Kafka,
-        "kafka.stored" | "kafka.committing" => from == End::Kafka,
+        "kafka.stored" | "kafka.committed" => from == End::Kafka,
         "egress.confirmed" | "ingress.settled" => true,
         "ingress.received" | "ingress.queued" | "egress.taken" => from != End::Kafka,
         _ => false,

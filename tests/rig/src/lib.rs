@@ -45,7 +45,7 @@ mod wait;
 mod weft;
 
 pub use artemis::Artemis;
-pub use broker::Broker;
+pub use broker::{Broker, SCRAM};
 pub use client::{Client, ClientProcess, Python, PythonProcess};
 pub use dir::Dir;
 pub use kafka::Kafka;

@@ -190,8 +190,7 @@ impl ConsumerContext for Context {
         match result {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {
-                // The watermark stays, and goes out with the next commit.
-                tracing::warn!(%error, "committing offsets; they are committed again");
+                tracing::warn!(%error, "committing the offsets of revoked partitions; their records may come again");
             }
         }
     }
