@@ -89,8 +89,7 @@ impl Run<'_> {
     /// # Panics
     /// Something arrived all the same: the run is void.
     pub(crate) fn nothing_moves_for(&self, time: Duration) {
-        let under_way = Duration::from_secs(1);
-        std::thread::park_timeout(under_way);
+        self.ledger.wait(AT_REST, |_| false);
         let before = self.ledger.progress();
         assert!(
             before < self.scenario.events,
