@@ -2,7 +2,8 @@
 # Makes a Debian machine ready, and says in one line each what it does; where nothing is missing it says nothing.
 #   tools/setup.sh build   what `make run` needs: Rust, a C++ compiler, OpenSSL and zlib for librdkafka
 #   tools/setup.sh test    that, and what `make test` needs: the brokers Kafka, Artemis, Mosquitto and RabbitMQ, clients in
-#                          Java, Python and JavaScript with what runs them, kcat, promtool
+#                          Java, Python and JavaScript with what runs them, kcat, promtool,
+#                          nft, ip and tc for faults of the network
 # Packages come through apt (with sudo where the user is not root); everything else lies in the cache (tools/env.sh).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -64,6 +65,10 @@ missing_packages() {
   have kcat || echo kcat
   have curl || echo curl
   have openssl || echo openssl
+  # For the faults: namespaces and interfaces, packets that are lost, and limits.
+  { have ip && have tc; } || echo iproute2
+  have nft || echo nftables
+  have prlimit || echo util-linux
   # Only needed to fill the cache.
   { [ -d "$KAFKA_DIR" ] && [ -d "$ARTEMIS_DIR" ] && [ -d "$JAVA_DIR" ]; } || have mvn || echo maven
   [ -d "$NODE_DIR" ] || have npm || echo npm
@@ -166,6 +171,11 @@ make_certificates() {
   tests/rig/tls/make.sh "$1"
 }
 
+make_clock() {
+  say "compiling a clock that jumps in ${1%.part}"
+  g++ -x c -std=gnu11 -O2 -Wall -shared -fPIC -o "$1/clock.so" tests/rig/clock/clock.c -ldl
+}
+
 # Out of the package, not by installing it: that would start a Prometheus server on this machine.
 fetch_promtool() {
   have promtool && return 0
@@ -191,5 +201,6 @@ if [ "$goal" = test ]; then
   once "$MOSQUITTO_DIR" fetch_mosquitto
   once "$RABBITMQ_DIR" fetch_rabbitmq
   once "$TLS_DIR" make_certificates
+  once "$CLOCK_DIR" make_clock
   fetch_promtool
 fi

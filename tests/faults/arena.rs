@@ -3,12 +3,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use weft_rig::{Artemis, Broker, Kafka, Mosquitto, Private};
+use weft_rig::{Artemis, Broker, Hop, Lacking, Mosquitto, Private};
 
 static ARENA: Mutex<Arena> = Mutex::new(Arena {
     kafka: None,
     artemis: None,
     mosquitto: None,
+    hop: None,
+    far: String::new(),
 });
 
 /// What a run may need of Mosquitto: it lives, so nothing has to be on its disk; writing a long queue again and again
@@ -20,6 +22,9 @@ pub(crate) struct Arena {
     kafka: Option<Broker>,
     artemis: Option<Private<Artemis>>,
     mosquitto: Option<Private<Mosquitto>>,
+    hop: Option<Result<Hop, Lacking>>,
+    /// Where Kafka is on the other side of the hop.
+    far: String,
 }
 
 impl Arena {
@@ -30,12 +35,35 @@ impl Arena {
 
     /// Kafka, with a data directory of its own.
     pub(crate) fn kafka(&mut self) -> &mut Broker {
-        let kafka = self.kafka.get_or_insert_with(Kafka::private);
+        if self.kafka.is_none() {
+            // It tells its clients its address, so that it has to know the far one from the beginning.
+            let kafka = if let Ok(hop) = self.hop() {
+                let (kafka, far) = Broker::reserve_behind(hop);
+                self.far = far;
+                kafka
+            } else {
+                Broker::reserve()
+            };
+            self.kafka = Some(kafka);
+        }
+        let kafka = self.kafka.as_mut().expect("it was made just now");
         // A run may have failed in the middle of a kill.
         if kafka.pid().is_none() {
             kafka.start();
         }
         kafka
+    }
+
+    /// The network on the way to every broker and receiver, for who takes it, or why there is none here.
+    pub(crate) fn hop(&mut self) -> Result<&Hop, Lacking> {
+        let hop = self.hop.get_or_insert_with(Hop::new);
+        hop.as_ref().map_err(Lacking::clone)
+    }
+
+    /// Kafka's address on the other side of the hop.
+    pub(crate) fn far_kafka(&mut self) -> String {
+        self.kafka();
+        self.far.clone()
     }
 
     /// Artemis, with a journal: what it confirmed survives a kill, over AMQP and over MQTT.

@@ -1,36 +1,23 @@
 //! The receivers: each takes what arrives at one destination and writes it into the ledger.
 
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use weft_rig::{Kafka, Python};
+use weft_rig::{Kafka, Python, Receiver, Reply, Request};
 
 use crate::event::{self, KEYS, SIZE};
 use crate::ledger::{Ledger, Letter};
 use crate::load::{numbers, until};
-use crate::runtime;
 
 const POLL: Duration = Duration::from_millis(50);
 
-/// Decides on an event by its number: the status with which it is answered. What is not answered 2xx has not arrived.
-pub(crate) type Script = Arc<dyn Fn(usize) -> u16 + Send + Sync>;
+/// Decides on an event by its request and its number. What is not answered 2xx has not arrived.
+type Script = Arc<dyn Fn(&Request, usize) -> Reply + Send + Sync>;
 
 /// A receiver that is under way. Dropping it ends it.
 pub(crate) enum Arrivals {
@@ -42,49 +29,62 @@ pub(crate) enum Arrivals {
 
 /// The HTTP receiver.
 pub(crate) struct Sink {
-    port: u16,
+    pub(crate) receiver: Receiver,
     script: Arc<Mutex<Script>>,
     /// Whether answers are held back.
-    held: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    held: Arc<AtomicBool>,
 }
 
 impl Sink {
     /// Listens on a free port and takes everything.
     pub(crate) fn start(leg: usize, ledger: &Arc<Ledger>) -> Sink {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let listener = runtime::get().block_on(listener).expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Arc::new(|_| 204)));
-        let held = watch::Sender::new(false);
-        let desk = Desk {
-            leg,
-            ledger: Arc::clone(ledger),
-            script: Arc::clone(&script),
-            held: held.subscribe(),
-        };
-        let task = runtime::get().spawn(accept(listener, desk));
+        let receiver = Receiver::start();
+        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Arc::new(|_: &Request, _| Reply::status(204))));
+        let held = Arc::new(AtomicBool::new(false));
+        let (current, ledger, holds) = (Arc::clone(&script), Arc::clone(ledger), Arc::clone(&held));
+        receiver.respond(move |request| {
+            let script = Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner));
+            let reply = answer(request, leg, &ledger, &script);
+            if holds.load(Ordering::SeqCst) {
+                reply.held()
+            } else {
+                reply
+            }
+        });
         Sink {
-            port,
+            receiver,
             script,
             held,
-            task,
         }
     }
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.port)
+        self.receiver.url("/")
     }
 
     /// While this is on, events arrive and nobody is answered.
     pub(crate) fn hold(&self, is_on: bool) {
-        self.held.send_replace(is_on);
+        self.held.store(is_on, Ordering::SeqCst);
+        if !is_on {
+            self.receiver.release();
+        }
     }
 
-    /// From now on answers as `script` says.
+    /// From now on answers with the status that `script` says.
     pub(crate) fn respond(&self, script: impl Fn(usize) -> u16 + Send + Sync + 'static) {
+        self.reply(move |_, number| Reply::status(script(number)));
+    }
+
+    /// From now on does as `script` says.
+    pub(crate) fn reply(&self, script: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
+    }
+
+    /// Takes everything again.
+    pub(crate) fn heal(&self) {
+        self.respond(|_| 204);
+        self.receiver.release();
     }
 }
 
@@ -176,7 +176,8 @@ impl Arrivals {
 impl Drop for Arrivals {
     fn drop(&mut self) {
         match self {
-            Arrivals::Http(sink) => sink.task.abort(),
+            // It closes as it is dropped.
+            Arrivals::Http(_) => {}
             Arrivals::Thread(stop) => stop.store(true, Ordering::Relaxed),
         }
     }
@@ -203,6 +204,7 @@ fn enter(leg: usize, body: &[u8], found: &[(&str, &str)], ledger: &Ledger) {
             let intact = event::is_intact(number, body, found.iter().copied());
             ledger.arrived(leg, number, intact);
         }
+        None if event::is_ballast(found) => {}
         None => ledger.foreign(leg),
     }
 }
@@ -212,54 +214,17 @@ fn numbered(found: &[(&str, &str)]) -> Option<usize> {
     event::number(id)
 }
 
-/// What answers a request.
-#[derive(Clone)]
-struct Desk {
-    leg: usize,
-    ledger: Arc<Ledger>,
-    script: Arc<Mutex<Script>>,
-    held: watch::Receiver<bool>,
-}
-
-async fn accept(listener: TcpListener, desk: Desk) {
-    // All of them end with the listener.
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let desk = desk.clone();
-        connections.spawn(async move {
-            let _ = stream.set_nodelay(true);
-            let service = service_fn(|request| answer(request, desk.clone()));
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-async fn answer(request: Request<Incoming>, mut desk: Desk) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    // A sender that was killed in the middle of a request has delivered nothing.
-    let Ok(body) = body.collect().await else {
-        return std::future::pending().await;
+fn answer(request: &Request, leg: usize, ledger: &Ledger, script: &Script) -> Reply {
+    let text = |(name, value): &'_ (String, String)| match name.strip_prefix("ce-") {
+        Some(name) => Some((name.to_owned(), value.clone())),
+        None if name == "content-type" => Some(("datacontenttype".to_owned(), value.clone())),
+        None => None,
     };
-    let mut found = Vec::new();
-    for (name, value) in &head.headers {
-        let value = value.to_str().unwrap_or("");
-        match name.as_str().strip_prefix("ce-") {
-            Some(name) => found.push((name, value)),
-            None if name == CONTENT_TYPE => found.push(("datacontenttype", value)),
-            None => {}
-        }
+    let found: Vec<(String, String)> = request.headers.iter().filter_map(text).collect();
+    let found: Vec<(&str, &str)> = found.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let reply = numbered(&found).map_or_else(|| Reply::status(204), |number| script(request, number));
+    if reply.accepts() {
+        enter(leg, &request.body, &found, ledger);
     }
-    let script = Arc::clone(&desk.script.lock().unwrap_or_else(PoisonError::into_inner));
-    let status = numbered(&found).map_or(204, |number| script(number));
-    if (200..300).contains(&status) {
-        enter(desk.leg, &body.to_bytes(), &found, &desk.ledger);
-    }
-    // Who holds it is gone: the run is over.
-    let _ = desk.held.wait_for(|held| !held).await;
-    let mut response = Response::new(Empty::new());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Ok(response)
+    reply
 }

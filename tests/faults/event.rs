@@ -17,6 +17,15 @@ pub(crate) fn id(number: usize) -> String {
     format!("{PREFIX}{number}")
 }
 
+/// Begins the ids of events that only weigh: they are sent besides the run's own, and nobody counts them.
+pub(crate) const BALLAST: &str = "ballast-";
+
+/// Whether these are the attributes of such an event.
+pub(crate) fn is_ballast(found: &[(&str, &str)]) -> bool {
+    let is = |(name, value): &(&str, &str)| *name == "id" && value.starts_with(BALLAST);
+    found.iter().any(is)
+}
+
 /// The number in an id; `None` for an event that no run has made.
 pub(crate) fn number(id: &str) -> Option<usize> {
     id.strip_prefix(PREFIX)?.parse().ok()

@@ -39,7 +39,8 @@ pub(crate) struct Place {
     pub(crate) end: End,
     /// A topic, an address, a client id and a group, all by this name.
     pub(crate) name: String,
-    /// Of an HTTP ingress.
+    /// Of an HTTP ingress: where its clients find it.
+    pub(crate) host: String,
     pub(crate) port: u16,
     /// Of an HTTP destination.
     pub(crate) url: String,
@@ -96,6 +97,7 @@ impl Place {
         let mut place = Place {
             end,
             name: unique("in"),
+            host: "127.0.0.1".to_owned(),
             port: 0,
             url: String::new(),
         };
@@ -117,6 +119,7 @@ impl Place {
         let mut place = Place {
             end,
             name: unique("out"),
+            host: String::new(),
             port: 0,
             url: String::new(),
         };
@@ -157,7 +160,7 @@ impl Place {
     /// Sends all events to this place.
     pub(crate) fn load(&self, arena: &mut Arena, events: usize, ledger: &Arc<Ledger>, more: More) -> Load {
         match self.end {
-            End::Http => Load::http(self.port, events, ledger),
+            End::Http => Load::http(&self.host, self.port, events, ledger),
             End::Kafka => Load::kafka(arena.kafka(), &self.name, events, ledger, more),
             _ => Load::script(self.script("flood", arena), events, ledger),
         }

@@ -1,7 +1,6 @@
 //! The senders: each sends the events `0..events` until every one of them is acknowledged, over outages of whatever it
 //! talks to, and writes into the ledger what it was told.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -40,12 +39,13 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Posts to a port, each event by itself in binary mode.
-    pub(crate) fn http(port: u16, events: usize, ledger: &Arc<Ledger>) -> Load {
+    /// Posts to an address, each event by itself in binary mode.
+    pub(crate) fn http(host: &str, port: u16, events: usize, ledger: &Arc<Ledger>) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let next = Arc::new(AtomicUsize::new(0));
         for _ in 0..CLIENTS {
             let (stop, next, ledger) = (Arc::clone(&stop), Arc::clone(&next), Arc::clone(ledger));
+            let address = format!("{host}:{port}");
             runtime::get().spawn(async move {
                 let mut connection = None;
                 loop {
@@ -53,7 +53,8 @@ impl Load {
                     if number >= events {
                         return;
                     }
-                    while !stop.load(Ordering::Relaxed) && !post(&mut connection, port, number, &ledger).await
+                    while !stop.load(Ordering::Relaxed)
+                        && !post(&mut connection, &address, number, &ledger).await
                     {
                         tokio::time::sleep(PAUSE).await;
                     }
@@ -152,13 +153,13 @@ pub(crate) fn numbers<'a>(line: &'a serde_json::Value, name: &str) -> impl Itera
 /// One attempt; whether the event is acknowledged.
 async fn post(
     connection: &mut Option<SendRequest<Full<Bytes>>>,
-    port: u16,
+    address: &str,
     number: usize,
     ledger: &Ledger,
 ) -> bool {
     let mut sender = match connection.take() {
         Some(sender) => sender,
-        None => match connect(port).await {
+        None => match connect(address).await {
             Some(sender) => sender,
             None => return false,
         },
@@ -185,8 +186,8 @@ async fn post(
     }
 }
 
-async fn connect(port: u16) -> Option<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
+async fn connect(address: &str) -> Option<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await.ok()?;
     stream.set_nodelay(true).ok()?;
     let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(driver);

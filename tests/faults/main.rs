@@ -13,16 +13,21 @@ mod support;
 
 mod arena;
 mod arrive;
+mod ballast;
 mod brokers;
 mod churn;
+mod clock;
 mod crash;
+mod destination;
 mod event;
 mod flow;
 mod ledger;
+mod links;
 mod load;
 mod poison;
 mod process;
 mod report;
+mod resources;
 mod run;
 mod runtime;
 mod scenario;
@@ -31,15 +36,27 @@ use std::env;
 
 use report::Report;
 use scenario::{Scenario, Set};
+use weft_rig::Lacking;
 
 /// Every row of the table.
 fn table() -> Vec<Scenario> {
+    let or_skip = |rows: Result<Vec<Scenario>, Lacking>, what| {
+        rows.unwrap_or_else(|why| {
+            why.skip(what);
+            Vec::new()
+        })
+    };
     [
         process::scenarios(),
         crash::scenarios(),
         brokers::scenarios(),
         churn::scenarios(),
         poison::scenarios(),
+        destination::scenarios(),
+        or_skip(links::scenarios(), "faults of the network"),
+        clock::scenarios(),
+        resources::scenarios(),
+        or_skip(resources::memory(), "a memory limit"),
     ]
     .concat()
 }
@@ -70,6 +87,24 @@ fn nothing_is_lost_when_the_process_is_hurt() {
 }
 
 #[test]
+fn nothing_is_lost_when_a_destination_misbehaves() {
+    always(destination::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_over_links_that_fail() {
+    match links::scenarios() {
+        Ok(rows) => always(rows),
+        Err(why) => why.skip("faults of the network"),
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_the_clock_jumps() {
+    always(clock::scenarios());
+}
+
+#[test]
 fn nothing_is_lost_when_it_crashes_between_two_steps() {
     always(crash::scenarios());
 }
@@ -87,6 +122,19 @@ fn nothing_is_lost_when_members_come_and_go_and_files_change() {
 #[test]
 fn poison_ends_in_the_dead_letter_and_stops_nothing() {
     always(poison::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_when_files_run_out() {
+    always(resources::scenarios());
+}
+
+#[test]
+fn nothing_is_lost_and_nobody_killed_when_memory_is_short() {
+    match resources::memory() {
+        Ok(rows) => always(rows),
+        Err(why) => why.skip("a memory limit"),
+    }
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with

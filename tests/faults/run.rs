@@ -135,6 +135,14 @@ impl Run<'_> {
         }
     }
 
+    /// The same, to be closed and opened.
+    pub(crate) fn sink_mut(&mut self, leg: usize) -> &mut Sink {
+        match &mut self.arrivals[leg] {
+            Arrivals::Http(sink) => sink,
+            Arrivals::Thread(_) => panic!("destination {leg} is not HTTP"),
+        }
+    }
+
     /// Waits until so many events more have arrived, or all have; says whether that was so within [`STALLED`].
     pub(crate) fn wait_arrivals(&self, more: usize) -> bool {
         let wanted = (self.ledger.progress() + more).min(self.scenario.events);

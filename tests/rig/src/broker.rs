@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::child::Process;
 use crate::dir::Dir;
 use crate::kafka::Kafka;
-use crate::{Relay, cache, free_port, tls};
+use crate::{Hop, Relay, cache, free_port, tls};
 
 /// A start takes three seconds on an idle machine; forty have been seen on a busy one.
 const START_LIMIT: Duration = Duration::from_secs(180);
@@ -37,8 +37,8 @@ struct Ports {
     controller: u16,
     /// TLS and SCRAM-SHA-512.
     safe: u16,
-    /// Behind a relay, and the relay's own.
-    far: Option<(u16, u16)>,
+    /// Behind a relay or a hop, and the address that leads there.
+    far: Option<(u16, String)>,
 }
 
 impl Broker {
@@ -55,10 +55,18 @@ impl Broker {
     pub fn reserve_with_relay() -> (Self, Relay) {
         let far = free_port();
         let relay = Relay::to(far);
-        (Self::prepare(Some((far, relay.port()))), relay)
+        (Self::prepare(Some((far, relay.address()))), relay)
     }
 
-    fn prepare(far: Option<(u16, u16)>) -> Self {
+    /// The same with a second address that leads through a hop, and that is returned too.
+    #[must_use]
+    pub fn reserve_behind(hop: &Hop) -> (Self, String) {
+        let far = free_port();
+        let address = format!("{}:{far}", hop.host());
+        (Self::prepare(Some((far, address.clone()))), address)
+    }
+
+    fn prepare(far: Option<(u16, String)>) -> Self {
         let ports = Ports {
             plain: free_port(),
             controller: free_port(),
@@ -182,13 +190,10 @@ fn properties(ports: &Ports, dir: &Dir) -> String {
         controller,
         safe,
         far,
-    } = *ports;
+    } = ports;
     let (keystore, _) = tls::java_stores();
-    let (behind, before) = far.map_or_else(Default::default, |(behind, before)| {
-        (
-            format!(",FAR://127.0.0.1:{behind}"),
-            format!(",FAR://127.0.0.1:{before}"),
-        )
+    let (behind, before) = far.as_ref().map_or_else(Default::default, |(behind, before)| {
+        (format!(",FAR://127.0.0.1:{behind}"), format!(",FAR://{before}"))
     });
     let logs = dir.path().join("data");
     for (name, value) in [

@@ -48,6 +48,11 @@ pub(crate) fn tls() -> PathBuf {
     fetched("tls", &source("tls/make.sh"))
 }
 
+/// The library that moves a process' wall clock.
+pub(crate) fn clock() -> PathBuf {
+    fetched("clock", &source("clock/clock.c")).join("clock.so")
+}
+
 /// The libraries below the root of unpacked packages, as the linker's search path; the kind of machine is in the name.
 pub(crate) fn libraries(root: &Path) -> OsString {
     let dirs = fs::read_dir(root.join("usr/lib")).into_iter().flatten().flatten();

@@ -2,7 +2,8 @@
 //!
 //! Owns every process and port that a test needs: the real brokers [`Kafka`] (with its [`Broker`]), [`Artemis`],
 //! [`Mosquitto`] and [`RabbitMq`], shared or [`Private`]; [`Weft`] (the binary under test); [`Receiver`] (an HTTP server that
-//! records and obeys a script); [`Relay`] (a network that fails); and the foreign clients [`Client`], [`kcat`] and
+//! records and obeys a script, such as a [`Mix`]); [`BlackHole`] (one that is no use); [`Relay`] and [`Hop`] (networks that
+//! fail, as a stream and as packets); [`Clock`] and [`MemoryLimit`] for the binary; and the foreign clients [`Client`], [`kcat`] and
 //! [`promtool`].
 //!
 //! Invariants:
@@ -22,12 +23,18 @@ mod broker;
 mod cache;
 mod child;
 mod client;
+mod clock;
 mod dir;
+mod hole;
+mod hop;
 pub mod http;
 mod kafka;
 pub mod kcat;
+mod lacking;
 mod lines;
+mod memory;
 mod metrics;
+mod mix;
 pub mod mosquitto;
 mod name;
 mod port;
@@ -47,10 +54,16 @@ mod weft;
 pub use artemis::Artemis;
 pub use broker::{Broker, SCRAM};
 pub use client::{Client, ClientProcess, Python, PythonProcess};
+pub use clock::Clock;
 pub use dir::Dir;
+pub use hole::BlackHole;
+pub use hop::{Hop, Loss};
 pub use kafka::Kafka;
+pub use lacking::{Lacking, skipped};
 pub use lines::Lines;
+pub use memory::MemoryLimit;
 pub use metrics::Metrics;
+pub use mix::Mix;
 pub use mosquitto::Mosquitto;
 pub use name::unique;
 pub use port::free_port;

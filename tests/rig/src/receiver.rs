@@ -15,13 +15,17 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::http::text_headers;
 use crate::reply::{End, Reply};
 use crate::{free_port, runtime};
+
+/// What a half response has to say.
+const HALF: &[u8] = b"HTTP/1.1 204 No Con";
 
 /// A request as it arrived, whole.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Request {
     pub at: Instant,
     /// Counts the connections from 0, over a close and an open too.
     pub connection: usize,
+    /// Whether it was answered with 2xx: an arrival. What was refused, reset or never answered is none.
+    pub accepted: bool,
 }
 
 impl Request {
@@ -146,7 +152,7 @@ impl Receiver {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// From now on answers as `script` says, which sees each request after it was recorded.
+    /// From now on answers as `script` says, which sees each request just before it is recorded.
     pub fn respond(&self, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         *self.shared.script.lock().expect("no holder panics") = Arc::new(script);
     }
@@ -165,6 +171,13 @@ impl Receiver {
     #[must_use]
     pub fn count(&self) -> usize {
         self.shared.log.lock().expect("no holder panics").requests.len()
+    }
+
+    /// How many requests were answered with 2xx, or will be when they are released.
+    #[must_use]
+    pub fn accepted(&self) -> usize {
+        let log = self.shared.log.lock().expect("no holder panics");
+        log.requests.iter().filter(|request| request.accepted).count()
     }
 
     /// All requests, in the order in which they were complete.
@@ -233,18 +246,20 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, id: usize, shared: Arc<Shared>) {
-    let Ok((stream, socket)) = twice(stream) else {
+    let Ok((stream, mut socket)) = twice(stream) else {
         return;
     };
-    let reset = Arc::new(Notify::new());
-    let service = service_fn(|request| answer(request, id, Arc::clone(&shared), Arc::clone(&reset)));
+    let (end, mut ended) = mpsc::channel(1);
+    let service = service_fn(|request| answer(request, id, Arc::clone(&shared), end.clone()));
     let server = auto::Builder::new(TokioExecutor::new());
     tokio::select! {
         biased;
-        () = reset.notified() => {
+        Some(end) = ended.recv() => match end {
+            // What is written past the server, which has nothing to say any more.
+            End::Half => _ = socket.write_all(HALF).await,
             // Closing with no time to linger sends RST in place of FIN.
-            let _ = socket.set_zero_linger();
-        }
+            _ => _ = socket.set_zero_linger(),
+        },
         _ = server.serve_connection(TokioIo::new(stream), service) => {}
     }
 }
@@ -260,7 +275,7 @@ async fn answer(
     request: hyper::Request<Incoming>,
     connection: usize,
     shared: Arc<Shared>,
-    reset: Arc<Notify>,
+    end: mpsc::Sender<End>,
 ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
@@ -281,19 +296,23 @@ async fn answer(
         body: body.to_bytes(),
         at: Instant::now(),
         connection,
+        accepted: false,
     };
     // Before the request can be seen, or a release that follows at once would be missed.
     let mut released = shared.released.subscribe();
     let script = Arc::clone(&shared.script.lock().expect("no holder panics"));
+    let reply = script(&request);
     shared
         .log
         .lock()
         .expect("no holder panics")
         .requests
-        .push(request.clone());
+        .push(Request {
+            accepted: reply.accepts(),
+            ..request
+        });
     shared.grown.notify_all();
 
-    let reply = script(&request);
     if reply.held {
         let _ = released.changed().await;
     }
@@ -303,8 +322,9 @@ async fn answer(
     match reply.end {
         End::Answer => Ok(reply.into_response()),
         End::Hang => future::pending().await,
-        End::Reset => {
-            reset.notify_one();
+        broken => {
+            // A second end of the same connection changes nothing.
+            let _ = end.try_send(broken);
             future::pending().await
         }
     }

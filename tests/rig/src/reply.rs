@@ -26,6 +26,8 @@ pub(crate) enum End {
     Hang,
     /// With a reset of the connection: the client cannot know whether the request was taken.
     Reset,
+    /// In the middle of the response's head, by a close (HTTP/1 only).
+    Half,
 }
 
 impl Reply {
@@ -60,6 +62,15 @@ impl Reply {
         }
     }
 
+    /// Takes the request, says the first half of a response's head, and closes the connection (HTTP/1 only).
+    #[must_use]
+    pub fn half() -> Self {
+        Self {
+            end: End::Half,
+            ..Self::status(204)
+        }
+    }
+
     /// The same with a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -86,6 +97,17 @@ impl Reply {
     pub fn held(mut self) -> Self {
         self.held = true;
         self
+    }
+
+    /// Whether this is an answer that says: delivered.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.end == End::Answer && (200..300).contains(&self.status)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> u16 {
+        self.status
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {

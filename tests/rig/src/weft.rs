@@ -1,6 +1,7 @@
 //! The binary under test, as a process with a file. It owns the process and a directory that lasts over restarts. It
 //! knows of the router: the command line, the signals, and the paths `/readyz` and `/metrics`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use crate::child::Process;
 use crate::dir::Dir;
 use crate::http::{self, Response};
 use crate::lines::Lines;
-use crate::{Metrics, free_port};
+use crate::{Clock, MemoryLimit, Metrics, free_port};
 
 /// A start takes milliseconds; the limit is for a busy machine, and for a store that is recovered.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -25,6 +26,8 @@ pub struct WeftBuilder {
     config: String,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    /// What comes before the binary on its command line.
+    under: Vec<String>,
     dir: Dir,
 }
 
@@ -71,6 +74,32 @@ impl WeftBuilder {
         self
     }
 
+    /// Lives by this clock, also after a restart.
+    #[must_use]
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.env.extend(clock.variables());
+        self
+    }
+
+    /// May have so many files and sockets open.
+    #[must_use]
+    pub fn files(self, most: u32) -> Self {
+        self.under(&["prlimit", &format!("--nofile={most}:{most}"), "--"])
+    }
+
+    /// Is killed by the kernel where it needs more memory.
+    #[must_use]
+    pub fn memory(self, limit: &MemoryLimit) -> Self {
+        let join = format!("echo $$ > {} && exec \"$@\"", limit.door().display());
+        self.under(&["sh", "-c", &join, "sh"])
+    }
+
+    /// Starts it by a command that ends by becoming what its last arguments say.
+    fn under(mut self, command: &[&str]) -> Self {
+        self.under.extend(command.iter().map(|&word| word.to_owned()));
+        self
+    }
+
     /// Starts it, and waits until it says that it is ready.
     #[track_caller]
     #[must_use]
@@ -89,8 +118,11 @@ impl WeftBuilder {
     }
 
     fn launch(&self) -> Process {
-        let mut command = Command::new(&self.binary);
+        let binary = self.binary.as_os_str();
+        let mut words = self.under.iter().map(OsStr::new).chain([binary]);
+        let mut command = Command::new(words.next().unwrap_or(binary));
         command
+            .args(words)
             .arg("run")
             .arg(self.dir.path().join("weft.yaml"))
             .args(&self.args)
@@ -112,6 +144,7 @@ impl Weft {
             config: String::new(),
             env: Vec::new(),
             args: Vec::new(),
+            under: Vec::new(),
             dir: Dir::new("weft"),
         }
     }
@@ -188,6 +221,15 @@ impl Weft {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kib.unwrap_or_else(|| panic!("no VmHWM in {path}:\n{status}")) / 1024
+    }
+
+    /// How many files and sockets it has open now.
+    #[track_caller]
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.pid());
+        let entries = std::fs::read_dir(&path).unwrap_or_else(|e| panic!("reading {path}: {e}"));
+        entries.count()
     }
 
     /// Its directory: the working directory, with `weft.yaml` in it. It lasts over restarts.

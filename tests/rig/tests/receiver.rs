@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use weft_rig::{Python, Receiver, Reply, http};
+use weft_rig::{BlackHole, Mix, Python, Receiver, Reply, http};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -62,6 +62,68 @@ fn a_reset_is_a_reset_and_the_request_was_seen() {
     let answer = std::io::Read::read(&mut stream, &mut [0; 16]);
     assert_eq!(answer.map_err(|e| e.kind()), Err(ErrorKind::ConnectionReset));
     assert_eq!(receiver.wait_for(1, LIMIT)[0].body, "x");
+}
+
+#[test]
+fn half_an_answer_is_the_beginning_of_one_and_no_arrival() {
+    let receiver = Receiver::start();
+    receiver.respond(|_| Reply::half());
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", receiver.port())).unwrap();
+    std::io::Write::write_all(
+        &mut stream,
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx",
+    )
+    .unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut said).unwrap();
+    assert!(
+        said.starts_with("HTTP/1.1 204") && !said.contains("\r\n"),
+        "{said:?}"
+    );
+    assert_eq!((receiver.count(), receiver.accepted()), (1, 0));
+    receiver.answer(204);
+    assert_eq!(http::get(receiver.port(), "/").unwrap().status, 204);
+    assert_eq!((receiver.count(), receiver.accepted()), (2, 1));
+}
+
+#[test]
+fn black_holes_take_connections_or_not_even_those_and_leave_the_port_behind() {
+    let port = weft_rig::free_port();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300));
+    let hole = BlackHole::silent(port);
+    let mut stream = connect().unwrap();
+    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let heard = std::io::Read::read(&mut stream, &mut [0; 1]).map_err(|e| e.kind());
+    assert!(
+        matches!(heard, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)),
+        "{heard:?}"
+    );
+    drop(hole);
+    let hole = BlackHole::deaf(port);
+    assert_eq!(connect().map_err(|e| e.kind()).unwrap_err(), ErrorKind::TimedOut);
+    drop(hole);
+    let receiver = Receiver::on(port);
+    assert_eq!(http::get(receiver.port(), "/").unwrap().status, 204);
+}
+
+#[test]
+fn a_mixture_answers_a_request_at_each_try_as_its_seed_says() {
+    let receiver = Receiver::start();
+    let mix = Mix::seeded(7).of(1, Reply::status(204)).of(1, Reply::status(500));
+    let post = |id: &str| {
+        let answer = http::post(receiver.port(), "/", &[("ce-id", id)], "x");
+        answer.unwrap().status
+    };
+    let mut runs = Vec::new();
+    for order in [["a", "b", "c", "a", "b", "c"], ["c", "c", "b", "b", "a", "a"]] {
+        receiver.respond(mix.clone().script());
+        let mut said: Vec<_> = order.iter().map(|id| (*id, post(id))).collect();
+        said.sort_by_key(|(id, _)| *id);
+        runs.push(said);
+    }
+    assert_eq!(runs[0], runs[1]);
 }
 
 #[test]

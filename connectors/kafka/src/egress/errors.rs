@@ -22,7 +22,14 @@ pub(crate) fn classify(code: Code, failed: &Failed<'_>) -> SendError {
     let topic = failed.topic;
     match code {
         Code::MessageSizeTooLarge => too_large(topic),
-        Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation => SendError::event(
+        // A record's time is that of our clock, so the event has no part in it, and the next one fares no better (C31).
+        Code::InvalidTimestamp => SendError::destination(
+            Reason::Misconfigured,
+            format!(
+                "kafka topic `{topic}` refuses the time of this machine's clock: correct the clock here or there, or the topic's message.timestamp.after.max.ms"
+            ),
+        ),
+        Code::InvalidRecord | Code::PolicyViolation => SendError::event(
             Reason::Refused,
             format!("kafka topic `{topic}` refuses the record: {code}"),
         ),
@@ -129,6 +136,11 @@ mod tests {
         for (code, templated, expected) in [
             (Code::MessageSizeTooLarge, false, (Event, Reason::TooLarge, false)),
             (Code::InvalidRecord, false, (Event, Reason::Refused, false)),
+            (
+                Code::InvalidTimestamp,
+                false,
+                (Destination, Reason::Misconfigured, false),
+            ),
             (
                 Code::UnknownTopicOrPartition,
                 false,
