@@ -29,6 +29,8 @@ pub(crate) struct Report {
 impl Report {
     /// Runs a scenario once, prints its line, and says whether nothing is wrong.
     pub(crate) fn run(&mut self, scenario: &Scenario, seed: u64) -> bool {
+        // The first half of the line before it: a run that hangs is known by it.
+        eprint!("{}: seed {seed}: ", scenario.name());
         let outcome = catch_unwind(AssertUnwindSafe(|| run::run(scenario, seed)));
         let outcome = outcome.unwrap_or_else(|panic| Outcome {
             acknowledged: 0,
@@ -48,7 +50,7 @@ impl Report {
             wrong,
         } = outcome;
         eprintln!(
-            "{}: {name}: seed {seed}, {acknowledged} acknowledged, {lost} lost, {duplicates} duplicates, \
+            "{}: {acknowledged} acknowledged, {lost} lost, {duplicates} duplicates, \
              struck {struck} times, {seconds:.1} s",
             if wrong.is_empty() { "ok" } else { "FAILED" },
         );
