@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test ci bench scenarios faults setup fmt format clippy docs deny advisories
+.PHONY: help run test sim ci bench scenarios faults setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -14,6 +14,13 @@ run: ## build weft and run routes.example.yaml
 
 test: ## every test, with real brokers
 	@tools/test.sh
+
+SEEDS ?= 1000
+FIRST ?= 0
+
+sim: ## the simulator: SEEDS=1000 seeds from FIRST=0 on (docs/simulator.md)
+	@tools/setup.sh build
+	WEFT_SIM_SEEDS=$(SEEDS) WEFT_SIM_FIRST=$(FIRST) cargo test --locked --all-features -p weft --test sim
 
 ci: ## what the continuous integration runs
 	@.ci/run

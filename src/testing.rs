@@ -348,6 +348,13 @@ impl Remote {
         }
     }
 
+    /// Waits for the next batch as an egress does.
+    pub(crate) async fn next(&mut self) -> Batch {
+        std::future::poll_fn(|cx| self.outlet.poll_next(cx))
+            .await
+            .expect("the client was not replaced")
+    }
+
     pub(crate) fn is_closed(&mut self) -> bool {
         matches!(
             self.outlet.poll_next(&mut Context::from_waker(Waker::noop())),

@@ -252,6 +252,42 @@ fn what_is_printed_reads_back_as_the_same_and_shows_no_secret() {
 }
 
 #[test]
+fn pace_and_repetitions_are_read_and_printed_as_they_are_in_effect() {
+    let file = |keys: &str| {
+        good(&format!(
+            "ingress: {{ web: {{ http: {{ listen: '127.0.0.1:80' }} }} }}\n\
+             destinations: {{ a: {{ http: {{ url: 'http://a' }}, {keys} }} }}\nroutes: {{ r: {{ to: a }} }}"
+        ))
+    };
+    let of = |model: &Model| match model.destination("a") {
+        Some(Destination::Endpoint(a)) => (a.retry.budget, a.rate, a.dedupe.clone()),
+        _ => panic!("a is an endpoint"),
+    };
+    for (keys, printed) in [
+        ("queue: {}", "share: 0.2\n        floor: 10/s"),
+        ("retry: { budget: off }", "budget: off"),
+        ("retry: { budget: { share: 0.5, floor: 3/h } }", "floor: 3/h"),
+        ("rate: 200/s", "rate: 200/s"),
+        (
+            "rate: { events: 5, per: 2s, burst: 3 }",
+            "events: 5\n      per: 2s\n      burst: 3",
+        ),
+        ("dedupe: {}", "max_entries: 1000000"),
+        ("dedupe: { by: [tenant] }", "- tenant\n      window: 10m"),
+    ] {
+        let model = file(keys);
+        let text = config::print(&model);
+        assert!(text.contains(printed), "{keys}:\n{text}");
+        assert_eq!(of(&good(&text)), of(&model), "{keys}:\n{text}");
+    }
+    let (budget, rate, dedupe) = of(&file("queue: {}"));
+    assert_eq!(
+        (budget, rate, dedupe),
+        (config::keys::Budget::default(), None, None)
+    );
+}
+
+#[test]
 fn a_reload_sees_what_changed_and_only_that() {
     let before = good(&full());
     let moved = good(&format!(

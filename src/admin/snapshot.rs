@@ -119,6 +119,9 @@ pub struct DestinationStatus {
     pub in_flight: u64,
     /// Its breaker.
     pub breaker: BreakerStatus,
+    /// What else keeps it from sending: its `rate`, or, for some of its events, its `retry_budget`.
+    #[serde(default)]
+    pub held_back: Option<HeldBack>,
     /// The last thing that went wrong.
     pub last_error: Option<LastError>,
 }
@@ -130,6 +133,16 @@ pub struct BreakerStatus {
     pub state: BreakerState,
     /// Seconds until the next probe, while it is open.
     pub retry_in_s: Option<f64>,
+}
+
+/// Why a destination that is well sends nothing, or not all, right now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldBack {
+    /// Its rate is used up.
+    Rate,
+    /// Some events wait for the retry budget.
+    RetryBudget,
 }
 
 /// The states of a breaker.

@@ -11,15 +11,15 @@ use weft_api::status::Health;
 
 use super::{CurrentModel, Shared};
 use crate::admin::snapshot::{
-    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, IngressStatus, LastError, Memory,
+    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, HeldBack, IngressStatus, LastError, Memory,
     RouteStatus, Snapshot,
 };
 use crate::admin::{Probe, Readiness, Source};
 use crate::config::{Destination, Model, print};
 use crate::metrics::Metrics;
-use crate::topology::breaker;
 use crate::topology::budget::Budget;
 use crate::topology::report::{Board, DestinationView, IngressView, Post};
+use crate::topology::{breaker, pace};
 
 /// See the module.
 pub(super) struct AppSource {
@@ -153,6 +153,10 @@ impl AppSource {
                 state,
                 retry_in_s: (state == BreakerState::Open).then_some(retry_in.as_secs_f64()),
             },
+            held_back: standing.held_back.map(|why| match why {
+                pace::HeldBack::Rate => HeldBack::Rate,
+                pace::HeldBack::RetryBudget => HeldBack::RetryBudget,
+            }),
             last_error: failed.or_else(|| last_error(&view.post)),
         }
     }

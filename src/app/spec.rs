@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use weft_api::config::{Node, Value};
 
-use crate::config::keys::{OnMalformed, OnRejected};
+use crate::config::keys::{self, OnMalformed, OnRejected};
 use crate::config::{Destination, Endpoint, Ingress, Model, Plan, Route, Unmatched};
 use crate::routing::table::Addition;
 use crate::topology::breaker::BreakerSettings;
+use crate::topology::dedupe::DedupeSettings;
+use crate::topology::rate::Rate;
+use crate::topology::retry_budget::RetryBudget;
 use crate::topology::settings::{Batching, Bounds, Retry, Settings};
 use crate::topology::spec::{
     DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
@@ -83,6 +86,13 @@ fn settings(endpoint: &Endpoint) -> Settings {
             initial: endpoint.retry.initial.get(),
             max: endpoint.retry.max.get(),
             unavailable: endpoint.retry.unavailable.bound(),
+            budget: match endpoint.retry.budget {
+                keys::Budget::Off => None,
+                keys::Budget::On { share, floor } => Some(RetryBudget {
+                    share,
+                    floor: rate(floor),
+                }),
+            },
         },
         queue: Bounds {
             events: u64::from(endpoint.queue.events.get()),
@@ -98,6 +108,20 @@ fn settings(endpoint: &Endpoint) -> Settings {
             initial: endpoint.breaker.initial.get(),
             max: endpoint.breaker.max.get(),
         },
+        rate: endpoint.rate.map(rate),
+        dedupe: endpoint.dedupe.as_ref().map(|dedupe| DedupeSettings {
+            by: dedupe.by.iter().map(|name| name.as_str().into()).collect(),
+            window: dedupe.window.get(),
+            max_entries: dedupe.max_entries.get(),
+        }),
+    }
+}
+
+fn rate(rate: keys::Rate) -> Rate {
+    let steady = Rate::steady(rate.events.get(), rate.per.get());
+    Rate {
+        burst: rate.burst.map_or(steady.burst, std::num::NonZeroU32::get),
+        ..steady
     }
 }
 

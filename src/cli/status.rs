@@ -4,7 +4,8 @@ use std::io::{IsTerminal as _, Write};
 use std::time::Duration;
 
 use crate::admin::snapshot::{
-    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, IngressStatus, LastError, Snapshot,
+    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, HeldBack, IngressStatus, LastError,
+    Snapshot,
 };
 
 use super::text::{Table, age, bytes, plain};
@@ -164,7 +165,8 @@ fn destination_row(destination: &DestinationStatus, rate: String) -> Vec<String>
         destination.in_flight.to_string(),
         breaker(destination.breaker),
         destination.address.clone(),
-        trouble(&destination.health, destination.last_error.as_ref()),
+        held_back(destination)
+            .unwrap_or_else(|| trouble(&destination.health, destination.last_error.as_ref())),
     ]
 }
 
@@ -194,6 +196,19 @@ fn breaker(breaker: BreakerStatus) -> String {
         Some(wait) => format!("{state}, retry in {}", age(wait)),
         None => state.to_owned(),
     }
+}
+
+/// What holds it back, where nothing is wrong with it.
+fn held_back(destination: &DestinationStatus) -> Option<String> {
+    let well = destination.health == HealthStatus::Ready && destination.breaker.state == BreakerState::Closed;
+    let why = match destination.held_back.filter(|_| well)? {
+        HeldBack::Rate => "waits for its rate",
+        HeldBack::RetryBudget => "retries wait for their budget",
+    };
+    Some(match &destination.last_error {
+        Some(last) => format!("{why}; {} ago: {}", age(last.age_s), last.line),
+        None => why.to_owned(),
+    })
 }
 
 /// What it waits for now, else the last thing that went wrong.
@@ -261,6 +276,26 @@ DESTINATION  STATE     RATE  PENDING    BYTES  OLDEST  IN FLIGHT  BREAKER       
 crm          waiting  0.0/s        7  2.0 KiB      1m          0  OPEN, retry in 4.0s  https://crm/events  waiting: crm:443: connection refused
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_destination_that_is_well_and_held_back_says_by_what() {
+        let mut destination = DestinationStatus {
+            health: HealthStatus::Ready,
+            held_back: Some(HeldBack::Rate),
+            ..DestinationStatus::default()
+        };
+        let last =
+            |destination: &DestinationStatus| destination_row(destination, String::new()).pop().unwrap();
+        assert_eq!(last(&destination), "waits for its rate");
+        destination.held_back = Some(HeldBack::RetryBudget);
+        destination.last_error = Some(LastError {
+            line: "503".to_owned(),
+            age_s: 2.0,
+        });
+        assert_eq!(last(&destination), "retries wait for their budget; 2.0s ago: 503");
+        destination.breaker.state = BreakerState::Open;
+        assert_eq!(last(&destination), "2.0s ago: 503", "the breaker is the reason");
     }
 
     #[test]

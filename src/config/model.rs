@@ -13,7 +13,9 @@ use weft_api::ingress::Window;
 use weft_api::mapping::Accept;
 use weft_api::template::Template;
 
-use super::keys::{Admin, Batch, Breaker, Limits, NodeKeys, Observe, OnMalformed, OnRejected, Queue, Retry};
+use super::keys::{
+    Admin, Batch, Breaker, Dedupe, Limits, NodeKeys, Observe, OnMalformed, OnRejected, Queue, Rate, Retry,
+};
 use crate::routing::filter::Predicate;
 use crate::routing::plan::{FallbackOn, KeyRule, Policy};
 
@@ -97,6 +99,10 @@ pub struct Endpoint {
     pub batch: Batch,
     /// When sending stops.
     pub breaker: Breaker,
+    /// How fast events are sent.
+    pub rate: Option<Rate>,
+    /// Which repetitions are not sent.
+    pub dedupe: Option<Dedupe>,
     /// At most once.
     pub lossy: bool,
     /// All its keys as they are in effect, the connector's section among them.

@@ -38,7 +38,11 @@ pub fn print(model: &Model) -> String {
     let endpoints = value(&DestinationKeys::default());
     for destination in &model.destinations {
         if let Destination::Endpoint(endpoint) = destination {
-            sections("destinations", &endpoint.name, endpoints.clone());
+            let mut all = endpoints.clone();
+            if let Some(dedupe) = &endpoint.dedupe {
+                all["dedupe"] = value(dedupe);
+            }
+            sections("destinations", &endpoint.name, all);
         }
     }
     file.entry("unmatched")

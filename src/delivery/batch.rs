@@ -7,15 +7,16 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 use weft_api::crash;
-use weft_api::egress::{Batch, BatchQueue, BatchSink};
+use weft_api::egress::{Batch, BatchQueue, BatchSink, Line};
 use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 
 use super::breaker::BreakerState;
+use super::dedupe::Verdict;
 use super::destination::{Destination, State, unlock};
 use super::end::{End, Ender};
 use super::failure;
-use super::leg::{Duty, Leg};
+use super::leg::{Duty, Leg, NO_SHARD, Parting};
 use super::sweep;
 
 #[cfg(test)]
@@ -38,6 +39,13 @@ impl Outlet {
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
         }
     }
+}
+
+/// How much a batch may hold.
+struct Most {
+    events: usize,
+    bytes: u64,
+    probing: bool,
 }
 
 /// What a look at the queue gave.
@@ -120,10 +128,30 @@ impl Outlet {
                 return Look::Wait(Some(since + settings.batch.linger));
             }
         }
-        let most_events = if probing { 1 } else { most_events };
-        let mut legs = take(&mut state, now, most_events as usize, most_bytes, gone);
+        let room = state.pace.room(now);
+        if room == 0 {
+            let waits = !state.queue.is_empty();
+            return Look::Wait(state.pace.room_due(now).filter(|_| waits));
+        }
+        let most = Most {
+            events: if probing {
+                1
+            } else {
+                most_events.min(room) as usize
+            },
+            bytes: most_bytes,
+            probing,
+        };
+        let mut legs = take(destination, &mut state, now, &most, gone);
         if legs.is_empty() && gone.is_empty() {
-            return Look::Wait(state.queue.next_due());
+            let token = state
+                .pace
+                .token_due(now)
+                .filter(|_| state.queue.waits_for_token());
+            return Look::Wait(match (state.queue.next_due(), token) {
+                (Some(due), Some(token)) => Some(due.min(token)),
+                (due, token) => due.or(token),
+            });
         }
         state.filled_at = (!state.queue.is_empty()).then_some(now);
         if probing && let Some(probe) = legs.first_mut() {
@@ -156,25 +184,59 @@ impl Outlet {
 }
 
 /// Takes what fits; what must not be sent any more goes to `gone`.
-fn take(state: &mut State, now: Instant, events: usize, bytes: u64, gone: &mut Vec<(Leg, End)>) -> Vec<Leg> {
+fn take(
+    destination: &Destination,
+    state: &mut State,
+    now: Instant,
+    most: &Most,
+    gone: &mut Vec<(Leg, End)>,
+) -> Vec<Leg> {
     let mut legs = Vec::new();
     let mut size = 0u64;
-    while legs.len() < events && size < bytes {
-        let Some(leg) = state.queue.take(now) else { break };
+    let mut turn = state.pace.turn(&state.breaker, most.probing, now);
+    while legs.len() < most.events && size < most.bytes {
+        let Some(mut leg) = state.queue.take(now, turn.leave()) else {
+            break;
+        };
         // One event of any size fits, several only together.
-        if !legs.is_empty() && size.saturating_add(leg.bytes()) > bytes {
+        if !legs.is_empty() && size.saturating_add(leg.bytes()) > most.bytes {
             state.queue.untake(leg);
             break;
         }
+        let identity = match state.pace.look(&leg, now) {
+            Verdict::Send(identity) => identity,
+            Verdict::UnderWay(claim) => {
+                state.queue.put_aside(leg, claim);
+                continue;
+            }
+            Verdict::Delivered => {
+                state.queue.came_back(leg.duty.shard, false);
+                destination.metrics.deduplicated.inc();
+                let end = sweep::repeated(&leg, now);
+                gone.push((leg, end));
+                continue;
+            }
+        };
         if let Some(end) = sweep::gone(&leg, now) {
-            state.queue.came_back(leg.duty.shard, false);
+            let Parting { shard, claim, .. } = leg.duty.part();
+            state.queue.came_back(shard, false);
+            state.end_claim(destination, claim, None);
             gone.push((leg, end));
             continue;
         }
+        if let Some(identity) = identity {
+            leg.duty.claim = state.pace.claim(identity);
+        }
         size += leg.bytes();
+        turn.sends(&leg.duty);
         legs.push(leg);
     }
     state.in_flight += u32::try_from(legs.len()).unwrap_or(u32::MAX);
+    state.pace.took(&turn, legs.len(), now);
+    destination
+        .metrics
+        .retries_deferred
+        .inc_by(state.queue.take_deferred());
     legs
 }
 
@@ -185,6 +247,16 @@ struct InFlight {
 }
 
 impl InFlight {
+    /// Takes a leg out, to be settled.
+    fn take(&mut self, index: usize, events: &[Event]) -> Option<Leg> {
+        let event = events.get(index)?;
+        let duty = self.duties.get_mut(index)?.take()?;
+        Some(Leg {
+            event: event.clone(),
+            duty,
+        })
+    }
+
     /// The destination's own books first: whoever hears of an end may send the next event at once.
     fn accepted(&self, duties: &mut [Option<Duty>]) -> usize {
         let count = duties.iter().flatten().count();
@@ -198,7 +270,7 @@ impl InFlight {
         }
         self.destination.metrics.delivered.inc_by(count as u64);
         self.destination
-            .let_go(duties.iter().flatten().map(|duty| (duty.shard, duty.bytes)), true);
+            .let_go(duties.iter_mut().flatten().map(Duty::part), true);
         let mut ender = Ender::default();
         for duty in duties.iter_mut().filter_map(Option::take) {
             let end = if duty.dead_letter {
@@ -229,22 +301,34 @@ impl BatchSink for InFlight {
     }
 
     fn fail(&mut self, index: u32, events: &[Event], error: SendError) -> usize {
-        let index = index as usize;
-        let (Some(event), Some(duty)) = (
-            events.get(index),
-            self.duties.get_mut(index).and_then(Option::take),
-        ) else {
-            return 0;
+        self.refuse(index, events, error).0
+    }
+
+    fn refuse(&mut self, index: u32, events: &[Event], error: SendError) -> (usize, Option<Line>) {
+        let Some(leg) = self.take(index as usize, events) else {
+            return (0, None);
         };
-        failure::failed(
-            &self.destination,
-            Leg {
-                event: event.clone(),
-                duty,
-            },
-            &error,
-        );
-        1
+        let shard = leg.duty.shard;
+        let stays = failure::failed(&self.destination, leg, &error);
+        (1, (stays && shard != NO_SHARD).then_some(Line(shard.into())))
+    }
+
+    fn recall(&mut self, line: Line, unsent: u32, events: &[Event]) -> Vec<u32> {
+        let of_line = |duty: &Option<Duty>| duty.as_ref().is_some_and(|duty| u32::from(duty.shard) == line.0);
+        let all = 0..u32::try_from(self.duties.len()).unwrap_or(u32::MAX);
+        let recalled: Vec<u32> = all
+            .skip(unsent as usize)
+            .filter(|index| of_line(&self.duties[*index as usize]))
+            .collect();
+        if !recalled.is_empty() {
+            let legs = recalled
+                .iter()
+                .filter_map(|index| self.take(*index as usize, events));
+            let legs: Vec<Leg> = legs.collect();
+            legs.iter().for_each(failure::not_under_way);
+            self.destination.take_back(legs);
+        }
+        recalled
     }
 
     fn abandon(&mut self, events: &[Event]) {

@@ -91,6 +91,16 @@ impl Breaker {
         self.life
     }
 
+    /// The life that what is sent now counts for: an outage is none, so a probe belongs to the next one already. What
+    /// failed in this very life is sent again as a retry.
+    #[must_use]
+    pub fn life_of_sends(&self) -> u32 {
+        match self.state {
+            BreakerState::Closed => self.life,
+            BreakerState::Open { .. } | BreakerState::Probing => self.life.wrapping_add(1),
+        }
+    }
+
     /// Since when it has not been closed.
     #[must_use]
     pub fn opened_at(&self) -> Option<Instant> {

@@ -14,8 +14,10 @@ use weft_api::egress::{DirectFactory, EgressProfile};
 
 use super::breaker::{Breaker, BreakerState};
 use super::budget::Budget;
-use super::leg::Leg;
+use super::dedupe::NO_CLAIM;
+use super::leg::{Leg, NO_LIFE, Parting};
 use super::origin::Port;
+use super::pace::{HeldBack, Pace};
 use super::queue::Queue;
 use super::room::Visit;
 use super::settings::Settings;
@@ -54,6 +56,7 @@ pub struct DirectClient {
 pub(super) struct State {
     pub(super) queue: Queue,
     pub(super) breaker: Breaker,
+    pub(super) pace: Pace,
     pub(super) profile: EgressProfile,
     pub(super) in_flight: u32,
     pub(super) consumer: Option<Waker>,
@@ -82,6 +85,8 @@ pub struct Standing {
     pub oldest: Option<Duration>,
     /// The breaker.
     pub breaker: BreakerState,
+    /// What else keeps it from sending.
+    pub held_back: Option<HeldBack>,
     /// The last failure, until the next success after it.
     pub last_error: Option<Arc<str>>,
 }
@@ -99,6 +104,7 @@ impl Destination {
         let state = State {
             queue: Queue::default(),
             breaker: Breaker::new(settings.breaker),
+            pace: Pace::new(&settings, Instant::now()),
             profile: EgressProfile {
                 batch_events: 1,
                 batch_bytes: u64::MAX,
@@ -142,6 +148,12 @@ impl Destination {
     pub fn configure(&self, settings: Settings) {
         let mut state = self.lock();
         state.breaker.configure(settings.breaker);
+        if state
+            .pace
+            .configure(&self.settings.load(), &settings, Instant::now())
+        {
+            state.queue.claims_void();
+        }
         self.settings.store(Arc::new(settings));
         self.note_fullness(&mut state);
         unlock_and_wake(state);
@@ -216,6 +228,7 @@ impl Destination {
             events += 1;
             bytes += leg.bytes();
             leg.duty.arrived = now;
+            leg.duty.failed_life = NO_LIFE;
             leg.duty.visit = leg.duty.is_request().then(|| Visit::new(self));
             let key = settings.order_by.of(&leg.event).map(anycast::hash);
             state.queue.push(leg, key);
@@ -233,7 +246,7 @@ impl Destination {
     }
 
     /// Puts a leg that failed back into its place.
-    pub(super) fn put_back(self: &Arc<Self>, leg: Leg, wait: Duration) {
+    pub(super) fn put_back(self: &Arc<Self>, mut leg: Leg, wait: Duration) {
         let mut state = self.lock();
         let due = (!wait.is_zero()).then(|| Instant::now() + wait);
         let shard = leg.duty.shard;
@@ -241,29 +254,70 @@ impl Destination {
         self.publish_in_flight(&state);
         if let Some(leftover) = state.closed {
             state.queue.came_back(shard, true);
+            state.end_claim(self, leg.duty.part().claim, None);
             self.discharge(&mut state, 1, leg.bytes());
             unlock(state);
             leftover.apply(self, [leg]);
             return;
         }
         state.filled_at = state.filled_at.or(Some(leg.duty.arrived));
+        leg.duty.failed_life = state.breaker.life();
         state.queue.put_back(leg, due);
         state.queue.came_back(shard, true);
         unlock_and_wake(state);
     }
 
-    /// Legs that were in flight are gone from here: shard and bytes of each. `answered`: the remote answered as it
-    /// should, which closes the breaker.
-    pub(super) fn let_go(&self, legs: impl IntoIterator<Item = (u16, u64)>, answered: bool) {
+    /// Puts legs that were not sent after all back into their places, as if they had not been taken.
+    pub(super) fn take_back(self: &Arc<Self>, legs: Vec<Leg>) {
         let mut state = self.lock();
-        let (mut events, mut bytes) = (0, 0);
-        for (shard, size) in legs {
-            events += 1;
-            bytes += size;
-            state.in_flight -= 1;
+        state.in_flight -= u32::try_from(legs.len()).unwrap_or(u32::MAX);
+        self.publish_in_flight(&state);
+        if let Some(leftover) = state.closed {
+            let (mut events, mut bytes) = (0, 0);
+            let mut legs = legs;
+            for leg in &mut legs {
+                let parting = leg.duty.part();
+                state.queue.came_back(parting.shard, false);
+                state.end_claim(self, parting.claim, None);
+                events += 1;
+                bytes += parting.bytes;
+            }
+            self.discharge(&mut state, events, bytes);
+            unlock(state);
+            leftover.apply(self, legs);
+            return;
+        }
+        for mut leg in legs {
+            if std::mem::take(&mut leg.duty.probe) && state.breaker.state() == BreakerState::Probing {
+                // A probe without an answer would be waited for without end.
+                let jitter = state.rng.f64();
+                state.breaker.failed(Instant::now(), None, true, None, jitter);
+                self.publish_breaker(&state);
+            }
+            let shard = leg.duty.shard;
+            state.queue.put_back(leg, None);
             state.queue.came_back(shard, false);
         }
-        if answered {
+        unlock_and_wake(state);
+    }
+
+    /// Legs that were in flight are gone from here. `confirmed`: the remote has them, and answers as it should, which
+    /// closes the breaker.
+    pub(super) fn let_go(&self, legs: impl IntoIterator<Item = Parting>, confirmed: bool) {
+        let mut state = self.lock();
+        let mut now = None;
+        let (mut events, mut bytes) = (0, 0);
+        for leg in legs {
+            events += 1;
+            bytes += leg.bytes;
+            state.in_flight -= 1;
+            state.queue.came_back(leg.shard, false);
+            if leg.claim != NO_CLAIM {
+                let at = confirmed.then(|| *now.get_or_insert_with(Instant::now));
+                state.end_claim(self, leg.claim, at);
+            }
+        }
+        if confirmed {
             state.breaker.succeeded();
             state.last_error = None;
             self.publish_breaker(&state);
@@ -287,21 +341,34 @@ impl Destination {
         self.clear(leftover);
     }
 
-    /// Takes out every waiting leg that `goes` picks, for the caller to end or to move.
+    /// Takes out every waiting leg that `goes` picks, for the caller to end. Claims end with them.
     pub(super) fn extract(&self, goes: impl FnMut(&Leg) -> bool) -> Vec<Leg> {
+        let mut gone = self.extract_with_claims(goes);
+        gone.iter_mut().for_each(|leg| self.disclaim(leg));
+        gone
+    }
+
+    /// The same, for the caller to move, or to [`Destination::restore`].
+    pub(super) fn extract_with_claims(&self, goes: impl FnMut(&Leg) -> bool) -> Vec<Leg> {
         let mut state = self.lock();
         let gone = state.queue.extract(goes);
         let bytes = gone.iter().map(Leg::bytes).sum();
         self.discharge(&mut state, gone.len() as u64, bytes);
-        unlock(state);
+        if gone.is_empty() {
+            unlock(state);
+        } else {
+            // What stood behind one of them may leave now.
+            unlock_and_wake(state);
+        }
         gone
     }
 
     /// Puts a leg that was extracted back to its old place.
-    pub(super) fn restore(self: &Arc<Self>, leg: Leg) {
+    pub(super) fn restore(self: &Arc<Self>, mut leg: Leg) {
         let mut state = self.lock();
         if let Some(leftover) = state.closed {
-            drop(state);
+            state.end_claim(self, leg.duty.part().claim, None);
+            unlock(state);
             leftover.apply(self, [leg]);
             return;
         }
@@ -318,13 +385,15 @@ impl Destination {
     /// What `weft status` shows.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let state = self.lock();
+        let mut state = self.lock();
+        let held_back = state.held_back(Instant::now());
         Standing {
             pending_events: self.pending_events.load(Ordering::Relaxed),
             pending_bytes: self.pending_bytes.load(Ordering::Relaxed),
             in_flight: state.in_flight,
             oldest: state.queue.oldest().map(|since| since.elapsed()),
             breaker: state.breaker.state(),
+            held_back,
             last_error: state.last_error.clone(),
         }
     }

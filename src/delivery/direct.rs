@@ -7,9 +7,10 @@ use std::sync::Arc;
 use weft_api::outcome::SendError;
 
 use super::breaker::BreakerState;
+use super::dedupe::NO_CLAIM;
 use super::destination::Destination;
 use super::failure;
-use super::leg::{Leg, NO_SHARD};
+use super::leg::{Leg, NO_SHARD, Parting};
 use super::room::Visit;
 
 /// The right to send one event directly. Dropped without an answer, the destination forgets it.
@@ -21,7 +22,8 @@ pub struct DirectPass {
 }
 
 impl Destination {
-    /// A pass, if nothing waits, the breaker is closed, the egress has room, and the event has no order to keep. The
+    /// A pass, if nothing waits, the breaker is closed, egress and rate have room, and the event has neither an order to
+    /// keep nor copies to be told from. The
     /// room in the queue is reserved already ([`Destination::try_reserve`]); the pass takes the reservation over.
     pub fn try_direct(self: &Arc<Self>, event: &weft_api::event::Event) -> Option<DirectPass> {
         if self.settings().order_by.of(event).is_some() {
@@ -30,6 +32,9 @@ impl Destination {
         let mut state = self.lock();
         let room = state.closed.is_none() && state.in_flight < state.profile.in_flight;
         if !room || !state.queue.is_empty() || state.breaker.state() != BreakerState::Closed {
+            return None;
+        }
+        if !state.pace.try_direct() {
             return None;
         }
         state.in_flight += 1;
@@ -44,12 +49,20 @@ impl Destination {
 }
 
 impl DirectPass {
+    fn parting(&self) -> Parting {
+        Parting {
+            shard: NO_SHARD,
+            bytes: self.bytes,
+            claim: NO_CLAIM,
+        }
+    }
+
     /// The remote confirmed it.
     pub fn accepted(mut self) {
         if let Some(visit) = self.visit.take() {
             visit.at().metrics.delivered.inc();
             visit.at().metrics.direct.inc();
-            visit.at().let_go([(NO_SHARD, self.bytes)], true);
+            visit.at().let_go([self.parting()], true);
         }
     }
 
@@ -68,7 +81,7 @@ impl DirectPass {
 impl Drop for DirectPass {
     fn drop(&mut self) {
         if let Some(visit) = &self.visit {
-            visit.at().let_go([(NO_SHARD, self.bytes)], false);
+            visit.at().let_go([self.parting()], false);
         }
     }
 }

@@ -38,17 +38,13 @@ enum Next {
     End(End),
 }
 
-/// A leg that was in flight at `destination` failed there.
-pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendError) {
+/// A leg that was in flight at `destination` failed there. Returns whether it is tried there again.
+pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendError) -> bool {
     leg.duty.tries = leg.duty.tries.saturating_add(1);
     leg.duty.note(error);
     let recorded = destination.record(&leg, error);
     leg.duty.probe = false;
-    if !leg.duty.maybe_delivered
-        && let Some(origin) = leg.duty.origin()
-    {
-        origin.recall();
-    }
+    not_under_way(&leg);
     let next = match error.fault {
         // Its sender has been told to send it again: it needs no second way out of here.
         _ if leg.duty.is_stale() => Next::End(STALE),
@@ -56,7 +52,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
         Fault::Attempt => attempt_failed(destination, &mut leg, error, &recorded),
         Fault::Destination => destination_failed(destination, &mut leg, error, &recorded),
     };
-    let (shard, bytes) = (leg.duty.shard, leg.duty.bytes);
+    let stays = matches!(next, Next::Stay(_));
     if let Next::Stay(wait) = next {
         destination.metrics.retried.inc();
         if error.maybe_delivered {
@@ -65,12 +61,22 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
         leg.duty.wiring.table.plans.start_round(&mut leg.duty.steps);
         destination.put_back(leg, wait);
     } else {
-        destination.let_go([(shard, bytes)], false);
+        destination.let_go([leg.duty.part()], false);
         carry_out(destination, leg, next);
     }
     if recorded.opened_now {
         tracing::warn!(destination = %destination.name, error = %error.detail, "breaker open: events wait");
         destination.sweep_unavailable(Instant::now());
+    }
+    stays
+}
+
+/// Nobody has the leg any more but we, if nobody may have taken it before.
+pub(super) fn not_under_way(leg: &Leg) {
+    if !leg.duty.maybe_delivered
+        && let Some(origin) = leg.duty.origin()
+    {
+        origin.recall();
     }
 }
 
@@ -105,6 +111,7 @@ pub(super) fn leave_closed_door(
             return;
         }
     };
+    destination.disclaim(&mut leg);
     carry_out(destination, leg, next);
 }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use weft_api::event::Event;
 use weft_api::outcome::{Outcome, Reason, SendError};
 
+use super::dedupe::NO_CLAIM;
 use super::end::{End, Ender};
 use super::origin::Origin;
 use super::room::Visit;
@@ -45,6 +46,10 @@ pub struct Duty {
     pub probe: bool,
     /// Which life of the destination's breaker `attempts` belong to; [`NO_LIFE`] before the first failure there.
     pub breaker_life: u32,
+    /// In which life of the breaker it failed where it is; [`NO_LIFE`] before the first failure there.
+    pub(super) failed_life: u32,
+    /// Its claim to be the one copy that is under way where it is, or [`NO_CLAIM`].
+    pub(super) claim: u32,
     /// Its size, as queues count it.
     pub bytes: u64,
     /// Its place in the order of arrival.
@@ -65,6 +70,14 @@ pub struct Duty {
     pub(super) visit: Option<Visit>,
     request: bool,
     held: bool,
+}
+
+/// What a destination must know of a leg that leaves it.
+#[derive(Clone, Copy)]
+pub(super) struct Parting {
+    pub(super) shard: u16,
+    pub(super) bytes: u64,
+    pub(super) claim: u32,
 }
 
 /// What failed first and last.
@@ -99,6 +112,8 @@ impl Leg {
             dead_letter: false,
             probe: false,
             breaker_life: NO_LIFE,
+            failed_life: NO_LIFE,
+            claim: NO_CLAIM,
             order: 0,
             bytes: event.size(),
             shard: NO_SHARD,
@@ -136,6 +151,15 @@ impl Duty {
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
+    }
+
+    /// It leaves where it is.
+    pub(super) fn part(&mut self) -> Parting {
+        Parting {
+            shard: self.shard,
+            bytes: self.bytes,
+            claim: std::mem::replace(&mut self.claim, NO_CLAIM),
+        }
     }
 
     /// Takes the origin out to end the leg.

@@ -1,6 +1,7 @@
 //! The order in which a destination's legs leave: legs without a key as they come, keyed legs through shards.
 //!
-//! Owns: waiting legs and, for each shard, how many of its legs are in flight. Pure: no lock, no clock, no task.
+//! Owns: waiting legs and, for each shard, how many of its legs are in flight. Pure: no lock, no clock, no task. Does not
+//! know: why a retry may not leave now, nor what a claim stands for.
 //! Invariants
 //! - Legs of one shard leave in their order of arrival, retries included (C20).
 //! - Unless the egress keeps order or fails, a shard has at most one leg in flight; otherwise, after a failure, none
@@ -14,8 +15,11 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use tokio::time::Instant;
 
+use self::aside::Aside;
+pub use self::aside::Leave;
 use super::leg::{Leg, NO_SHARD};
 
+mod aside;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +34,7 @@ pub struct Queue {
     shards: Vec<Shard>,
     ready: VecDeque<u16>,
     sleeping: BinaryHeap<Reverse<(Instant, u16)>>,
+    aside: Aside,
     waiting: usize,
     arrivals: u64,
     keyed_first: bool,
@@ -43,11 +48,23 @@ struct Shard {
     in_flight: u32,
     /// Something failed while others were in flight: wait for them all.
     failed: bool,
-    /// It stands in `ready`.
-    listed: bool,
+    listed: Listed,
+    /// Its head waits for what becomes of a copy of its event.
+    copy_waits: bool,
     not_before: Option<Instant>,
     /// The time under which it stands in `sleeping`.
     asleep_until: Option<Instant>,
+}
+
+/// Where a shard stands, but for `sleeping`.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Listed {
+    #[default]
+    No,
+    /// In `ready`.
+    Ready,
+    /// Aside: its head is a retry without a token.
+    Aside,
 }
 
 struct Delayed {
@@ -113,6 +130,8 @@ impl Queue {
         let at = shard
             .legs
             .partition_point(|waiting| waiting.duty.order < leg.duty.order);
+        // What was sent before is not held up by a copy behind it.
+        shard.copy_waits &= at > 0;
         shard.legs.insert(at, leg);
     }
 
@@ -140,14 +159,15 @@ impl Queue {
     }
 
     /// The next leg that may leave.
-    pub fn take(&mut self, now: Instant) -> Option<Leg> {
+    pub fn take(&mut self, now: Instant, leave: Leave) -> Option<Leg> {
         self.wake(now);
+        self.enter(leave.life);
         // Keyed and unkeyed legs take turns, so that neither starves the other.
         self.keyed_first = !self.keyed_first;
         let leg = if self.keyed_first {
-            self.take_keyed().or_else(|| self.unkeyed.pop_front())
+            self.take_keyed(leave).or_else(|| self.take_unkeyed(leave))
         } else {
-            self.unkeyed.pop_front().or_else(|| self.take_keyed())
+            self.take_unkeyed(leave).or_else(|| self.take_keyed(leave))
         }?;
         self.waiting -= 1;
         Some(leg)
@@ -188,13 +208,22 @@ impl Queue {
     pub fn extract(&mut self, mut goes: impl FnMut(&Leg) -> bool) -> Vec<Leg> {
         let mut gone = Vec::new();
         split(&mut self.unkeyed, &mut goes, &mut gone);
+        split(&mut self.aside.retries, &mut goes, &mut gone);
+        for copies in self.aside.copies_mut() {
+            split(copies, &mut goes, &mut gone);
+        }
         for at in 0..u16::try_from(self.shards.len()).unwrap_or(SHARDS) {
             let shard = &mut self.shards[usize::from(at)];
             let head = shard.legs.front().map(|leg| leg.duty.order);
             split(&mut shard.legs, &mut goes, &mut gone);
-            // What the shard waited for was the retry of its head: with that leg gone, the others need not wait.
+            // What the shard waited for was its head's time, token or twin: with that leg gone, the others need not wait.
             if head != shard.legs.front().map(|leg| leg.duty.order) {
                 shard.not_before = None;
+                shard.copy_waits = false;
+                if shard.listed == Listed::Aside {
+                    self.aside.shards.retain(|aside| *aside != at);
+                    shard.listed = Listed::No;
+                }
                 self.list(at);
             }
         }
@@ -217,16 +246,45 @@ impl Queue {
         self.unkeyed
             .iter()
             .chain(delayed)
+            .chain(&self.aside.retries)
+            .chain(self.aside.copies())
             .chain(self.shards.iter().flat_map(|shard| &shard.legs))
     }
 
-    fn take_keyed(&mut self) -> Option<Leg> {
+    fn take_unkeyed(&mut self, leave: Leave) -> Option<Leg> {
+        if leave.retries
+            && let Some(leg) = self.aside.retries.pop_front()
+        {
+            return Some(leg);
+        }
+        while let Some(leg) = self.unkeyed.pop_front() {
+            if !leave.defers(&leg) {
+                return Some(leg);
+            }
+            self.defer(leg);
+        }
+        None
+    }
+
+    fn take_keyed(&mut self, leave: Leave) -> Option<Leg> {
+        if leave.retries
+            && let Some(at) = self.aside.shards.pop_front()
+        {
+            self.relist(at);
+            if self.ready.back() == Some(&at) {
+                self.ready.rotate_right(1);
+            }
+        }
         while let Some(at) = self.ready.pop_front() {
             let shard = &mut self.shards[usize::from(at)];
-            shard.listed = false;
+            shard.listed = Listed::No;
             // A shard that was listed while several of its legs were in flight may have had a failure since.
             if shard.is_busy(self.pipelined) || shard.not_before.is_some() {
                 self.list(at);
+                continue;
+            }
+            if shard.legs.front().is_some_and(|head| leave.defers(head)) {
+                self.defer_shard(at);
                 continue;
             }
             let Some(leg) = shard.legs.pop_front() else {
@@ -242,7 +300,7 @@ impl Queue {
     /// Puts a shard among the ready ones, or among the sleeping ones, if it has something to give.
     fn list(&mut self, at: u16) {
         let shard = &mut self.shards[usize::from(at)];
-        if shard.listed || shard.is_busy(self.pipelined) || shard.legs.is_empty() {
+        if shard.listed != Listed::No || shard.is_busy(self.pipelined) || shard.legs.is_empty() {
             return;
         }
         if let Some(due) = shard.not_before {
@@ -252,7 +310,7 @@ impl Queue {
             }
             return;
         }
-        shard.listed = true;
+        shard.listed = Listed::Ready;
         self.ready.push_back(at);
     }
 
@@ -285,9 +343,9 @@ impl Queue {
 }
 
 impl Shard {
-    /// Its next leg has to wait for those in flight.
+    /// Its next leg has to wait for those in flight, or for a copy of its event.
     fn is_busy(&self, pipelined: bool) -> bool {
-        self.in_flight > 0 && (self.failed || !pipelined)
+        self.copy_waits || self.in_flight > 0 && (self.failed || !pipelined)
     }
 }
 

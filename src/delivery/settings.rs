@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use super::breaker::BreakerSettings;
+use super::dedupe::DedupeSettings;
+use super::rate::Rate;
+use super::retry_budget::RetryBudget;
 use crate::routing::plan::KeyRule;
 
 /// One destination's settings.
@@ -18,6 +21,10 @@ pub struct Settings {
     pub batch: Batching,
     /// When it stops sending.
     pub breaker: BreakerSettings,
+    /// How fast it is sent to; `None`: as fast as it takes events.
+    pub rate: Option<Rate>,
+    /// Which repetitions are not sent; `None`: all are.
+    pub dedupe: Option<DedupeSettings>,
 }
 
 /// How a destination retries (C23).
@@ -31,6 +38,8 @@ pub struct Retry {
     pub max: Duration,
     /// How long an event waits for a destination that is down before it counts as refused; `None`: it waits.
     pub unavailable: Option<Duration>,
+    /// How many attempts may be second ones while the breaker is closed; `None`: all.
+    pub budget: Option<RetryBudget>,
 }
 
 /// Bounds on what is pending. An individual lane's event that would pass them is refused at once; an in-order lane
@@ -61,6 +70,7 @@ impl Default for Retry {
             initial: Duration::from_millis(100),
             max: Duration::from_secs(30),
             unavailable: None,
+            budget: Some(RetryBudget::default()),
         }
     }
 }

@@ -20,6 +20,16 @@ pub(super) fn gone(leg: &Leg, now: Instant) -> Option<End> {
     (!dispatched).then_some(STALE)
 }
 
+/// How a leg ends whose event the remote has from another copy (C32): as that one did, unless it was over before.
+pub(super) fn repeated(leg: &Leg, now: Instant) -> End {
+    match leg.duty.expires {
+        Some(expires) if expires <= now => End::Expired,
+        _ if leg.duty.is_stale() => STALE,
+        _ if leg.duty.dead_letter => End::DeadLettered,
+        _ => End::Delivered,
+    }
+}
+
 /// The end of a leg for which nobody waits any more.
 pub const STALE: End = End::Returned(Outcome::Unknown(Reason::Abandoned));
 
@@ -92,7 +102,7 @@ impl Destination {
         let overdue =
             |leg: &Leg| bound.is_some_and(|bound| now >= leg.duty.waits_since(Some(opened_at)) + bound);
         let error = SendError::destination(Reason::Unavailable, &*error);
-        for mut leg in self.extract(|leg| failure::leaves_closed_door(leg, overdue(leg))) {
+        for mut leg in self.extract_with_claims(|leg| failure::leaves_closed_door(leg, overdue(leg))) {
             let overdue = overdue(&leg);
             leg.duty.waiting = Some(leg.duty.waits_since(Some(opened_at)));
             failure::leave_closed_door(self, leg, &error, overdue);

@@ -34,6 +34,12 @@ pub struct DestinationMetrics {
     pub direct: IntCounter,
     /// Attempts after the first.
     pub retried: IntCounter,
+    /// Waits for the retry budget.
+    pub retries_deferred: IntCounter,
+    /// Events that were not sent, since a copy had arrived.
+    pub deduplicated: IntCounter,
+    /// Deliveries forgotten before their time.
+    pub dedupe_evictions: IntCounter,
     /// Events that will never be taken.
     pub rejected: IntCounter,
     /// Events that ended in the dead letter.
@@ -113,6 +119,9 @@ pub(super) struct Families {
     delivered: IntCounterVec,
     direct: IntCounterVec,
     retried: IntCounterVec,
+    retries_deferred: IntCounterVec,
+    deduplicated: IntCounterVec,
+    dedupe_evictions: IntCounterVec,
     failed: IntCounterVec,
     rejected: IntCounterVec,
     dead_lettered: IntCounterVec,
@@ -133,6 +142,9 @@ impl Families {
             delivered: make.counters(&families::DESTINATION_DELIVERED),
             direct: make.counters(&families::DESTINATION_DIRECT),
             retried: make.counters(&families::DESTINATION_RETRIED),
+            retries_deferred: make.counters(&families::DESTINATION_RETRIES_DEFERRED),
+            deduplicated: make.counters(&families::DESTINATION_DEDUPLICATED),
+            dedupe_evictions: make.counters(&families::DESTINATION_DEDUPE_EVICTIONS),
             failed: make.counters(&families::DESTINATION_FAILED),
             rejected: make.counters(&families::DESTINATION_REJECTED),
             dead_lettered: make.counters(&families::DESTINATION_DEAD_LETTERED),
@@ -153,6 +165,9 @@ impl Families {
             delivered: self.delivered.with_label_values(&[name]),
             direct: self.direct.with_label_values(&[name]),
             retried: self.retried.with_label_values(&[name]),
+            retries_deferred: self.retries_deferred.with_label_values(&[name]),
+            deduplicated: self.deduplicated.with_label_values(&[name]),
+            dedupe_evictions: self.dedupe_evictions.with_label_values(&[name]),
             rejected: self.rejected.with_label_values(&[name]),
             dead_lettered: self.dead_lettered.with_label_values(&[name]),
             expired: self.expired.with_label_values(&[name]),
@@ -175,6 +190,9 @@ impl Families {
             &self.delivered,
             &self.direct,
             &self.retried,
+            &self.retries_deferred,
+            &self.deduplicated,
+            &self.dedupe_evictions,
             &self.rejected,
             &self.dead_lettered,
             &self.expired,

@@ -92,6 +92,12 @@ families! {
         "Events sent from the request's own task, past the queue.";
     DESTINATION_RETRIED = Counter "weft_destination_retried_total" ["destination"]
         "Attempts after the first one.";
+    DESTINATION_RETRIES_DEFERRED = Counter "weft_destination_retries_deferred_total" ["destination"]
+        "Times an event had to wait for the retry budget before it was sent again.";
+    DESTINATION_DEDUPLICATED = Counter "weft_destination_deduplicated_total" ["destination"]
+        "Events not sent because the remote had confirmed a copy within the window of dedupe.";
+    DESTINATION_DEDUPE_EVICTIONS = Counter "weft_destination_dedupe_evictions_total" ["destination"]
+        "Deliveries forgotten before the window of dedupe had passed, because max_entries was reached.";
     DESTINATION_FAILED = Counter "weft_destination_failed_total" ["destination", "fault", "reason"]
         "Attempts that were not confirmed, by whose fault it was (event, attempt, destination) and why.";
     DESTINATION_REJECTED = Counter "weft_destination_rejected_total" ["destination"]

@@ -16,8 +16,7 @@ pub mod spec;
 pub mod supervise;
 
 // What the topology's own surface speaks of: `app` knows the topology, not what it is made of.
-pub use crate::delivery::budget;
-pub use crate::delivery::{breaker, settings};
+pub use crate::delivery::{breaker, budget, dedupe, pace, rate, retry_budget, settings};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -61,6 +61,10 @@ pub enum MalformedSpec {
 }
 
 /// A destination with an egress, or a group.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a destination of the file, read at a reload"
+)]
 pub enum DestinationSpec {
     /// With an egress of its own.
     Endpoint(EndpointSpec),

@@ -72,7 +72,53 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             .unordered();
         rows.push(if from == End::Http { wipe.always() } else { wipe });
     }
+    for (from, to, always) in [
+        (End::Journal, End::Kafka, true),
+        (End::Kafka, End::Amqp, false),
+        (End::Amqp, End::Kafka, false),
+        (End::Kafka, End::Journal, false),
+    ] {
+        let in_turn = Scenario::new("kill -9 of Weft and its brokers in turn", Flow::new(from, &[to]))
+            .events(30_000)
+            .strikes(IN_TURN.len(), |run| match IN_TURN[run.struck] {
+                None => run.kill_weft(),
+                Some(victim) => kill(run, victim),
+            })
+            .excuses(Victim::Kafka.costs(from).max(FLOOD_WINDOW));
+        rows.push(if always { in_turn.always() } else { in_turn });
+    }
+    for (from, always) in [(End::Mqtt, true), (End::Amqp, false), (End::Http, false)] {
+        let away = Scenario::new("Kafka away, kill -9 of Weft", Flow::new(from, &[End::Kafka]))
+            .strikes(1, kill_while_kafka_is_away)
+            .excuses(2 * WINDOW);
+        rows.push(if always { away.always() } else { away });
+    }
     rows
+}
+
+/// Each in every order of two; `None` is Weft.
+const IN_TURN: [Option<Victim>; 7] = [
+    None,
+    Some(Victim::Artemis),
+    Some(Victim::Kafka),
+    None,
+    Some(Victim::Kafka),
+    Some(Victim::Artemis),
+    None,
+];
+
+/// Where the neighbours lose: nothing may be acknowledged that is not in Kafka.
+fn kill_while_kafka_is_away(run: &mut Run<'_>) {
+    run.arena.kafka().stop();
+    for _ in 0..3 {
+        run.wait_for("events that wait for Kafka", |run| {
+            let metrics = run.weft().metrics();
+            metrics.sum("weft_obligations_pending", &[]) > 10.0
+        });
+        run.kill_weft();
+    }
+    // Taking it starts it.
+    run.arena.kafka();
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

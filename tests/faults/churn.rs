@@ -109,9 +109,13 @@ fn reload_storm(run: &mut Run<'_>) {
         next += RELOAD_EVERY;
         std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
     }
-    eventually("the reloads to be applied", LIMIT, || {
-        // Two that come close together are one.
-        (applied(run) - before >= RELOADS as f64 / 2.0).then_some(())
+    // The next storm begins with the same file.
+    let file = &mut run.file;
+    (file.destinations, file.destination_keys) = (sections, keys);
+    (file.more, file.route_keys) = (more, routes);
+    // Two that come close together are one.
+    run.wait_for("half of the reloads applied", |run| {
+        applied(run) - before >= RELOADS as f64 / 2.0
     });
     let since = run.weft().log().all().split_off(mark);
     let opened = since.iter().find(|line| {

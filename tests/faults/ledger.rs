@@ -52,6 +52,8 @@ pub(crate) enum Letter {
 
 /// What arrived at one destination.
 pub(crate) struct Leg {
+    /// How many events are owed.
+    owed: usize,
     times: Vec<u16>,
     /// By key: the highest number so far.
     last: Vec<Option<usize>>,
@@ -84,7 +86,10 @@ impl Leg {
 impl Ledger {
     /// An empty one for events `0..events` and so many destinations.
     pub(crate) fn new(events: usize, legs: usize, shares: bool) -> Ledger {
-        let leg = || Leg {
+        let leg = |leg| Leg {
+            owed: (0..events)
+                .filter(|number| !shares || owner(*number, legs) == leg)
+                .count(),
             times: vec![0; events],
             last: vec![None; KEYS],
             distinct: 0,
@@ -100,7 +105,7 @@ impl Ledger {
             sent_again: 0,
             refused: 0,
             shares,
-            legs: (0..legs).map(|_| leg()).collect(),
+            legs: (0..legs).map(leg).collect(),
             malformed: BTreeSet::new(),
             undue: Vec::new(),
             moved: Instant::now(),
@@ -252,10 +257,8 @@ impl Account {
 
     /// Whether everything that is owed to a destination has come there, or is in the dead letter.
     pub(crate) fn has_all(&self, leg: usize) -> bool {
-        let owed = (0..self.acked.len())
-            .filter(|number| self.owes(leg, *number))
-            .count();
-        self.legs[leg].distinct + self.legs[leg].dead() == owed
+        let leg = &self.legs[leg];
+        leg.distinct + leg.dead() == leg.owed
     }
 
     /// Whether every event is acknowledged and has arrived everywhere.

@@ -6,6 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::run::{self, Outcome};
 use crate::scenario::Scenario;
 
+/// Lines shown of what is wrong.
+const LINES: usize = 12;
+
 /// The sums over all runs of one fault.
 #[derive(Default, Clone, Copy)]
 struct Row {
@@ -50,7 +53,9 @@ impl Report {
             if wrong.is_empty() { "ok" } else { "FAILED" },
         );
         for text in &wrong {
-            eprintln!("  {text}");
+            // The whole of a panic stands above.
+            let lines: Vec<&str> = text.lines().take(LINES).collect();
+            eprintln!("  {}", lines.join("\n  "));
         }
         let row = self.row(&name);
         row.runs += 1;

@@ -21,6 +21,7 @@ pub(crate) const ACKNOWLEDGED_MIN: usize = 10_000;
 const STALLED: Duration = Duration::from_secs(45);
 /// Nothing moves for so long while the router has nothing under way: what may come twice has come.
 const AT_REST: Duration = Duration::from_millis(500);
+const PACE: Duration = Duration::from_millis(20);
 /// The part of the load in which the fault strikes, in percent.
 const STRIKES_IN: (usize, usize) = (10, 80);
 
@@ -132,6 +133,20 @@ impl Run<'_> {
     /// Waits until the account is as wanted; says whether it is before nothing moves for [`STALLED`].
     pub(crate) fn wait_until(&self, wanted: impl Fn(&crate::ledger::Account) -> bool) -> bool {
         self.ledger.wait(STALLED, wanted)
+    }
+
+    /// Waits until the router, or the world around it, is as wanted; panics with the router's log.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> bool) {
+        let end = Instant::now() + support::LIMIT;
+        while !look(self) {
+            assert!(
+                Instant::now() < end,
+                "{what}: not so; the log:\n{}",
+                self.weft().log().tail()
+            );
+            std::thread::park_timeout(PACE);
+        }
     }
 
     /// Waits until so many events more have arrived, or all have; says whether that was so within [`STALLED`].

@@ -93,9 +93,9 @@ impl Tally {
         }
     }
 
-    /// None lost; and for each kill no more came again than `window`, and `more` in all.
+    /// None lost; and for each kill no more came again than `window` (C4).
     #[track_caller]
-    pub(crate) fn judge(&self, what: &str, stage: &Stage, window: usize, more: usize) {
+    pub(crate) fn judge(&self, what: &str, stage: &Stage, window: usize) {
         eprintln!(
             "{what}: {} events, kills {:?}, {} lost, {} came again, {:?} after the last kill",
             self.events,
@@ -111,7 +111,7 @@ impl Tally {
             &self.lost[..self.lost.len().min(10)]
         );
         assert!(
-            self.again <= stage.kills.len() * window + more,
+            self.again <= stage.kills.len() * window,
             "{} came again after {} kills",
             self.again,
             stage.kills.len()

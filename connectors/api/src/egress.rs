@@ -61,7 +61,8 @@ pub struct EgressProfile {
     /// Most events that the connector holds unsettled; the router gives out no more than that.
     pub in_flight: u32,
     /// The remote keeps the order of what is in flight, or fails everything after a failure: a keyed shard may then
-    /// have several unsettled batches. Otherwise it has one.
+    /// have several unsettled batches. Otherwise it has one. An egress that refuses events itself, before they are handed
+    /// on, says so with [`Batch::refuse`] and recalls what would pass them ([`Flights`] does so).
     pub keeps_order_or_fails: bool,
 }
 
@@ -100,6 +101,10 @@ pub trait BatchQueue: Send {
     /// Must register the waker when it returns `Pending`.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Batch>>;
 }
+
+/// Events of one destination that must not pass each other: those of a key, and of the keys that share its queue (C20).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Line(pub u32);
 
 /// Events in order, to be settled by their index, each exactly once, in any order.
 pub struct Batch {
@@ -153,6 +158,26 @@ impl Batch {
         }
     }
 
+    /// The same, for an egress that has events of this or of other batches which it has not handed on. If the event
+    /// comes again here, returns the line that must not pass it: [`Batch::recall`] what is unsent of that line.
+    pub fn refuse(&mut self, index: u32, error: SendError) -> Option<Line> {
+        let sink = self.sink.as_mut()?;
+        let (settled, line) = sink.refuse(index, &self.events, error);
+        self.left -= settled;
+        line
+    }
+
+    /// Gives back what is unsettled of `line` from index `unsent` on, where nothing has been handed on. It does not count
+    /// as a failure. Returns the indices, ascending: they are settled, and must not be sent.
+    pub fn recall(&mut self, line: Line, unsent: u32) -> Vec<u32> {
+        let recalled = match &mut self.sink {
+            Some(sink) => sink.recall(line, unsent, &self.events),
+            None => Vec::new(),
+        };
+        self.left -= recalled.len();
+        recalled
+    }
+
     /// Nothing that is left was confirmed, for one and the same reason.
     pub fn fail_rest(mut self, error: &SendError) {
         for index in 0..self.events.len() {
@@ -177,6 +202,15 @@ pub trait BatchSink: Send {
     fn accept_rest(&mut self);
     /// Settles one as failed; returns 1 if it was not settled before, else 0.
     fn fail(&mut self, index: u32, events: &[Event], error: SendError) -> usize;
+    /// [`BatchSink::fail`], and which line has to wait for it. A sink that gives nothing again has no lines.
+    fn refuse(&mut self, index: u32, events: &[Event], error: SendError) -> (usize, Option<Line>) {
+        (self.fail(index, events, error), None)
+    }
+    /// Takes back what is unsettled of a line from index `unsent` on; returns the indices, ascending.
+    fn recall(&mut self, line: Line, unsent: u32, events: &[Event]) -> Vec<u32> {
+        let _ = (line, unsent, events);
+        Vec::new()
+    }
     /// The batch is dropped: whatever is left is unknown. Called exactly once, last.
     fn abandon(&mut self, events: &[Event]);
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weft_api::config::{ByteSize, HumanDuration};
 
-use super::{OrderBy, Unavailable};
+use super::{Budget, Dedupe, OrderBy, Rate, Unavailable};
 
 /// The keys of a destination with a connector.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -22,6 +22,12 @@ pub struct DestinationKeys {
     pub batch: Batch,
     /// When sending stops for a while.
     pub breaker: Breaker,
+    /// How fast events are sent; absent: as fast as the remote takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Which repetitions are not sent; absent: all are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedupe: Option<Dedupe>,
     /// At most once: an event counts as delivered as soon as it was handed over.
     pub lossy: bool,
 }
@@ -38,6 +44,8 @@ pub struct Retry {
     pub max: HumanDuration,
     /// How long an event waits for a destination that is down; such failures use up no attempt.
     pub unavailable: Unavailable,
+    /// How much of the traffic may be sent again while the breaker is closed.
+    pub budget: Budget,
 }
 
 /// How much may wait for a destination or be on its way to it.
@@ -138,7 +146,7 @@ pub(in crate::config) enum FallbackReason {
     Timeout,
 }
 
-const fn non_zero(value: u32) -> NonZeroU32 {
+pub(super) const fn non_zero(value: u32) -> NonZeroU32 {
     match NonZeroU32::new(value) {
         Some(value) => value,
         None => NonZeroU32::MIN,
@@ -152,6 +160,7 @@ impl Default for Retry {
             initial: HumanDuration::from_millis(100),
             max: HumanDuration::from_secs(30),
             unavailable: Unavailable::Hold,
+            budget: Budget::default(),
         }
     }
 }

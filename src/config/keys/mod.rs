@@ -6,12 +6,14 @@
 mod destination;
 mod fields;
 mod ingress;
+mod pace;
 mod route;
 mod router;
 mod words;
 
 pub use destination::{Batch, Breaker, DestinationKeys, Queue, Retry};
 pub use ingress::{IngressKeys, OnMalformed, OnRejected, WindowKeys};
+pub use pace::{Budget, Dedupe, Rate};
 pub use route::{Addition, RouteKeys};
 pub use router::{Admin, Limits, NodeKeys, Observe};
 pub use words::{Listen, OrderBy, Unavailable, Unmatched};

@@ -112,6 +112,7 @@ impl Reader<'_> {
         let entry = replaced(entry, kind, &section);
         let read = keys.clone().unwrap_or_default();
         self.endpoint_keys(&entry, &read);
+        self.pace_keys(&entry, &read);
         let settings = EgressSettings {
             name: name.clone(),
             node: self.node.clone(),
@@ -149,6 +150,8 @@ impl Reader<'_> {
             order_by: keys.order_by.0,
             batch: keys.batch,
             breaker: keys.breaker,
+            rate: keys.rate,
+            dedupe: keys.dedupe,
             lossy: keys.lossy,
             effective: entry.clone(),
         };

@@ -5,13 +5,11 @@ use weft_api::config::{Finding, Key, Node, Value, nearest};
 use super::{Reader, at_key, is_private};
 
 /// Keys that belong to later versions, and what to do until then.
-const LATER: [(&str, &str); 7] = [
+const LATER: [(&str, &str); 5] = [
     (
         "store",
         "without a store, events are acknowledged once they are delivered; remove the key",
     ),
-    ("rate", "bound what waits with `queue:` instead"),
-    ("dedupe", "remove the key; every repetition is delivered"),
     ("export", "remove the key"),
     ("mesh", "reach the other cluster over http or kafka"),
     ("peer", "reach the other cluster over http or kafka"),

@@ -6,6 +6,7 @@ mod connection;
 mod destination;
 mod entry;
 mod ingress;
+mod pace;
 mod plan;
 mod route;
 mod router;

@@ -6,7 +6,8 @@ use weft_api::egress::EgressProfile;
 use weft_api::ingress::{Incoming, Lanes, Settle};
 
 use crate::delivery::breaker::BreakerState;
-use crate::testing::{Draft, World, down, event, ids, keyed, pass, spec, to};
+use crate::delivery::sweep::Leftover;
+use crate::testing::{Draft, Remote, World, down, event, ids, keyed, pass, refused, spec, to};
 
 const PROFILE: EgressProfile = EgressProfile {
     batch_events: 3,
@@ -219,4 +220,89 @@ async fn a_key_has_one_event_in_flight_and_keeps_its_order_through_retries() {
         pass(Duration::from_secs(60)).await;
     }
     assert_eq!(seen, ["0", "1", "2", "3"]);
+}
+
+/// A batch of one remote that keeps order, with these keys; and its lanes.
+fn pipelined(draft: Draft, keys: &[&str]) -> (World, Lanes, Remote) {
+    let world = draft.build();
+    let mut lanes = world.lanes();
+    let lane = lanes.open(spec(Settle::InOrder, 1000));
+    let event = |(n, key): (usize, &&str)| Incoming::from(keyed(&n.to_string(), key));
+    lanes.deliver(lane, &mut keys.iter().enumerate().map(event).collect());
+    let profile = EgressProfile {
+        batch_events: 100,
+        keeps_order_or_fails: true,
+        ..PROFILE
+    };
+    let remote = world.remote_with("a", profile);
+    (world, lanes, remote)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_goes_back_behind_the_event_of_its_key_that_comes_again() {
+    let (world, _lanes, mut a) = pipelined(Draft::new(&["a"]).route(to("a")), &["k", "k", "other", "k", "k"]);
+    let mut batch = a.take().unwrap();
+    assert_eq!(ids(&batch), ["0", "2", "1", "3", "4"], "keys take turns");
+    let line = batch.refuse(2, refused()).expect("it is held, and comes again");
+    assert_eq!(batch.recall(line, 3), [3, 4], "C20: they would pass it");
+    assert!(batch.recall(line, 3).is_empty());
+    batch.accept(&[0, 1, 3]);
+    assert_eq!(batch.unsettled(), 0);
+    drop(batch);
+    assert!(a.take().is_none(), "its retry is not due");
+    let metrics = &world.destination("a").metrics;
+    assert_eq!((metrics.retried.get(), metrics.delivered.get()), (1, 2));
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(a.accept_all(), ["1", "3", "4"]);
+    world.assert_nothing_pending();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_to_the_dead_letter_may_be_passed() {
+    let draft = Draft::new(&["a", "dlt"]).route(to("a")).dead_letter("dlt");
+    let (world, _lanes, mut a) = pipelined(draft, &["k", "k", "k"]);
+    let mut batch = a.take().unwrap();
+    assert_eq!(batch.refuse(0, refused()), None);
+    batch.accept_all();
+    assert_eq!(world.remote("dlt").accept_all().len(), 1);
+    world.assert_nothing_pending();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_unsent_follows_the_removal_of_its_destination() {
+    let (world, mut lanes, mut a) = pipelined(Draft::new(&["a"]).route(to("a")), &["k", "k"]);
+    let mut batch = a.take().unwrap();
+    let line = batch.refuse(0, down()).unwrap();
+    world.destination("a").close(Leftover::Drop);
+    assert_eq!(batch.recall(line, 1), [1]);
+    drop(batch);
+    while lanes.try_next().is_some() {}
+    world.assert_at_rest();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_goes_back_unsent_is_not_waited_for() {
+    let (world, _lanes, mut a) = pipelined(Draft::new(&["a"]).route(to("a")), &["k"; 150]);
+    let (mut first, mut second) = (a.take().unwrap(), a.take().unwrap());
+    assert_eq!((first.events().len(), second.events().len()), (100, 50));
+    second.accept(&(0..49).collect::<Vec<_>>());
+    // Another failure opens the breaker; a probe is taken while the first batch is still on its way.
+    world.destination("a").client_failed("gone");
+    pass(Duration::from_secs(60)).await;
+    let mut lanes = world.lanes();
+    let lane = lanes.open(spec(Settle::InOrder, 1000));
+    lanes.deliver(lane, &mut vec![Incoming::from(keyed("last", "k"))]);
+    let mut probe = a.take().unwrap();
+    assert_eq!(ids(&probe), ["last"]);
+    let line = first.refuse(0, down()).unwrap();
+    assert_eq!(probe.recall(line, 0), [0]);
+    drop((first, second, probe));
+    pass(Duration::from_secs(60)).await;
+    let mut left = 0;
+    while let Some(batch) = a.take() {
+        left += batch.events().len();
+        batch.accept_all();
+    }
+    assert_eq!(left, 102);
+    world.assert_nothing_pending();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::{Queue, SHARDS};
+use super::{Leave, Queue, SHARDS};
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::{LanePort, Origin};
 use crate::testing::{Draft, World, event};
@@ -41,8 +41,14 @@ impl Legs {
     }
 }
 
+/// No leg is a retry.
+const ALL: Leave = Leave {
+    life: 0,
+    retries: true,
+};
+
 fn take(queue: &mut Queue, now: Instant) -> Option<String> {
-    queue.take(now).map(|leg| leg.event.id().to_owned())
+    queue.take(now, ALL).map(|leg| leg.event.id().to_owned())
 }
 
 fn ids(queue: &mut Queue, now: Instant) -> Vec<String> {
@@ -65,7 +71,7 @@ fn a_shard_has_one_leg_in_flight() {
     queue.push(legs.leg("1"), Some(5));
     queue.push(legs.leg("2"), Some(5));
     queue.push(legs.leg("x"), Some(6));
-    let first = queue.take(now).unwrap();
+    let first = queue.take(now, ALL).unwrap();
     assert_eq!(ids(&mut queue, now), ["x"], "another shard is not in its way");
     queue.came_back(first.duty.shard, false);
     assert_eq!(ids(&mut queue, now), ["2"]);
@@ -76,7 +82,7 @@ fn a_retried_leg_keeps_its_place_and_the_shard_waits_for_it() {
     let (legs, mut queue, now) = (Legs::new(), Queue::default(), Instant::now());
     queue.push(legs.leg("1"), Some(5));
     queue.push(legs.leg("2"), Some(5));
-    let leg = queue.take(now).unwrap();
+    let leg = queue.take(now, ALL).unwrap();
     let (shard, due) = (leg.duty.shard, now + Duration::from_secs(1));
     queue.put_back(leg, Some(due));
     queue.came_back(shard, true);
@@ -94,7 +100,7 @@ fn after_a_failure_a_pipelined_shard_waits_for_all_that_are_in_flight() {
     for id in ["1", "2", "3"] {
         queue.push(legs.leg(id), Some(5));
     }
-    let (first, second) = (queue.take(now).unwrap(), queue.take(now).unwrap());
+    let (first, second) = (queue.take(now, ALL).unwrap(), queue.take(now, ALL).unwrap());
     let shard = first.duty.shard;
     queue.put_back(first, None);
     queue.came_back(shard, true);
@@ -113,7 +119,7 @@ fn a_delayed_leg_without_a_key_delays_no_other() {
     let (legs, mut queue, now) = (Legs::new(), Queue::default(), Instant::now());
     queue.push(legs.leg("1"), None);
     queue.push(legs.leg("2"), None);
-    let leg = queue.take(now).unwrap();
+    let leg = queue.take(now, ALL).unwrap();
     let due = now + Duration::from_secs(1);
     queue.put_back(leg, Some(due));
     assert_eq!(take(&mut queue, now).as_deref(), Some("2"));
@@ -126,7 +132,7 @@ fn a_shard_whose_waiting_head_is_taken_out_waits_no_longer() {
     let (legs, mut queue, now) = (Legs::new(), Queue::default(), Instant::now());
     queue.push(legs.leg("1"), Some(5));
     queue.push(legs.leg("2"), Some(5));
-    let leg = queue.take(now).unwrap();
+    let leg = queue.take(now, ALL).unwrap();
     let shard = leg.duty.shard;
     queue.put_back(leg, Some(now + Duration::from_secs(60)));
     queue.came_back(shard, true);
@@ -156,7 +162,7 @@ fn a_leg_that_is_not_taken_after_all_is_next() {
         let (legs, mut queue, now) = (Legs::new(), Queue::default(), Instant::now());
         queue.push(legs.leg("1"), key);
         queue.push(legs.leg("2"), key);
-        let leg = queue.take(now).unwrap();
+        let leg = queue.take(now, ALL).unwrap();
         queue.untake(leg);
         assert_eq!((queue.len(), take(&mut queue, now).as_deref()), (2, Some("1")));
     }
@@ -228,7 +234,7 @@ proptest! {
                     pushed += 1;
                     queue.push(legs.leg("x"), key);
                 }
-                Act::Take => out.extend(queue.take(now)),
+                Act::Take => out.extend(queue.take(now, ALL)),
                 Act::Back { pick, failed, wait_ms } => {
                     if out.is_empty() {
                         continue;

@@ -9,11 +9,14 @@ use std::time::Duration;
 use crate::child::Process;
 use crate::dir::Dir;
 use crate::kafka::Kafka;
-use crate::{Hop, Relay, cache, free_port};
+use crate::{Hop, Relay, cache, free_port, tls};
 
 /// A start takes three seconds on an idle machine; forty have been seen on a busy one.
 const START_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Who may come in by [`Broker::secure`], and with what password.
+pub const SCRAM: (&str, &str) = ("weft", "weft-secret");
 
 /// Any valid id will do for a cluster of one.
 const CLUSTER_ID: &str = "d2VmdC1yaWctY2x1c3Rlcg";
@@ -23,15 +26,26 @@ const CLUSTER_ID: &str = "d2VmdC1yaWctY2x1c3Rlcg";
 pub struct Broker {
     kafka: Kafka,
     port: u16,
+    safe: u16,
     dir: Dir,
     process: Option<Process>,
+}
+
+/// The ports of one broker.
+struct Ports {
+    plain: u16,
+    controller: u16,
+    /// TLS and SCRAM-SHA-512.
+    safe: u16,
+    /// The port behind a relay or a hop, and the address that leads there.
+    far: Option<(u16, String)>,
 }
 
 impl Broker {
     /// Chooses an address and prepares the storage; nobody listens yet. For tests that start Weft first.
     #[must_use]
     pub fn reserve() -> Self {
-        Self::prepare(free_port(), None)
+        Self::prepare(None)
     }
 
     /// The same with a second address that leads through a relay, for the client whose network is to fail. The broker
@@ -41,7 +55,7 @@ impl Broker {
     pub fn reserve_with_relay() -> (Self, Relay) {
         let far = free_port();
         let relay = Relay::to(far);
-        (Self::prepare(free_port(), Some((far, relay.address()))), relay)
+        (Self::prepare(Some((far, relay.address()))), relay)
     }
 
     /// The same with a second address that leads through a hop, and that is returned too.
@@ -49,23 +63,34 @@ impl Broker {
     pub fn reserve_behind(hop: &Hop) -> (Self, String) {
         let far = free_port();
         let address = format!("{}:{far}", hop.host());
-        (Self::prepare(free_port(), Some((far, address.clone()))), address)
+        (Self::prepare(Some((far, address.clone()))), address)
     }
 
-    fn prepare(port: u16, far: Option<(u16, String)>) -> Self {
-        let controller = free_port();
+    fn prepare(far: Option<(u16, String)>) -> Self {
+        let ports = Ports {
+            plain: free_port(),
+            controller: free_port(),
+            safe: free_port(),
+            far,
+        };
         let dir = Dir::new("kafka");
-        dir.write("server.properties", &properties(port, controller, far, &dir));
+        dir.write("server.properties", &properties(&ports, &dir));
         let broker = Self {
-            kafka: Kafka::at(&format!("127.0.0.1:{port}")),
-            port,
+            kafka: Kafka::at(&format!("127.0.0.1:{}", ports.plain)),
+            port: ports.plain,
+            safe: ports.safe,
             dir,
             process: None,
         };
         let mut format = broker.java("kafka.tools.StorageTool");
+        let (user, password) = SCRAM;
         format
             .args(["format", "-t", CLUSTER_ID, "-c"])
-            .arg(broker.dir.path().join("server.properties"));
+            .arg(broker.dir.path().join("server.properties"))
+            .args([
+                "--add-scram",
+                &format!("SCRAM-SHA-512=[name={user},password={password}]"),
+            ]);
         let mut format = Process::start("Kafka's storage tool", &format);
         let status = format.wait(START_LIMIT);
         assert!(
@@ -92,6 +117,12 @@ impl Broker {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The address that takes only TLS, with a certificate of [`tls::ca`], and [`SCRAM`] by SCRAM-SHA-512.
+    #[must_use]
+    pub fn secure(&self) -> String {
+        format!("127.0.0.1:{}", self.safe)
     }
 
     /// The process, while there is one.
@@ -152,10 +183,16 @@ impl Deref for Broker {
     }
 }
 
-/// `far` is the port behind a relay or a hop, and the address that leads there.
-fn properties(port: u16, controller: u16, far: Option<(u16, String)>, dir: &Dir) -> String {
+fn properties(ports: &Ports, dir: &Dir) -> String {
     let mut text = String::new();
-    let (behind, before) = far.map_or_else(Default::default, |(behind, before)| {
+    let Ports {
+        plain,
+        controller,
+        safe,
+        far,
+    } = ports;
+    let (keystore, _) = tls::java_stores();
+    let (behind, before) = far.as_ref().map_or_else(Default::default, |(behind, before)| {
         (format!(",FAR://127.0.0.1:{behind}"), format!(",FAR://{before}"))
     });
     let logs = dir.path().join("data");
@@ -166,15 +203,26 @@ fn properties(port: u16, controller: u16, far: Option<(u16, String)>, dir: &Dir)
         ("controller.listener.names", "CONTROLLER"),
         (
             "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,FAR:PLAINTEXT",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SAFE:SASL_SSL,FAR:PLAINTEXT",
         ),
         (
             "listeners",
-            &format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{behind}"),
+            &format!(
+                "PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},SAFE://127.0.0.1:{safe}{behind}"
+            ),
         ),
         (
             "advertised.listeners",
-            &format!("PLAINTEXT://127.0.0.1:{port}{before}"),
+            &format!("PLAINTEXT://127.0.0.1:{plain},SAFE://127.0.0.1:{safe}{before}"),
+        ),
+        ("ssl.keystore.type", "PKCS12"),
+        ("ssl.keystore.location", &keystore.display().to_string()),
+        ("ssl.keystore.password", "weftrig"),
+        ("ssl.key.password", "weftrig"),
+        ("listener.name.safe.sasl.enabled.mechanisms", "SCRAM-SHA-512"),
+        (
+            "listener.name.safe.scram-sha-512.sasl.jaas.config",
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
         ),
         ("log.dirs", &logs.display().to_string()),
         // A typing error in a test must fail, not make a topic.

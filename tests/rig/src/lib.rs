@@ -52,7 +52,7 @@ mod wait;
 mod weft;
 
 pub use artemis::Artemis;
-pub use broker::Broker;
+pub use broker::{Broker, SCRAM};
 pub use client::{Client, ClientProcess, Python, PythonProcess};
 pub use clock::Clock;
 pub use dir::Dir;

@@ -108,7 +108,7 @@ fn ends(facts: &Facts<'_>, number: usize, found: &mut Found) {
     let mut seen = 0;
     for load in facts.case.load.iter().filter(|load| load.ingress == number) {
         for life in facts.lives(&load.key) {
-            if life.outcome() != Some(Outcome::Accepted) {
+            if life.outcome() != Some(Outcome::Accepted) || life.waits {
                 continue;
             }
             let setup = facts.setup(life.table);

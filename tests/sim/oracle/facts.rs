@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use weft_api::event::{Attributes, Event};
 use weft_api::outcome::Outcome;
-use weft_inproc::{Act, Happening, Stamp};
+use weft_inproc::{Act, Happening, Settling, Stamp};
 
-use crate::case::{Case, DestinationCase, Load, Part, RouteCase, Setup, Stray, key_of};
+use crate::case::{Case, DestinationCase, IngressCase, Load, Part, RouteCase, Setup, Stray, key_of};
 use crate::world::World;
 
 pub(super) struct Facts<'a> {
@@ -30,6 +30,8 @@ pub(super) struct Life {
     pub(super) end: Option<(Stamp, Ended)>,
     /// It was told, and the remote did not hear it.
     pub(super) unheard: bool,
+    /// No route took it, or one before it in its lane, and nobody may be told so: a later table may decide (C30).
+    pub(super) waits: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,12 +80,79 @@ impl<'a> Facts<'a> {
     pub(super) fn gather(case: &'a Case, world: &'a World) -> Facts<'a> {
         let loads = case.load.iter().map(|load| (load.key.as_str(), load)).collect();
         let sinks = world.sinks.iter().map(Seen::of).collect();
-        Facts {
+        let mut facts = Facts {
             case,
             world,
             loads,
             lives: lives(case, world),
             sinks,
+        };
+        facts.find_who_waits();
+        facts
+    }
+
+    /// Notes the lives that stand in an in-order lane behind an event that no route took, that event among them.
+    fn find_who_waits(&mut self) {
+        let mut waiting: Vec<(&'a str, usize)> = Vec::new();
+        for number in 0..self.world.feeds.len() {
+            if self.case.kind(number).settle != Settling::InOrder {
+                continue;
+            }
+            for lane in 0..self.case.kind(number).lanes {
+                // Those that hold the lane up, until when.
+                let mut until = 0;
+                for (load, at, life) in self.of_lane(number, lane) {
+                    let setup = self.setup(life.table);
+                    let ingress = setup.ingresses[number].as_ref();
+                    let stray = |it: &IngressCase| {
+                        if load.malformed {
+                            it.malformed
+                        } else {
+                            it.unmatched
+                        }
+                    };
+                    let rejected = ingress.map(stray) == Some(Stray::Reject);
+                    let refused = rejected && self.owed(setup, load).is_empty();
+                    let behind = !load.malformed && until > life.admitted.order;
+                    if refused && !load.malformed {
+                        until = until.max(life.ended());
+                    }
+                    if refused || behind {
+                        waiting.push((load.key.as_str(), at));
+                    }
+                }
+            }
+        }
+        for (key, at) in waiting {
+            if let Some(lives) = self.lives.get_mut(key) {
+                lives[at].waits = true;
+            }
+        }
+    }
+
+    /// Every life of every message of a lane, in the order of their admission.
+    fn of_lane(&self, number: usize, lane: u32) -> Vec<(&'a Load, usize, Life)> {
+        let own = self
+            .case
+            .load
+            .iter()
+            .filter(|load| (load.ingress, load.lane) == (number, lane));
+        let mut all: Vec<(&Load, usize, Life)> = own
+            .flat_map(|load| {
+                let lives = self.lives(&load.key).iter().enumerate();
+                lives.map(move |(at, life)| (load, at, *life))
+            })
+            .collect();
+        all.sort_by_key(|(_, _, life)| life.admitted);
+        all
+    }
+
+    /// The tables under which a life may have been decided: one, unless it waits.
+    pub(super) fn deciding(&self, life: &Life) -> std::ops::RangeInclusive<usize> {
+        if life.waits {
+            self.tables(life)
+        } else {
+            life.table..=life.table
         }
     }
 
@@ -290,6 +359,7 @@ fn lives<'a>(case: &'a Case, world: &World) -> HashMap<&'a str, Vec<Life>> {
                             table,
                             end: None,
                             unheard: false,
+                            waits: false,
                         });
                 }
                 Happening::Settled { offset, outcome } => end(offset, Ended::Settled(outcome)),

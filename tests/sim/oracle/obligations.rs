@@ -6,7 +6,7 @@ use weft_api::outcome::Outcome;
 use weft_inproc::Act;
 
 use super::Found;
-use super::facts::{Facts, Life, Owed};
+use super::facts::{Facts, Life, Owed, Try};
 use crate::case::{Load, Part, Setup, Stray, key_of};
 
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
@@ -48,34 +48,13 @@ fn judge_life(facts: &Facts<'_>, load: &Load, life: &Life, found: &mut Found) {
         return;
     };
     let mut wrong = None;
-    for table in deciding(facts, load, life) {
+    for table in facts.deciding(life) {
         match under(facts, load, life, outcome, facts.setup(table)) {
             Ok(()) => return,
             Err(why) => wrong = Some(why),
         }
     }
     found.extend(wrong);
-}
-
-/// The tables under which a life may have been decided. One, unless no route took the event and its lane waits for a
-/// table whose routes do (C30).
-fn deciding(facts: &Facts<'_>, load: &Load, life: &Life) -> Vec<usize> {
-    let setup = facts.setup(life.table);
-    let parked = setup.ingresses[load.ingress].as_ref().is_some_and(|ingress| {
-        let stray = if load.malformed {
-            ingress.malformed
-        } else {
-            ingress.unmatched
-        };
-        ingress.settle == weft_inproc::Settling::InOrder
-            && stray == Stray::Reject
-            && facts.owed(setup, load).is_empty()
-    });
-    if parked {
-        facts.tables(life).collect()
-    } else {
-        vec![life.table]
-    }
 }
 
 fn under(facts: &Facts<'_>, load: &Load, life: &Life, outcome: Outcome, setup: &Setup) -> Result<(), String> {
@@ -217,31 +196,17 @@ pub(super) fn given_up(facts: &Facts<'_>, at: usize, key: &str) -> bool {
         || facts.case.destination(at).any(|it| it.unavailable.is_some())
 }
 
-/// C19: nothing is handed over after its age has passed. Dead letters do not age.
+/// C19: nothing is handed over after its age has passed. Dead letters do not age. C30: and under a table that leads there.
 fn ages(facts: &Facts<'_>, load: &Load, found: &mut Found) {
+    let key = &load.key;
     for number in 0..facts.sinks.len() {
-        for it in facts.tries(number, &load.key).filter(|it| !it.dead_letter) {
-            let in_time = facts.lives(&load.key).iter().any(|life| {
-                // Where two obligations meet in one destination, the longest age decides.
-                life.admitted.order < it.stamp.order
-                    && deciding(facts, load, life).into_iter().any(|table| {
-                        let setup = facts.setup(table);
-                        let owed = facts.owed(setup, load);
-                        let mut through = owed
-                            .iter()
-                            .filter(|owed| setup.places(&owed.part).contains(&number));
-                        // From its admission, or from the look at it that found a route.
-                        let since = facts.world.log.tables[table].since.at.max(life.admitted.at);
-                        let late = table != life.table;
-                        through.any(|owed| owed.max_age().is_none_or(|age| it.stamp.at < since + age || late))
-                    })
-            });
-            let known = facts
-                .lives(&load.key)
+        for it in facts.tries(number, key).filter(|it| !it.dead_letter) {
+            let mut before = facts
+                .lives(key)
                 .iter()
-                .any(|life| life.admitted.order < it.stamp.order);
-            if known && !in_time {
-                let key = &load.key;
+                .filter(|life| life.admitted.order < it.stamp.order)
+                .peekable();
+            if before.peek().is_some() && !before.any(|life| leads_in_time(facts, load, life, number, it)) {
                 found.push(format!(
                     "C19, C30: {key} was handed to d{number} at {:?}, past its age, or under no table that leads there",
                     it.stamp.at
@@ -249,4 +214,17 @@ fn ages(facts: &Facts<'_>, load: &Load, found: &mut Found) {
             }
         }
     }
+}
+
+/// Where two obligations meet in one destination, the longest age decides.
+fn leads_in_time(facts: &Facts<'_>, load: &Load, life: &Life, sink: usize, it: &Try) -> bool {
+    facts.deciding(life).any(|table| {
+        let setup = facts.setup(table);
+        facts.owed(setup, load).iter().any(|owed| {
+            let late = |age| it.stamp.at >= life.admitted.at + age;
+            // Where it waits, its age counts from the look at it that found a route.
+            let in_time = life.waits || !owed.max_age().is_some_and(late);
+            in_time && setup.places(&owed.part).contains(&sink)
+        })
+    })
 }

@@ -109,6 +109,7 @@ fn settings(case: &DestinationCase) -> Settings {
             initial: case.retry_initial,
             max: case.retry_max,
             unavailable: case.unavailable,
+            budget: None,
         },
         queue: Bounds {
             events: case.queue_events,
@@ -124,6 +125,8 @@ fn settings(case: &DestinationCase) -> Settings {
             initial: case.breaker_initial,
             max: Duration::from_secs(3),
         },
+        rate: None,
+        dedupe: None,
     }
 }
 

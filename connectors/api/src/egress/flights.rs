@@ -2,15 +2,19 @@
 //!
 //! For an egress with many events unconfirmed at a time. A ticket is two small numbers, so that an event on its way costs
 //! no allocation.
-//! Invariants: each event is settled at most once; confirmations are passed on in one call a batch; whatever is left when
-//! this is dropped comes back as unknown.
+//! Invariants: each event is settled at most once; confirmations are passed on in one call a batch; an event that comes
+//! again takes back with it what was not handed on and may not pass it (C20); whatever is left when this is dropped comes
+//! back as unknown.
 //! Must not know: a protocol, why an event failed.
 
 use std::time::Instant;
 
-use super::Batch;
+use super::{Batch, Line};
 use crate::event::Event;
 use crate::outcome::SendError;
+
+#[cfg(test)]
+mod tests;
 
 /// One event of one batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +50,28 @@ struct Flight {
     since: Instant,
     /// Confirmed, not passed on yet.
     confirmed: Vec<u32>,
+    /// Given back before they were handed on, in descending order.
+    recalled: Vec<u32>,
+}
+
+impl Flight {
+    /// The next one is done with; those after it that were given back are passed over.
+    fn step(&mut self) {
+        self.handed += 1;
+        while self.recalled.pop_if(|index| *index == self.handed).is_some() {
+            self.handed += 1;
+        }
+    }
+
+    /// Gives back what is left of a line and was not handed on.
+    fn recall(&mut self, line: Line, unsent: u32) {
+        let recalled = self.batch.recall(line, unsent);
+        self.recalled.extend(recalled);
+        self.recalled.sort_unstable_by(|a, b| b.cmp(a));
+        while self.recalled.pop_if(|index| *index == self.handed).is_some() {
+            self.handed += 1;
+        }
+    }
 }
 
 /// The batches on their way.
@@ -66,6 +92,7 @@ impl Flights {
             handed: 0,
             since: Instant::now(),
             confirmed: self.spare.pop().unwrap_or_default(),
+            recalled: Vec::new(),
         });
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -96,23 +123,29 @@ impl Flights {
             if flight.handed == 0 {
                 flight.since = Instant::now();
             }
-            flight.handed += 1;
+            flight.step();
         }
     }
 
-    /// The next event of `slot` is not even handed on.
+    /// The next event of `slot` is not even handed on. If it comes again, what may not pass it is given back, too.
     pub fn refused(&mut self, slot: u32, error: SendError) {
         if let Some(flight) = self.get(slot) {
-            flight.batch.fail(flight.handed, error);
-            flight.handed += 1;
+            let line = flight.batch.refuse(flight.handed, error);
+            flight.step();
             self.forget_if_settled(slot);
+            self.recall(line);
         }
     }
 
     /// What is left of `slot` is not handed on, for one and the same reason.
     pub fn refused_rest(&mut self, slot: u32, error: &SendError) {
-        while self.next(slot).is_some() {
-            self.refused(slot, error.clone());
+        // Nothing of it is sent, so that there is nothing to recall.
+        while let Some((ticket, _)) = self.next(slot) {
+            if let Some(flight) = self.get(slot) {
+                flight.batch.fail(ticket.index, error.clone());
+                flight.step();
+            }
+            self.forget_if_settled(slot);
         }
     }
 
@@ -133,11 +166,12 @@ impl Flights {
         }
     }
 
-    /// It was not delivered.
+    /// It was not delivered. If it comes again, what was not handed on and may not pass it is given back, too.
     pub fn failed(&mut self, ticket: Ticket, error: SendError) {
         if let Some(flight) = self.get(ticket.slot) {
-            flight.batch.fail(ticket.index, error);
+            let line = flight.batch.refuse(ticket.index, error);
             self.forget_if_settled(ticket.slot);
+            self.recall(line);
         }
     }
 
@@ -177,6 +211,18 @@ impl Flights {
         self.free.len() == self.slots.len()
     }
 
+    fn recall(&mut self, line: Option<Line>) {
+        let Some(line) = line else { return };
+        for slot in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
+            if let Some(flight) = self.get(slot)
+                && (flight.handed as usize) < flight.batch.events().len()
+            {
+                flight.recall(line, flight.handed);
+                self.forget_if_settled(slot);
+            }
+        }
+    }
+
     fn get(&mut self, slot: u32) -> Option<&mut Flight> {
         self.slots.get_mut(slot as usize)?.as_mut()
     }
@@ -192,140 +238,5 @@ impl Flights {
             self.spare.push(flight.confirmed);
             self.free.push(slot);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::sync::{Arc, Mutex};
-
-    use crate::egress::BatchSink;
-    use crate::event::EventBuilder;
-    use crate::outcome::Reason;
-
-    use super::*;
-
-    /// Says what it was told; like the router's, it settles each index once.
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<String>>>, std::collections::HashSet<u32>);
-
-    impl BatchSink for Sink {
-        fn accept(&mut self, indices: &[u32]) -> usize {
-            self.0.lock().unwrap().push(format!("accept {indices:?}"));
-            indices.iter().filter(|index| self.1.insert(**index)).count()
-        }
-        fn accept_rest(&mut self) {}
-        fn fail(&mut self, index: u32, _: &[Event], error: SendError) -> usize {
-            if !self.1.insert(index) {
-                return 0;
-            }
-            self.0
-                .lock()
-                .unwrap()
-                .push(format!("fail {index} {}", error.reason));
-            1
-        }
-        fn abandon(&mut self, _: &[Event]) {
-            self.0.lock().unwrap().push("gone".into());
-        }
-    }
-
-    fn batch(count: usize) -> (Batch, Sink) {
-        let mut builder = EventBuilder::new();
-        let events = (0..count).map(|i| builder.id(&i.to_string()).source("/s").ty("t").build().unwrap());
-        let sink = Sink::default();
-        (Batch::new(events.collect(), Box::new(sink.clone())), sink)
-    }
-
-    fn error(reason: Reason) -> SendError {
-        SendError::destination(reason, "x")
-    }
-
-    #[test]
-    fn confirmations_are_passed_on_in_one_call_a_batch() {
-        let mut flights = Flights::default();
-        let ((a, heard_a), (b, heard_b)) = (batch(3), batch(2));
-        let (a, b) = (flights.begin(a), flights.begin(b));
-        for (slot, count) in [(a, 3), (b, 2)] {
-            (0..count).for_each(|_| flights.handed(slot));
-        }
-        for (slot, index) in [(a, 1), (b, 0), (a, 0), (b, 1)] {
-            flights.confirmed(Ticket { slot, index });
-        }
-        flights.settle();
-        assert_eq!(*heard_a.0.lock().unwrap(), ["accept [1, 0]"]);
-        assert_eq!(*heard_b.0.lock().unwrap(), ["accept [0, 1]", "gone"]);
-        flights.confirmed(Ticket { slot: a, index: 2 });
-        flights.settle();
-        assert!(flights.is_empty());
-    }
-
-    #[test]
-    fn a_slot_is_used_again_only_when_its_batch_is_settled() {
-        let mut flights = Flights::default();
-        let first = flights.begin(batch(1).0);
-        let second = flights.begin(batch(1).0);
-        assert_ne!(first, second);
-        flights.handed(first);
-        flights.failed(
-            Ticket {
-                slot: first,
-                index: 0,
-            },
-            error(Reason::Reset),
-        );
-        assert_eq!(flights.begin(batch(1).0), first);
-        assert!(!flights.is_empty());
-    }
-
-    #[test]
-    fn what_was_not_handed_over_is_told_apart_when_all_fails() {
-        let mut flights = Flights::default();
-        let (batch, heard) = batch(3);
-        let slot = flights.begin(batch);
-        assert!(flights.oldest().is_none());
-        flights.handed(slot);
-        flights.handed(slot);
-        flights.confirmed(Ticket { slot, index: 0 });
-        assert!(flights.oldest().is_some());
-        flights.fail_all(&error(Reason::Timeout), &error(Reason::Unavailable));
-        let heard = heard.0.lock().unwrap();
-        assert_eq!(
-            *heard,
-            ["accept [0]", "fail 1 timeout", "fail 2 unavailable", "gone"]
-        );
-        assert!(flights.is_empty());
-    }
-
-    #[test]
-    fn events_refused_on_the_way_keep_the_others_going() {
-        let mut flights = Flights::default();
-        let (batch, heard) = batch(2);
-        let slot = flights.begin(batch);
-        flights.refused(slot, error(Reason::Address));
-        assert_eq!(flights.next(slot).map(|(ticket, _)| ticket.index), Some(1));
-        flights.refused_rest(slot, &error(Reason::Misconfigured));
-        assert!(flights.next(slot).is_none());
-        assert!(flights.is_empty());
-        assert_eq!(
-            *heard.0.lock().unwrap(),
-            ["fail 0 address", "fail 1 misconfigured", "gone"]
-        );
-    }
-
-    #[test]
-    fn a_ticket_is_one_number_and_back() {
-        for (slot, index) in [(0, 0), (1, u32::MAX), (u32::MAX, 7)] {
-            let ticket = Ticket { slot, index };
-            assert_eq!(Ticket::from_bits(ticket.to_bits()), ticket);
-        }
-    }
-
-    #[test]
-    fn a_batch_without_events_is_settled_at_once() {
-        let mut flights = Flights::default();
-        let slot = flights.begin(batch(0).0);
-        assert!(flights.next(slot).is_none() && flights.is_empty());
     }
 }

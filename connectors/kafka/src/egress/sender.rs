@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 use tokio::time::MissedTickBehavior;
 use weft_api::crash;
 use weft_api::egress::{EgressContext, EgressError, Flights, Ticket};
-use weft_api::outcome::{Fault, Reason, SendError};
+use weft_api::outcome::{Reason, SendError};
 use weft_api::status::Health;
 
 use super::Plan;
@@ -72,8 +72,6 @@ struct Sender {
     /// The largest batch for one request; halved when a broker says that one was too large.
     batch_bytes: u64,
     shrink: bool,
-    /// This producer has given an event back that will come again: nothing may pass it.
-    gave_back: bool,
     report: weft_api::status::Reporter,
 }
 
@@ -92,7 +90,6 @@ impl Sender {
             reports: Vec::new(),
             batch_bytes: BATCH_BYTES,
             shrink: false,
-            gave_back: false,
             report: cx.report.clone(),
         };
         sender.connect()?;
@@ -102,7 +99,6 @@ impl Sender {
     fn connect(&mut self) -> Result<(), EgressError> {
         self.voice = Arc::new(Voice::new(self.plan.brokers.clone(), self.report.clone()));
         self.inbox = Arc::default();
-        self.gave_back = false;
         let producer = self
             .plan
             .connect(self.batch_bytes, self.voice.clone(), self.inbox.clone());
@@ -133,7 +129,6 @@ impl Sender {
                 None => self.flights.confirmed(ticket),
                 Some(code) => {
                     let error = self.error(ticket, code, why, reason);
-                    self.gave_back |= error.fault != Fault::Event;
                     self.flights.failed(ticket, error);
                 }
             }
@@ -192,8 +187,9 @@ impl Sender {
         };
         tracing::warn!(destination = %self.plan.name, why, "kafka producer is replaced; what was on its way is sent again");
         // A refused record dooms its producer, too. If it was the last one on its way, what was not handed over yet
-        // has nobody to pass: it goes to the new producer, and no failure is told of it.
-        let untouched = self.flights.oldest().is_none() && !self.gave_back;
+        // has nobody to pass: whatever comes again has taken its line back. It goes to the new producer, and no failure
+        // is told of it.
+        let untouched = self.flights.oldest().is_none();
         // Purges: each record that is still here is reported before the producer is gone.
         self.throw_away().await;
         self.collect_for(Some(&why), reason);
@@ -249,7 +245,6 @@ impl Sender {
                     let found = self.look_up(&topic).await;
                     looked_up = true;
                     if let Found::NoAnswer(_) = found {
-                        self.gave_back = true;
                         let error = found
                             .error(&topic, false)
                             .unwrap_or_else(|| errors::missing(&topic, false));
@@ -260,17 +255,13 @@ impl Sender {
                 }
             };
             if let Some(error) = refusal {
-                self.gave_back |= error.fault != Fault::Event;
                 self.flights.refused(slot, error);
                 continue;
             }
             match self.hand(slot, &topic) {
                 Handed::Yes => self.flights.handed(slot),
                 Handed::Full => return,
-                Handed::No(error) => {
-                    self.gave_back |= error.fault != Fault::Event;
-                    self.flights.refused(slot, error);
-                }
+                Handed::No(error) => self.flights.refused(slot, error),
             }
         }
         self.sending = None;

@@ -1,15 +1,11 @@
-//! Partitions that come and go, and the offsets that are committed for them.
+//! Partitions that come and go.
 //!
-//! Invariants: a lane is open exactly while its partition is ours; what is stored is a watermark of such a partition.
+//! Invariant: a lane is open exactly while its partition is ours.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::time::Instant;
 
-use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
-use weft_api::crash;
+use rdkafka::consumer::Consumer;
 use weft_api::ingress::{IngressError, LaneSpec, Settle};
 use weft_api::status::Health;
 
@@ -50,7 +46,7 @@ impl ConsumerLoop {
             settle: Settle::InOrder,
         };
         let lane = self.cx.lanes.open(spec);
-        let partition = Partition::new(place.clone(), lane, watermark);
+        let partition = Partition::new(place.clone(), lane, watermark, self.plan.window);
         let index = match self.partitions.iter().position(Option::is_none) {
             Some(free) => {
                 self.partitions[free] = Some(partition);
@@ -88,48 +84,6 @@ impl ConsumerLoop {
                 partition.forget_waiting();
             }
             self.switch(index, Flow::Paused);
-        }
-    }
-
-    pub(super) fn commit_when_due(&mut self) {
-        let window = u64::from(self.plan.window.events);
-        let full = self
-            .partitions
-            .iter()
-            .flatten()
-            .any(|p| p.settled_since_store() >= window);
-        if full || self.committed_at.elapsed() >= self.plan.section.commit_every.0 {
-            self.committed_at = Instant::now();
-            self.commit();
-        }
-    }
-
-    /// Stores the watermarks and has them committed, without waiting.
-    pub(super) fn commit(&mut self) {
-        let mut list = TopicPartitionList::new();
-        for partition in self.partitions.iter_mut().flatten() {
-            if let Some(offset) = partition.take_store() {
-                // Refuses logical offsets only, and a watermark is none.
-                let _ =
-                    list.add_partition_offset(&partition.place.0, partition.place.1, Offset::Offset(offset));
-            }
-        }
-        if list.count() == 0 {
-            return;
-        }
-        let done = self.client.store_offsets(&list).and_then(|()| {
-            crash::point("kafka.stored");
-            self.client.commit_consumer_state(CommitMode::Async)
-        });
-        match done {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => {
-                tracing::warn!(%error, "storing settled offsets; they go out with the next commit");
-                self.partitions
-                    .iter_mut()
-                    .flatten()
-                    .for_each(Partition::not_stored);
-            }
         }
     }
 }

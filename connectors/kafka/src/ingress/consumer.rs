@@ -22,6 +22,7 @@ use tokio::sync::{Notify, oneshot};
 use weft_api::ingress::{Incoming, IngressContext, IngressError, LaneEvent};
 use weft_api::stop::Phase;
 
+use super::commit::Committer;
 use super::context::{Context, Place};
 use super::partition::Partition;
 use super::{Plan, connect};
@@ -98,7 +99,7 @@ pub(super) struct ConsumerLoop {
     pub(super) batch: Vec<Incoming>,
     pub(super) tombstones: u64,
     pub(super) draining: bool,
-    pub(super) committed_at: Instant,
+    pub(super) committer: Committer,
     /// When the ends of paused partitions were last asked for.
     pub(super) looked_at: Instant,
     pub(super) ticked_at: Instant,
@@ -115,18 +116,20 @@ impl ConsumerLoop {
             plan.section.isolation,
         );
         let mut client = connect(&plan, context)?;
-        let wake = wake.clone();
-        client.set_nonempty_callback(move || wake.notify_one());
+        let nonempty = wake.clone();
+        client.set_nonempty_callback(move || nonempty.notify_one());
         let topics: Vec<&str> = plan.section.topics.iter().map(String::as_str).collect();
         client
             .subscribe(&topics)
             .map_err(|error| IngressError(format!("subscribing to {}: {error}", topics.join(", "))))?;
         tracing::info!(ingress = %cx.name, group = plan.section.group, brokers, "kafka joining the group");
+        let client = Arc::new(client);
+        let committer = Committer::start(&cx.name, client.clone(), wake.clone())?;
         Ok(ConsumerLoop {
             mapper: Mapper::new(plan.mapping.clone()),
             plan,
             cx,
-            client: Arc::new(client),
+            client,
             partitions: Vec::new(),
             by_place: HashMap::new(),
             by_lane: HashMap::new(),
@@ -135,7 +138,7 @@ impl ConsumerLoop {
             batch: Vec::new(),
             tombstones: 0,
             draining: false,
-            committed_at: Instant::now(),
+            committer,
             looked_at: Instant::now(),
             ticked_at: Instant::now(),
         })
@@ -150,6 +153,7 @@ impl ConsumerLoop {
         while let Some((lane, event)) = self.cx.lanes.try_next() {
             self.said(lane, event);
         }
+        self.hear_of_commits()?;
         let held_back = self.holds_back();
         let idle = held_back || self.poll()?;
         self.pump_touched();
@@ -251,19 +255,20 @@ impl ConsumerLoop {
         Ok(())
     }
 
-    /// Stores what is settled, closes the lanes, leaves the group. Blocks for as long as the brokers take.
+    /// Closes the lanes and leaves the group, which commits what is settled. Blocks for as long as the brokers take.
     fn close(mut self) {
         while let Some((lane, event)) = self.cx.lanes.try_next() {
             if let LaneEvent::Settled { .. } = event {
                 self.said(lane, event);
             }
         }
-        self.commit();
         let places: Vec<Place> = self.by_place.keys().cloned().collect();
         for place in &places {
             self.shut(place);
         }
-        // Dropping the client closes it: the revoke callback runs, and the stored offsets are committed.
+        // Its thread holds the client, too.
+        self.committer.close();
+        // Dropping the client closes it: the revoke callback stores the watermarks, and they are committed.
         drop(self.client);
     }
 }

@@ -18,7 +18,6 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
-use weft_api::crash;
 use weft_api::status::Reporter;
 
 use super::lag;
@@ -188,12 +187,10 @@ impl ConsumerContext for Context {
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         self.called();
-        crash::point("kafka.committed");
         match result {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {
-                // The watermark stays, and goes out with the next commit.
-                tracing::warn!(%error, "committing offsets; they are committed again");
+                tracing::warn!(%error, "committing the offsets of revoked partitions; their records may come again");
             }
         }
     }

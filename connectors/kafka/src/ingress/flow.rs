@@ -136,6 +136,7 @@ impl ConsumerLoop {
             self.touch(index);
         }
         self.look_at_ends();
+        self.look_at_commits();
     }
 
     fn look_at_ends(&mut self) {

@@ -10,6 +10,7 @@
 //! thread into a task (one more hand-over for every batch and every settlement).
 
 mod assignment;
+mod commit;
 mod consumer;
 mod context;
 mod flow;
@@ -111,10 +112,11 @@ fn consumer_settings(section: &IngressSection, settings: &IngressSettings) -> Cl
         "max.poll.interval.ms",
         section.session_timeout.0.as_millis().max(300_000).to_string(),
     );
-    // Stored by us, committed by librdkafka: at a revoke and at the close, and every so often as a backstop.
+    // Stored by us. librdkafka commits by itself at a revoke and at the close only: a second committer by the clock could
+    // overtake ours, or be overtaken by it.
     set("enable.auto.offset.store", "false".into());
     set("enable.auto.commit", "true".into());
-    set("auto.commit.interval.ms", "5000".into());
+    set("auto.commit.interval.ms", "0".into());
     // `start` is ours; this is what happens to a committed offset that retention has overtaken.
     set("auto.offset.reset", "earliest".into());
     set("enable.partition.eof", "false".into());

@@ -1,19 +1,26 @@
-//! Which offset may be committed: the books of one partition, without a client.
+//! Which offset may be committed, and how much is not yet: the books of one partition, without a client.
 //!
 //! Owns: the way from a lane's sequences to Kafka's offsets, which have gaps (compaction, transaction markers).
 //! Invariants: the watermark is the offset after the last record of the settled prefix, and never moves past a record
-//! that is not settled (C5); it never moves back.
+//! that is not settled (C5); it never moves back. What is delivered counts as uncommitted until a commit that covers it
+//! has been answered: a crash brings it again (C4).
 //! Does not know: why something is settled, nor how an offset is stored.
 
 use std::collections::VecDeque;
 
-/// The unsettled records of one partition, in order.
+/// The records of one partition that are delivered and not committed.
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {
     /// The sequence of the front of `unsettled`.
     front: u64,
     unsettled: VecDeque<Slot>,
     watermark: Option<i64>,
+    /// Delivered, and not known to be committed.
+    uncommitted: Load,
+    /// The part of `uncommitted` that is settled.
+    settled: Load,
+    committed: Option<i64>,
+    asked: Option<Asked>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +29,61 @@ struct Slot {
     offset: i64,
     /// What may be committed once it is settled: past the records that were skipped behind it.
     next: i64,
+    bytes: u64,
+}
+
+/// So many records, of so many bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Load {
+    fn add(&mut self, slot: &Slot) {
+        self.events += 1;
+        self.bytes += slot.bytes;
+    }
+
+    fn less(self, other: Load) -> Load {
+        Load {
+            events: self.events - other.events,
+            bytes: self.bytes - other.bytes,
+        }
+    }
+}
+
+/// A commit that has not been answered.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    watermark: i64,
+    /// What was settled by then.
+    settled: Load,
 }
 
 impl Offsets {
+    /// Books of a partition whose first offset was chosen, and is to be committed like a watermark; `None` if the
+    /// group's own offset holds.
+    pub(crate) fn starting_at(first: Option<i64>) -> Offsets {
+        Offsets {
+            watermark: first,
+            ..Offsets::default()
+        }
+    }
+
     /// How many records are delivered and not settled.
     pub(crate) fn unsettled(&self) -> usize {
         self.unsettled.len()
+    }
+
+    /// What is delivered and not known to be committed.
+    pub(crate) fn uncommitted(&self) -> Load {
+        self.uncommitted
+    }
+
+    /// The part of [`Offsets::uncommitted`] that waits for nothing but a commit.
+    pub(crate) fn settled_uncommitted(&self) -> Load {
+        self.settled
     }
 
     /// What may be committed; `None` until something is settled or skipped.
@@ -37,8 +93,10 @@ impl Offsets {
 
     /// The record at `offset` goes to the lane; `next` is the offset after it and after what was skipped behind it.
     /// Returns the sequence that the lane must have given it.
-    pub(crate) fn delivered(&mut self, offset: i64, next: i64) -> u64 {
-        self.unsettled.push_back(Slot { offset, next });
+    pub(crate) fn delivered(&mut self, offset: i64, next: i64, bytes: u64) -> u64 {
+        let slot = Slot { offset, next, bytes };
+        self.uncommitted.add(&slot);
+        self.unsettled.push_back(slot);
         self.front + self.unsettled.len() as u64 - 1
     }
 
@@ -50,18 +108,21 @@ impl Offsets {
         }
     }
 
-    /// Sequences up to `last` are settled. Returns how many records that were; 0 for what was settled before.
-    pub(crate) fn settled(&mut self, last: u64) -> u64 {
+    /// Sequences up to `last` are settled; what was settled before is passed over.
+    pub(crate) fn settled(&mut self, last: u64) {
         let Some(count) = (last + 1).checked_sub(self.front) else {
-            return 0;
+            return;
         };
         let count = (usize::try_from(count).unwrap_or(usize::MAX)).min(self.unsettled.len());
-        let last = self.unsettled.drain(..count).next_back();
-        if let Some(slot) = last {
-            self.front += count as u64;
-            self.advance(slot.next);
+        let mut next = None;
+        for slot in self.unsettled.drain(..count) {
+            self.settled.add(&slot);
+            next = Some(slot.next);
         }
-        count as u64
+        if let Some(next) = next {
+            self.front += count as u64;
+            self.advance(next);
+        }
     }
 
     /// The lane starts again at sequence `from`. Returns the offset to seek to, or `None` when nothing was delivered
@@ -72,7 +133,30 @@ impl Offsets {
         }
         let seek = self.unsettled.front().map(|slot| slot.offset);
         self.unsettled.clear();
+        self.uncommitted = self.settled;
         seek
+    }
+
+    /// The watermark, if it is another one than what is committed; it counts as committed once [`Offsets::answered`]
+    /// says so.
+    pub(crate) fn ask(&mut self) -> Option<i64> {
+        let watermark = self.watermark.filter(|_| self.watermark != self.committed)?;
+        self.asked = Some(Asked {
+            watermark,
+            settled: self.settled,
+        });
+        Some(watermark)
+    }
+
+    /// The commit of what was asked for last is answered. One that failed is asked for again.
+    pub(crate) fn answered(&mut self, done: bool) {
+        if let Some(asked) = self.asked.take()
+            && done
+        {
+            self.committed = Some(asked.watermark);
+            self.settled = self.settled.less(asked.settled);
+            self.uncommitted = self.uncommitted.less(asked.settled);
+        }
     }
 
     fn advance(&mut self, next: i64) {
@@ -82,21 +166,28 @@ impl Offsets {
 
 #[cfg(test)]
 mod tests {
-    use super::Offsets;
+    use super::{Load, Offsets};
 
     fn with(records: &[(i64, i64)]) -> Offsets {
         let mut offsets = Offsets::default();
         for (seq, (offset, next)) in records.iter().enumerate() {
-            assert_eq!(offsets.delivered(*offset, *next), seq as u64);
+            assert_eq!(offsets.delivered(*offset, *next, 100), seq as u64);
         }
         offsets
+    }
+
+    fn load(events: u64) -> Load {
+        Load {
+            events,
+            bytes: 100 * events,
+        }
     }
 
     #[test]
     fn the_watermark_follows_the_settled_prefix_and_its_gaps() {
         let mut offsets = with(&[(5, 6), (9, 10), (10, 11)]);
         assert_eq!(offsets.watermark(), None);
-        assert_eq!(offsets.settled(1), 2);
+        offsets.settled(1);
         assert_eq!(offsets.watermark(), Some(10));
         assert_eq!(offsets.unsettled(), 1);
     }
@@ -104,15 +195,16 @@ mod tests {
     #[test]
     fn a_settlement_that_comes_again_moves_nothing() {
         let mut offsets = with(&[(5, 6), (6, 7)]);
-        assert_eq!(offsets.settled(0), 1);
-        assert_eq!(offsets.settled(0), 0);
+        offsets.settled(0);
+        offsets.settled(0);
         assert_eq!(offsets.watermark(), Some(6));
+        assert_eq!(offsets.settled_uncommitted(), load(1));
     }
 
     #[test]
     fn a_settlement_past_the_end_moves_to_the_end_only() {
         let mut offsets = with(&[(5, 6)]);
-        assert_eq!(offsets.settled(u64::MAX - 1), 1);
+        offsets.settled(u64::MAX - 1);
         assert_eq!(offsets.watermark(), Some(6));
     }
 
@@ -134,7 +226,7 @@ mod tests {
         assert_eq!(offsets.rewind(1), Some(8));
         assert_eq!(offsets.unsettled(), 0);
         assert_eq!(offsets.watermark(), Some(6));
-        assert_eq!(offsets.delivered(8, 9), 1);
+        assert_eq!(offsets.delivered(8, 9, 100), 1);
     }
 
     #[test]
@@ -142,5 +234,60 @@ mod tests {
         let mut offsets = with(&[(5, 6)]);
         assert_eq!(offsets.rewind(1), None);
         assert_eq!(offsets.watermark(), Some(6));
+    }
+
+    #[test]
+    fn what_is_settled_counts_until_a_commit_that_covers_it_is_answered() {
+        let mut offsets = with(&[(0, 1), (1, 2), (2, 3), (3, 4)]);
+        offsets.settled(1);
+        assert_eq!(offsets.uncommitted(), load(4));
+        assert_eq!(offsets.ask(), Some(2));
+        // Settled after the question: the answer does not speak of it.
+        offsets.settled(2);
+        offsets.answered(true);
+        assert_eq!(offsets.uncommitted(), load(2));
+        assert_eq!(offsets.settled_uncommitted(), load(1));
+        assert_eq!(offsets.ask(), Some(3));
+    }
+
+    #[test]
+    fn a_commit_that_failed_frees_nothing_and_is_asked_for_again() {
+        let mut offsets = with(&[(0, 1), (1, 2)]);
+        offsets.settled(1);
+        assert_eq!(offsets.ask(), Some(2));
+        offsets.answered(false);
+        assert_eq!(offsets.uncommitted(), load(2));
+        assert_eq!(offsets.ask(), Some(2));
+        offsets.answered(true);
+        assert_eq!(offsets.uncommitted(), load(0));
+        assert_eq!(offsets.ask(), None);
+    }
+
+    #[test]
+    fn a_rewind_gives_back_what_was_not_settled_and_no_more() {
+        let mut offsets = with(&[(0, 1), (1, 2), (2, 3)]);
+        offsets.settled(0);
+        assert_eq!(offsets.ask(), Some(1));
+        offsets.rewind(2);
+        assert_eq!(offsets.uncommitted(), load(2));
+        offsets.answered(true);
+        assert_eq!(offsets.uncommitted(), load(1));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_asked_for_changes_nothing() {
+        let mut offsets = with(&[(0, 1)]);
+        offsets.settled(0);
+        offsets.answered(true);
+        assert_eq!(offsets.uncommitted(), load(1));
+    }
+
+    #[test]
+    fn a_first_offset_that_was_chosen_is_committed_once() {
+        let mut offsets = Offsets::starting_at(Some(7));
+        assert_eq!(offsets.ask(), Some(7));
+        offsets.answered(true);
+        assert_eq!(offsets.ask(), None);
+        assert_eq!(Offsets::starting_at(None).ask(), None);
     }
 }

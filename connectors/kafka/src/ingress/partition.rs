@@ -2,7 +2,8 @@
 //!
 //! Owns: the spill, bounded in bytes by the caller's limit, and the state of the flow from the broker.
 //! Invariants: records reach the lane in the order of their offsets; while a seek is outstanding nothing that is
-//! polled is kept, for it is not known to lie behind the seek.
+//! polled is kept, for it is not known to lie behind the seek; what is delivered and not committed never exceeds the
+//! window, but for one record that is larger (C4).
 //! Does not know: the client; it says what should be paused, resumed or sought, and the consumer does it.
 
 use std::collections::VecDeque;
@@ -10,10 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use weft_api::ingress::{Credit, Incoming, LaneId};
+use weft_api::ingress::{Credit, Incoming, LaneId, Window};
 
-use super::context::Place;
+use super::context::{NOTHING, Place};
 use super::offsets::Offsets;
+
+/// What part of a window is settled before it is committed, unless `commit_every` comes first. The rest has to be enough
+/// for a destination while the commit is under way.
+const COMMIT_PART: u64 = 4;
 
 /// Whether records come in from the broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,8 +44,7 @@ pub(crate) struct Partition {
     waiting_bytes: u64,
     /// Shared with the rebalance callback, which commits it at a revoke.
     watermark: Arc<AtomicI64>,
-    stored: i64,
-    settled_since_store: u64,
+    window: Window,
 }
 
 struct Waiting {
@@ -50,18 +54,18 @@ struct Waiting {
 }
 
 impl Partition {
-    pub(crate) fn new(place: Place, lane: LaneId, watermark: Arc<AtomicI64>) -> Partition {
+    pub(crate) fn new(place: Place, lane: LaneId, watermark: Arc<AtomicI64>, window: Window) -> Partition {
+        let first = Some(watermark.load(Ordering::Relaxed)).filter(|first| *first != NOTHING);
         Partition {
             place,
             lane,
             flow: Flow::Open,
             full_since: None,
-            offsets: Offsets::default(),
+            offsets: Offsets::starting_at(first),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             watermark,
-            stored: super::context::NOTHING,
-            settled_since_store: 0,
+            window,
         }
     }
 
@@ -97,15 +101,20 @@ impl Partition {
         }
     }
 
-    /// Moves as many waiting records into `batch` as `credit` allows; a lane with nothing unsettled takes one of any
-    /// size. Returns the sequence that the lane must give the first of them.
+    /// Moves as many waiting records into `batch` as `credit` and what is not committed allow; a lane with nothing
+    /// uncommitted takes one of any size. Returns the sequence that the lane must give the first of them.
     pub(crate) fn take(&mut self, credit: Credit, batch: &mut Vec<Incoming>) -> Option<u64> {
         let mut first = None;
         let mut bytes = 0;
         while (batch.len() as u64) < u64::from(credit.events) {
             let Some(front) = self.waiting.front() else { break };
             let size = front.incoming.event.size();
-            if bytes + size > credit.bytes && self.offsets.unsettled() > 0 {
+            let uncommitted = self.offsets.uncommitted();
+            if uncommitted.events >= u64::from(self.window.events) {
+                break;
+            }
+            let large = bytes + size > credit.bytes || uncommitted.bytes + size > self.window.bytes;
+            if large && uncommitted.events > 0 {
                 break;
             }
             let Some(record) = self.waiting.pop_front() else {
@@ -113,7 +122,7 @@ impl Partition {
             };
             bytes += size;
             self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
-            let sequence = self.offsets.delivered(record.offset, record.next);
+            let sequence = self.offsets.delivered(record.offset, record.next, size);
             first.get_or_insert(sequence);
             batch.push(record.incoming);
         }
@@ -122,7 +131,7 @@ impl Partition {
 
     /// Everything up to sequence `last` is settled.
     pub(crate) fn settled(&mut self, last: u64) {
-        self.settled_since_store += self.offsets.settled(last);
+        self.offsets.settled(last);
         self.publish();
     }
 
@@ -144,24 +153,24 @@ impl Partition {
         self.full_since = None;
     }
 
-    /// How many records were settled since the last [`Partition::take_store`].
-    pub(crate) fn settled_since_store(&self) -> u64 {
-        self.settled_since_store
+    /// Whether a commit should not wait for its time: much is settled, or nothing else can go on.
+    pub(crate) fn wants_commit(&self) -> bool {
+        let settled = self.offsets.settled_uncommitted();
+        settled.events > 0
+            && (settled.events * COMMIT_PART >= u64::from(self.window.events)
+                || settled.bytes.saturating_mul(COMMIT_PART) >= self.window.bytes
+                || (self.offsets.unsettled() == 0 && !self.waiting.is_empty()))
     }
 
-    /// The offset to store, if it is another one than the last time.
-    pub(crate) fn take_store(&mut self) -> Option<i64> {
-        self.settled_since_store = 0;
-        let watermark = self.watermark.load(Ordering::Relaxed);
-        (watermark != self.stored).then(|| {
-            self.stored = watermark;
-            watermark
-        })
+    /// The offset to commit, if it is another one than what is committed. It is told of the answer by
+    /// [`Partition::committed`].
+    pub(crate) fn ask(&mut self) -> Option<i64> {
+        self.offsets.ask()
     }
 
-    /// The last [`Partition::take_store`] came to nothing.
-    pub(crate) fn not_stored(&mut self) {
-        self.stored = super::context::NOTHING;
+    /// The commit that was asked for last is answered, or came to nothing.
+    pub(crate) fn committed(&mut self, done: bool) {
+        self.offsets.answered(done);
     }
 
     fn publish(&mut self) {
@@ -181,7 +190,17 @@ mod tests {
     const LANE: LaneId = LaneId { index: 0, epoch: 0 };
 
     fn partition() -> Partition {
-        Partition::new((Arc::from("t"), 0), LANE, Arc::new(AtomicI64::new(-1)))
+        within(1000, 1 << 30)
+    }
+
+    fn within(events: u32, bytes: u64) -> Partition {
+        let place = (Arc::from("t"), 0);
+        Partition::new(
+            place,
+            LANE,
+            Arc::new(AtomicI64::new(NOTHING)),
+            Window { events, bytes },
+        )
     }
 
     fn event(data: usize) -> Incoming {
@@ -240,7 +259,7 @@ mod tests {
         p.polled(event(1), 4);
         p.skipped(5);
         assert_eq!(p.waiting_bytes(), 0);
-        assert_eq!(p.take_store(), Some(1));
+        assert_eq!(p.ask(), Some(1));
         p.flow = Flow::Open;
         p.polled(event(1), 1);
         batch.clear();
@@ -252,13 +271,80 @@ mod tests {
         let mut p = partition();
         let mut batch = Vec::new();
         p.skipped(0);
-        assert_eq!(p.take_store(), Some(1));
+        assert_eq!(p.ask(), Some(1));
+        p.committed(true);
         p.polled(event(1), 1);
         p.skipped(2);
-        assert_eq!(p.take_store(), None);
+        assert_eq!(p.ask(), None);
         p.take(credit(1, u64::MAX), &mut batch);
         p.settled(0);
-        assert_eq!(p.take_store(), Some(3));
-        assert_eq!(p.take_store(), None);
+        assert_eq!(p.ask(), Some(3));
+    }
+
+    fn take_all(p: &mut Partition) -> usize {
+        let mut batch = Vec::new();
+        p.take(credit(u32::MAX, u64::MAX), &mut batch);
+        batch.len()
+    }
+
+    #[test]
+    fn what_is_settled_holds_its_place_in_the_window_until_it_is_committed() {
+        let mut p = within(4, 1 << 30);
+        (0..10).for_each(|offset| p.polled(event(1), offset));
+        assert_eq!(take_all(&mut p), 4);
+        p.settled(2);
+        assert_eq!(
+            take_all(&mut p),
+            0,
+            "C4: a crash would bring more than the window again"
+        );
+        assert_eq!(p.ask(), Some(3));
+        p.committed(false);
+        assert_eq!(take_all(&mut p), 0);
+        assert_eq!(p.ask(), Some(3));
+        p.settled(3);
+        p.committed(true);
+        assert_eq!(take_all(&mut p), 3);
+    }
+
+    #[test]
+    fn a_window_of_bytes_counts_what_is_not_committed_too() {
+        let size = event(100).event.size();
+        let mut p = within(1000, 3 * size);
+        (0..10).for_each(|offset| p.polled(event(100), offset));
+        assert_eq!(take_all(&mut p), 3);
+        p.settled(1);
+        assert_eq!(take_all(&mut p), 0);
+        p.ask();
+        p.committed(true);
+        assert_eq!(take_all(&mut p), 2);
+    }
+
+    #[test]
+    fn a_commit_is_wanted_once_a_part_of_the_window_is_settled_or_nothing_else_can_go_on() {
+        let mut p = within(8, 1 << 30);
+        (0..20).for_each(|offset| p.polled(event(1), offset));
+        take_all(&mut p);
+        assert!(!p.wants_commit());
+        p.settled(0);
+        assert!(!p.wants_commit());
+        p.settled(1);
+        assert!(p.wants_commit());
+        p.ask();
+        p.committed(true);
+        assert!(!p.wants_commit());
+
+        let size = event(100).event.size();
+        let mut p = within(1000, 10 * size);
+        p.polled(event(100), 0);
+        take_all(&mut p);
+        p.settled(0);
+        assert!(!p.wants_commit(), "the time for it will come");
+        p.polled(event(5000), 1);
+        assert_eq!(take_all(&mut p), 0);
+        assert!(p.wants_commit(), "the next one waits for it");
+        p.ask();
+        p.committed(true);
+        assert_eq!(take_all(&mut p), 1, "larger than the window, alone");
     }
 }
