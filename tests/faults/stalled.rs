@@ -22,7 +22,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         .map(|from| {
             let flow = Flow::shared(from, &[End::Http; DESTINATIONS]);
             Scenario::new("one of eight destinations stalled", flow)
-                .events(24_000)
+                .events(16_000)
                 .prepare(|run| {
                     for section in &mut run.file.destinations {
                         *section = section.replace(" }", ", timeout: 120s }");
