@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -14,6 +15,9 @@ use tokio::net::TcpStream;
 
 use crate::event;
 use crate::runtime;
+
+/// After a refusal.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Senders under way. Dropping it lets each of them finish its request.
 pub(crate) struct Ballast {
@@ -100,12 +104,13 @@ async fn send(
         let answer = sender
             .send_request(request.body(Full::new(data.clone()))?)
             .await?;
-        let count = match answer.status() {
-            StatusCode::NO_CONTENT | StatusCode::ACCEPTED => &counts.taken,
-            _ => &counts.refused,
-        };
+        let is_taken = [StatusCode::NO_CONTENT, StatusCode::ACCEPTED].contains(&answer.status());
+        let count = if is_taken { &counts.taken } else { &counts.refused };
         count.fetch_add(1, Ordering::Relaxed);
         answer.into_body().collect().await?;
+        if !is_taken {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
     Ok(())
 }

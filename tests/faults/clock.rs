@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use weft_rig::{Clock, eventually};
+use weft_rig::{Clock, Reply, eventually};
 
 use crate::ballast::{Ballast, Weight};
 use crate::flow::{End, Flow};
@@ -18,7 +18,9 @@ const JUMPS: [i64; 3] = [-HOURS, HOURS, 0];
 /// The same where records go to Kafka, which refuses those that are more than an hour before its own clock.
 const JUMPS_BEHIND: [i64; 3] = [-HOURS, 0, -HOURS];
 /// Longer than a breaker waits, a session lasts, and a client goes without a commit.
-const AFTERWARDS: Duration = Duration::from_secs(3);
+const AFTERWARDS: Duration = Duration::from_millis(2500);
+/// What an HTTP destination takes for an event, of which 64 are on their way.
+const PACE: Duration = Duration::from_millis(40);
 /// Events with an age, on so many connections.
 const AGED: usize = 4;
 
@@ -33,12 +35,17 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         (Flow::new(End::Kafka, &[End::Kafka]), false),
     ];
     let row = |(flow, always): (Flow, bool)| {
+        let is_http = flow.to[0] == End::Http;
         let row = Scenario::new("wall clock jumps by 2 h", flow)
-            .events(40_000)
+            .events(if is_http { 20_000 } else { 40_000 })
             .prepare(|run| {
                 let clock = Clock::new();
                 run.builder = run.builder.take().map(|builder| builder.clock(&clock));
                 run.kept.push(Box::new(clock));
+                if run.to[0].end == End::Http {
+                    // Some 1,600 events a second, so that the load is not over before the clock has jumped.
+                    run.sink(0).reply(|_, _| Reply::status(204).after(PACE));
+                }
                 // By the time that an event is really old: none is.
                 run.file.route_keys.push("max_age: 1h".to_owned());
             })

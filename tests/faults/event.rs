@@ -12,6 +12,11 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 
 const PREFIX: &str = "flood-";
 
+/// Where each event goes to one of several destinations only: to which. All events of a key go to the same.
+pub(crate) fn owner(number: usize, legs: usize) -> usize {
+    number % KEYS % legs
+}
+
 /// The id of an event.
 pub(crate) fn id(number: usize) -> String {
     format!("{PREFIX}{number}")

@@ -7,6 +7,7 @@ use weft_rig::{Python, free_port, unique};
 
 use crate::arena::Arena;
 use crate::arrive::{Arrivals, Sink};
+use crate::event::{KEYS, key, owner};
 use crate::ledger::Ledger;
 use crate::load::{Load, More};
 
@@ -32,6 +33,8 @@ pub(crate) enum End {
 pub(crate) struct Flow {
     pub(crate) from: End,
     pub(crate) to: Vec<End>,
+    /// Not every event goes everywhere: each goes to its [`owner`] only.
+    pub(crate) shares: bool,
 }
 
 /// The names of one run at its ends.
@@ -44,6 +47,8 @@ pub(crate) struct Place {
     pub(crate) port: u16,
     /// Of an HTTP destination.
     pub(crate) url: String,
+    /// Of a topic.
+    pub(crate) partitions: usize,
 }
 
 impl End {
@@ -76,11 +81,33 @@ impl Flow {
         Flow {
             from,
             to: to.to_vec(),
+            shares: false,
         }
+    }
+
+    /// The same where the destinations share the events, and each has a lane or clients of its own at the ingress.
+    pub(crate) fn shared(from: End, to: &[End]) -> Flow {
+        Flow {
+            shares: true,
+            ..Flow::new(from, to)
+        }
+    }
+
+    /// How many lanes lead to destinations of their own.
+    pub(crate) fn lanes(&self) -> usize {
+        if self.shares { self.to.len() } else { 1 }
     }
 
     /// `HTTP > Kafka + AMQP`.
     pub(crate) fn name(&self) -> String {
+        if self.shares {
+            return format!(
+                "{} > one of {} {}",
+                self.from.word(),
+                self.to.len(),
+                self.to[0].word()
+            );
+        }
         let to: Vec<&str> = self.to.iter().map(|end| end.word()).collect();
         format!("{} > {}", self.from.word(), to.join(" + "))
     }
@@ -93,9 +120,11 @@ impl Flow {
 
 impl Place {
     /// A place for events to come from.
-    pub(crate) fn ingress(end: End, arena: &mut Arena) -> Place {
+    pub(crate) fn ingress(flow: &Flow, arena: &mut Arena) -> Place {
+        let end = flow.from;
         let mut place = Place {
             end,
+            partitions: if flow.shares { flow.to.len() } else { PARTITIONS },
             name: unique("in"),
             host: "127.0.0.1".to_owned(),
             port: 0,
@@ -120,6 +149,7 @@ impl Place {
             end,
             name: unique("out"),
             host: String::new(),
+            partitions: PARTITIONS,
             port: 0,
             url: String::new(),
         };
@@ -141,7 +171,7 @@ impl Place {
     }
 
     fn make_topic(&mut self, arena: &mut Arena) {
-        let partitions = i32::try_from(PARTITIONS).expect("partitions are few");
+        let partitions = i32::try_from(self.partitions).expect("partitions are few");
         self.name = arena.kafka().topic(&self.name, partitions);
     }
 
@@ -158,10 +188,16 @@ impl Place {
     }
 
     /// Sends all events to this place.
-    pub(crate) fn load(&self, arena: &mut Arena, events: usize, ledger: &Arc<Ledger>, more: More) -> Load {
+    pub(crate) fn load(
+        &self,
+        arena: &mut Arena,
+        (events, lanes): (usize, usize),
+        ledger: &Arc<Ledger>,
+        more: More,
+    ) -> Load {
         match self.end {
-            End::Http => Load::http(&self.host, self.port, events, ledger),
-            End::Kafka => Load::kafka(arena.kafka(), &self.name, events, ledger, more),
+            End::Http => Load::http(&self.host, self.port, (events, lanes), ledger),
+            End::Kafka => Load::kafka(arena.kafka(), &self.name, (events, lanes), ledger, more),
             _ => Load::script(self.script("flood", arena), events, ledger),
         }
     }
@@ -175,7 +211,7 @@ impl Place {
                 "kafka: {{ brokers: [\"{}\"], topics: [{name}], group: {name}, session_timeout: 2s, \
                  librdkafka: {{ heartbeat.interval.ms: 400 }} }}\n    window: {{ events: {} }}",
                 arena.kafka().brokers(),
-                WINDOW / PARTITIONS
+                WINDOW / self.partitions
             ),
             End::Amqp => format!(
                 "amqp: {{ url: \"{}\", address: {name}, kind: queue }}\n    window: {{ events: {WINDOW}, bytes: 64MiB }}",
@@ -233,6 +269,8 @@ pub(crate) struct File {
     pub(crate) more: Vec<String>,
     /// Further keys of the route.
     pub(crate) route_keys: Vec<String>,
+    /// A route for each destination, by the key.
+    pub(crate) shares: bool,
 }
 
 impl File {
@@ -253,7 +291,22 @@ impl File {
         for line in &self.more {
             add(format!("  {line}"));
         }
-        let names: Vec<String> = (0..self.destinations.len()).map(|n| format!("out-{n}")).collect();
+        let count = self.destinations.len();
+        if self.shares {
+            add("routes:".to_owned());
+            for leg in 0..count {
+                let keys = (0..KEYS).filter(|number| owner(*number, count) == leg);
+                let keys: Vec<String> = keys
+                    .map(|n| format!("{{ exact: {{ partitionkey: {} }} }}", key(n)))
+                    .collect();
+                add(format!(
+                    "  to-{leg}: {{ filters: [{{ any: [{}] }}], to: out-{leg} }}",
+                    keys.join(", ")
+                ));
+            }
+            return text;
+        }
+        let names: Vec<String> = (0..count).map(|n| format!("out-{n}")).collect();
         add(format!("routes:\n  all:\n    to: [{}]", names.join(", ")));
         for key in &self.route_keys {
             add(format!("    {key}"));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::event::KEYS;
+use crate::event::{KEYS, owner};
 
 /// See the module. Shared by the threads of senders and receivers.
 pub(crate) struct Ledger {
@@ -25,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) sent_again: usize,
     /// How often a sender was told that its event was not taken.
     pub(crate) refused: usize,
+    /// Each event is owed to one of the destinations, not to all.
+    shares: bool,
     /// One for each destination, in the order of the flow.
     pub(crate) legs: Vec<Leg>,
     /// Distinct messages in the dead letter that could not become an event.
@@ -50,6 +52,8 @@ pub(crate) enum Letter {
 
 /// What arrived at one destination.
 pub(crate) struct Leg {
+    /// How many events are owed.
+    owed: usize,
     times: Vec<u16>,
     /// By key: the highest number so far.
     last: Vec<Option<usize>>,
@@ -81,8 +85,11 @@ impl Leg {
 
 impl Ledger {
     /// An empty one for events `0..events` and so many destinations.
-    pub(crate) fn new(events: usize, legs: usize) -> Ledger {
-        let leg = || Leg {
+    pub(crate) fn new(events: usize, legs: usize, shares: bool) -> Ledger {
+        let leg = |leg| Leg {
+            owed: (0..events)
+                .filter(|number| !shares || owner(*number, legs) == leg)
+                .count(),
             times: vec![0; events],
             last: vec![None; KEYS],
             distinct: 0,
@@ -97,7 +104,8 @@ impl Ledger {
             acknowledged: 0,
             sent_again: 0,
             refused: 0,
-            legs: (0..legs).map(|_| leg()).collect(),
+            shares,
+            legs: (0..legs).map(leg).collect(),
             malformed: BTreeSet::new(),
             undue: Vec::new(),
             moved: Instant::now(),
@@ -131,7 +139,12 @@ impl Ledger {
     /// An event has arrived at a destination, equal to what was sent or not.
     pub(crate) fn arrived(&self, leg: usize, number: usize, intact: bool) {
         self.write(|account| {
+            let owes = account.owes(leg, number);
             let leg = &mut account.legs[leg];
+            if !owes {
+                leg.foreign += 1;
+                return;
+            }
             let Some(times) = leg.times.get_mut(number) else {
                 leg.foreign += 1;
                 return;
@@ -185,7 +198,7 @@ impl Ledger {
 
     /// How far the load is: distinct arrivals at the destination that is ahead.
     pub(crate) fn progress(&self) -> usize {
-        self.read(|account| account.legs.iter().map(|leg| leg.distinct).max().unwrap_or(0))
+        self.read(Account::progress)
     }
 
     /// Looks at the account.
@@ -227,17 +240,38 @@ impl Account {
         self.moved.elapsed()
     }
 
+    /// How far the load is: distinct arrivals at the destination that is ahead, or at all that share the events.
+    pub(crate) fn progress(&self) -> usize {
+        let distinct = self.legs.iter().map(|leg| leg.distinct);
+        if self.shares {
+            distinct.sum()
+        } else {
+            distinct.max().unwrap_or(0)
+        }
+    }
+
+    /// Whether an event is owed to a destination.
+    pub(crate) fn owes(&self, leg: usize, number: usize) -> bool {
+        !self.shares || owner(number, self.legs.len()) == leg
+    }
+
+    /// Whether everything that is owed to a destination has come there, or is in the dead letter.
+    pub(crate) fn has_all(&self, leg: usize) -> bool {
+        let leg = &self.legs[leg];
+        leg.distinct + leg.dead() == leg.owed
+    }
+
     /// Whether every event is acknowledged and has arrived everywhere.
     pub(crate) fn is_complete(&self) -> bool {
-        let all = self.acked.len();
-        self.acknowledged == all && self.legs.iter().all(|leg| leg.distinct + leg.dead() == all)
+        self.acknowledged == self.acked.len() && (0..self.legs.len()).all(|leg| self.has_all(leg))
     }
 
     /// The numbers that were acknowledged and never came to a destination.
     pub(crate) fn lost(&self, leg: usize) -> Vec<usize> {
+        let owes = |number: &usize| self.owes(leg, *number);
         let leg = &self.legs[leg];
         let is_dead = |number: &usize| leg.diverted.get(number) == Some(&true);
         let missing = |number: &usize| self.acked[*number] && leg.times[*number] == 0 && !is_dead(number);
-        (0..self.acked.len()).filter(missing).collect()
+        (0..self.acked.len()).filter(owes).filter(missing).collect()
     }
 }

@@ -40,19 +40,31 @@ pub(crate) struct Load {
 
 impl Load {
     /// Posts to an address, each event by itself in binary mode.
-    pub(crate) fn http(host: &str, port: u16, events: usize, ledger: &Arc<Ledger>) -> Load {
+    /// Each lane has as many clients of its own as the others, for what its destination owns.
+    pub(crate) fn http(host: &str, port: u16, (events, lanes): (usize, usize), ledger: &Arc<Ledger>) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
-        let next = Arc::new(AtomicUsize::new(0));
-        for _ in 0..CLIENTS {
-            let (stop, next, ledger) = (Arc::clone(&stop), Arc::clone(&next), Arc::clone(ledger));
+        let lists: Vec<_> = (0..lanes)
+            .map(|lane| {
+                (0..events)
+                    .filter(|number| event::owner(*number, lanes) == lane)
+                    .collect()
+            })
+            .map(|numbers: Vec<usize>| Arc::new((numbers, AtomicUsize::new(0))))
+            .collect();
+        for client in 0..CLIENTS {
+            let (stop, ledger, list) = (
+                Arc::clone(&stop),
+                Arc::clone(ledger),
+                Arc::clone(&lists[client % lanes]),
+            );
             let address = format!("{host}:{port}");
             runtime::get().spawn(async move {
                 let mut connection = None;
                 loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= events {
+                    let (numbers, next) = &*list;
+                    let Some(&number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) else {
                         return;
-                    }
+                    };
                     while !stop.load(Ordering::Relaxed)
                         && !post(&mut connection, &address, number, &ledger).await
                     {
@@ -68,7 +80,14 @@ impl Load {
     }
 
     /// Produces to a topic. `more` gives further records that go in front of an event (poison).
-    pub(crate) fn kafka(kafka: &Kafka, topic: &str, events: usize, ledger: &Arc<Ledger>, more: More) -> Load {
+    /// Several lanes are several partitions.
+    pub(crate) fn kafka(
+        kafka: &Kafka,
+        topic: &str,
+        (events, lanes): (usize, usize),
+        ledger: &Arc<Ledger>,
+        more: More,
+    ) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let (kafka, topic, ended, ledger) = (
             kafka.clone(),
@@ -85,7 +104,9 @@ impl Load {
                 let mut records = Vec::with_capacity(CHUNK);
                 for number in numbers.clone() {
                     records.extend(more(&topic, number));
-                    records.push(event::record(&topic, number));
+                    let record = event::record(&topic, number);
+                    let lane = i32::try_from(event::owner(number, lanes)).expect("lanes are few");
+                    records.push(if lanes > 1 { record.partition(lane) } else { record });
                 }
                 kafka.produce(&records);
                 numbers.for_each(|number| ledger.acknowledged(number));

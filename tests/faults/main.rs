@@ -31,6 +31,7 @@ mod resources;
 mod run;
 mod runtime;
 mod scenario;
+mod stalled;
 
 use std::env;
 
@@ -56,6 +57,7 @@ fn table() -> Vec<Scenario> {
         or_skip(links::scenarios(), "faults of the network"),
         clock::scenarios(),
         resources::scenarios(),
+        stalled::scenarios(),
         or_skip(resources::memory(), "a memory limit"),
     ]
     .concat()
@@ -135,6 +137,11 @@ fn nothing_is_lost_and_nobody_killed_when_memory_is_short() {
         Ok(rows) => always(rows),
         Err(why) => why.skip("a memory limit"),
     }
+}
+
+#[test]
+fn nothing_is_lost_and_the_others_go_on_when_one_destination_is_stalled() {
+    always(stalled::scenarios());
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with

@@ -121,6 +121,19 @@ impl Run<'_> {
         }
     }
 
+    /// The same, to be closed and opened.
+    pub(crate) fn sink_mut(&mut self, leg: usize) -> &mut Sink {
+        match &mut self.arrivals[leg] {
+            Arrivals::Http(sink) => sink,
+            Arrivals::Thread(_) => panic!("destination {leg} is not HTTP"),
+        }
+    }
+
+    /// Waits until the account is as wanted; says whether it is before nothing moves for [`STALLED`].
+    pub(crate) fn wait_until(&self, wanted: impl Fn(&crate::ledger::Account) -> bool) -> bool {
+        self.ledger.wait(STALLED, wanted)
+    }
+
     /// Waits until the router, or the world around it, is as wanted; panics with the router's log.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> bool) {
@@ -135,20 +148,10 @@ impl Run<'_> {
         }
     }
 
-    /// The same, to be closed and opened.
-    pub(crate) fn sink_mut(&mut self, leg: usize) -> &mut Sink {
-        match &mut self.arrivals[leg] {
-            Arrivals::Http(sink) => sink,
-            Arrivals::Thread(_) => panic!("destination {leg} is not HTTP"),
-        }
-    }
-
     /// Waits until so many events more have arrived, or all have; says whether that was so within [`STALLED`].
     pub(crate) fn wait_arrivals(&self, more: usize) -> bool {
         let wanted = (self.ledger.progress() + more).min(self.scenario.events);
-        let progress = |account: &crate::ledger::Account| {
-            account.legs.iter().map(|leg| leg.distinct).max() >= Some(wanted)
-        };
+        let progress = |account: &crate::ledger::Account| account.progress() >= wanted;
         self.ledger.wait(STALLED, progress)
     }
 }
@@ -159,8 +162,8 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
     let arena = &mut *arena;
     let began = Instant::now();
     let flow = &scenario.flow;
-    let ledger = Arc::new(Ledger::new(scenario.events, flow.to.len()));
-    let from = Place::ingress(flow.from, arena);
+    let ledger = Arc::new(Ledger::new(scenario.events, flow.to.len(), flow.shares));
+    let from = Place::ingress(flow, arena);
     let mut to = Vec::new();
     let mut arrivals = Vec::new();
     for (leg, end) in flow.to.iter().enumerate() {
@@ -176,6 +179,7 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
         destination_keys: vec!["breaker: { initial: 100ms, max: 1s }".to_owned()],
         more: Vec::new(),
         route_keys: Vec::new(),
+        shares: flow.shares,
     };
     let mut run = Run {
         scenario,
@@ -203,9 +207,12 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
         });
     weft.wait_ready();
     run.router = Some(weft);
-    let load = run
-        .from
-        .load(run.arena, scenario.events, &run.ledger, scenario.more);
+    let load = run.from.load(
+        run.arena,
+        (scenario.events, flow.lanes()),
+        &run.ledger,
+        scenario.more,
+    );
     let mut wrong = run.strike_all();
     run.come_to_rest();
     run.tell("at rest");
@@ -249,9 +256,7 @@ impl Run<'_> {
         let part = (high - low) / strikes;
         for n in 0..strikes {
             let at = low + n * part + self.random.usize(0..part);
-            let reached = |account: &crate::ledger::Account| {
-                account.legs.iter().map(|leg| leg.distinct).max() >= Some(at)
-            };
+            let reached = |account: &crate::ledger::Account| account.progress() >= at;
             if !self.ledger.wait(STALLED, reached) {
                 return vec![format!("stalled before strike {n} at {at} events")];
             }

@@ -37,7 +37,7 @@ struct Ports {
     controller: u16,
     /// TLS and SCRAM-SHA-512.
     safe: u16,
-    /// Behind a relay or a hop, and the address that leads there.
+    /// The port behind a relay or a hop, and the address that leads there.
     far: Option<(u16, String)>,
 }
 

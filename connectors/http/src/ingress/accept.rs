@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use weft_api::status::{Health, Reporter};
 
+use super::files::Files;
 use super::site::Site;
 use super::worker::Handle;
 
@@ -25,6 +26,8 @@ const BIND_AGAIN_MAX: Duration = Duration::from_secs(5);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// Most refused connections that are told so at one time; more are closed without a word.
 const REFUSING_MAX: usize = 128;
+/// The same where files are what is short.
+const REFUSING_SHORT_MAX: usize = 8;
 /// How long a refused client may take to read that it was refused.
 const REFUSING_TIME: Duration = Duration::from_millis(500);
 
@@ -72,6 +75,7 @@ pub(super) async fn accept(
     workers: &[Handle],
     report: &Reporter,
 ) -> io::Error {
+    let files = Files::of_this_process();
     let mut refusing = JoinSet::new();
     let (mut turn, mut full) = (0_usize, false);
     loop {
@@ -90,13 +94,19 @@ pub(super) async fn accept(
         let _ = tcp.set_nodelay(true);
         while refusing.try_join_next().is_some() {}
         let connections: usize = workers.iter().map(Handle::load).sum();
-        if connections >= site.limits.connections {
+        let short = files.refuse(&tcp);
+        if connections >= site.limits.connections || short.is_some() {
+            let told_max = if short.is_some() {
+                REFUSING_SHORT_MAX
+            } else {
+                REFUSING_MAX
+            };
             if !std::mem::replace(&mut full, true) {
-                report.warn(format!(
-                    "max_connections ({connections}) reached: further connections are answered 503"
-                ));
+                report.warn(short.unwrap_or_else(|| {
+                    format!("max_connections ({connections}) reached: further connections are answered 503")
+                }));
             }
-            if refusing.len() < REFUSING_MAX {
+            if refusing.len() < told_max {
                 refusing.spawn(refuse(tcp));
             }
             continue;

@@ -10,6 +10,7 @@ mod activity;
 mod answer;
 mod body;
 mod connection;
+mod files;
 pub(crate) mod plain;
 mod refusal;
 mod request;
