@@ -35,7 +35,6 @@ impl Mix {
     }
 
     /// As a script for a [`Receiver`](crate::Receiver). Requests are told apart by `ce-id`, or else by their body.
-    #[must_use]
     pub fn script(self) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
         assert!(self.total > 0, "a mixture of nothing");
         let tries: Mutex<HashMap<Vec<u8>, u64>> = Mutex::default();
