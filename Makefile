@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test sim ci bench scenarios faults setup fmt format clippy docs deny advisories
+.PHONY: help run test sim mutants ci bench scenarios overload stalled faults setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -22,6 +22,10 @@ sim: ## the simulator: SEEDS=1000 seeds from FIRST=0 on (docs/simulator.md)
 	@tools/setup.sh build
 	WEFT_SIM_SEEDS=$(SEEDS) WEFT_SIM_FIRST=$(FIRST) cargo test --locked --all-features -p weft --test sim
 
+mutants: ## undo each guard of the router, and see the simulator fail (half an hour)
+	@tools/setup.sh build
+	cargo test --locked --all-features -p weft --test mutants -- --ignored --nocapture
+
 ci: ## what the continuous integration runs
 	@.ci/run
 
@@ -33,6 +37,20 @@ scenarios: ## the router beside plain loops, as whole processes (minutes)
 	@tools/setup.sh test
 	cargo build --locked --release -p weft -p weft-scenarios
 	cargo run --locked --release -p weft-scenarios -- all
+
+MEMORY ?= 64,256
+
+# Both say first how long they take. SECONDS_EACH shortens the overload (300) and the stall (60), MEMORY is a list in MiB.
+overload: ## twice the load on each ingress (hours; SECONDS_EACH=60)
+	@tools/setup.sh test
+	cargo build --locked --release -p weft -p weft-scenarios
+	cargo run --locked --release -p weft-scenarios --bin overload -- all \
+	  --seconds $(or $(SECONDS_EACH),300) --memory $(MEMORY)
+
+stalled: ## one of eight destinations stalled (minutes)
+	@tools/setup.sh test
+	cargo build --locked --release -p weft -p weft-scenarios
+	cargo run --locked --release -p weft-scenarios --bin stalled -- all --seconds $(or $(SECONDS_EACH),60)
 
 # RUNS=20 for as many rounds, ONLY=text for the rows with that in their name, SET=always for those that every change runs.
 faults: ## the long set of fault tests (hours)

@@ -113,13 +113,16 @@ fn read(file: &Path) -> Option<Vec<u8>> {
     Some(contents)
 }
 
-/// The files behind the paths, as the loader takes them: a directory is its `*.yaml`, sorted.
+/// The files behind the paths, as the loader takes them: a directory is its `*.yaml` without tests, sorted.
 fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
         match fs::read_dir(path) {
             Ok(entries) => {
-                let yaml = |p: &PathBuf| p.extension().is_some_and(|e| e == "yaml");
+                let yaml = |p: &PathBuf| {
+                    let name = p.to_string_lossy();
+                    name.ends_with(".yaml") && !name.ends_with(".test.yaml")
+                };
                 let mut found: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(yaml).collect();
                 found.sort();
                 files.extend(found);

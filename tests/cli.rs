@@ -61,7 +61,7 @@ fn help_lists_every_command_on_standard_output() {
     let help = weft(&["--help"]);
     assert_eq!(code(&help), 0);
     for command in [
-        "run", "check", "explain", "send", "status", "init", "schema", "version",
+        "run", "check", "explain", "test", "send", "status", "init", "schema", "version",
     ] {
         assert!(
             out(&help).contains(&format!("\n  {command} ")),
@@ -79,6 +79,13 @@ fn a_wrong_command_line_is_64_and_says_what_to_write() {
         (&["chekc"][..], "check"),
         (&["status", "--jsn"], "--json"),
         (&["init", "gatway"], "gateway"),
+        (&["schema", "test"], "tests"),
+        (&["test"], "TESTS"),
+        (
+            &["test", "f", "--filter", "a", "--coverage-min", "1"],
+            "cannot be used with",
+        ),
+        (&["check", "a", "--format", "json"], "--diff"),
         (&["--log", "inof", "version"], "write a level"),
         (&["send", "--to", "http://127.0.0.1:1/"], "--type"),
         (

@@ -121,6 +121,21 @@ fn the_example_warns_of_nothing() {
 }
 
 #[test]
+fn the_tests_of_the_example_pass_and_cover_its_routes() {
+    let output = Command::new(env!("CARGO_BIN_EXE_weft"))
+        .args(["test", "routes.example.test.yaml", "--coverage-min", "100"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
 fn a_plain_post_is_refused_with_a_line_that_works() {
     let (receiver, port) = (Receiver::start(), free_port());
     let url = receiver.url("/");

@@ -74,6 +74,60 @@ const CASES: &[(&str, &[&str])] = &[
         "explain-no-event",
         &["explain", "routes.yaml", "--event", "{\"id\":\"1\"}"],
     ),
+    ("test-good", &["test", "cases.test.yaml"]),
+    (
+        "test-protocols",
+        &["test", "protocols.test.yaml", "--coverage-min", "100"],
+    ),
+    ("test-failing", &["test", "failing.test.yaml"]),
+    ("test-wrong", &["test", "wrong.test.yaml"]),
+    ("test-typo", &["test", "typo.test.yaml"]),
+    ("test-list", &["test", "list.test.yaml"]),
+    ("test-missing-file", &["test", "nowhere.test.yaml"]),
+    ("test-empty", &["test", "empty.test.yaml"]),
+    (
+        "test-json",
+        &[
+            "test",
+            "failing.test.yaml",
+            "--format",
+            "json",
+            "--filter",
+            "billing falls",
+        ],
+    ),
+    ("test-junit", &["test", "failing.test.yaml", "--format", "junit"]),
+    (
+        "test-coverage-min",
+        &["test", "cases.test.yaml", "--coverage-min", "100"],
+    ),
+    (
+        "test-no-such-case",
+        &["test", "cases.test.yaml", "--filter", "nobody knows"],
+    ),
+    ("diff", &["check", "--diff", "routes.yaml", "changed.yaml"]),
+    (
+        "diff-secret",
+        &["check", "--diff", "secret.yaml", "secret-moved.yaml"],
+    ),
+    ("diff-same", &["check", "--diff", "routes.yaml", "routes.yaml"]),
+    (
+        "diff-restart",
+        &["check", "--diff", "routes.yaml", "restart.yaml"],
+    ),
+    (
+        "diff-json",
+        &[
+            "check",
+            "--diff",
+            "routes.yaml",
+            "changed.yaml",
+            "--format",
+            "json",
+        ],
+    ),
+    ("diff-wrong", &["check", "--diff", "routes.yaml", "wrong.yaml"]),
+    ("diff-one", &["check", "--diff", "routes.yaml"]),
     (
         "send-unknown-ingress",
         &["send", "routes.yaml", "--ingress", "wbe", "--type", "t"],
@@ -105,7 +159,13 @@ fn said(args: &[&str]) -> String {
 
 #[test]
 #[cfg_attr(
-    not(all(feature = "http", feature = "kafka", feature = "inproc")),
+    not(all(
+        feature = "amqp",
+        feature = "http",
+        feature = "kafka",
+        feature = "mqtt",
+        feature = "inproc"
+    )),
     ignore = "needs all connectors"
 )]
 fn every_answer_is_the_one_that_was_agreed_on() {
@@ -141,6 +201,8 @@ fn no_golden_file_is_left_without_its_case() {
 fn no_secret_is_ever_printed() {
     for args in [
         &["check", "--print", "secret.yaml"][..],
+        &["check", "--diff", "secret.yaml", "secret-moved.yaml"],
+        &["test", "protocols.test.yaml"],
         &["send", "secret.yaml", "--ingress", "orders", "--type", "t"],
     ] {
         assert!(!said(args).contains("hidden"), "{args:?}");

@@ -145,6 +145,94 @@ fn a_file_that_is_swapped_by_a_link_is_read_again() {
     );
 }
 
+/// What `weft check --diff` says of two files: a section's entries as the log writes them.
+fn foretold(diff: &serde_json::Value, section: &str, made_anew: &str) -> String {
+    let mut words: Vec<(usize, String)> = Vec::new();
+    for entry in diff[section].as_array().unwrap() {
+        let name = entry["name"].as_str().unwrap();
+        match entry["change"].as_str().unwrap() {
+            "added" => words.push((0, format!("+{name}"))),
+            "removed" => words.push((2, format!("-{name}"))),
+            _ if entry[made_anew] == true => words.push((1, format!("~{name}"))),
+            _ => {}
+        }
+    }
+    words.sort();
+    let words: Vec<String> = words.into_iter().map(|(_, word)| word).collect();
+    match words.as_slice() {
+        [] => "unchanged".to_owned(),
+        words => words.join(" "),
+    }
+}
+
+#[test]
+fn check_diff_foretells_what_the_router_then_does() {
+    let (receiver, [web, app]) = (Receiver::start(), [free_port(), free_port()]);
+    let url = receiver.url("/");
+    let file = |ingress: &str, destinations: &str, routes: &str| {
+        format!(
+            "ingress:\n  web: {{ http: {{ listen: \"127.0.0.1:{web}\" }}{ingress} }}\ndestinations:\n  out: {{ http: {{ url: \"{url}\" }} }}\n{destinations}routes:\n  all: {{ to: out }}\n{routes}"
+        )
+    };
+    let other = format!("  other: {{ http: {{ url: \"{url}other\" }} }}\n");
+    let files = [
+        file("", "", ""),
+        file(
+            ", unmatched: reject",
+            &other,
+            "  more: { filters: [{ exact: { type: x } }], to: other }\n",
+        ),
+        file(
+            &format!(" }}\n  app: {{ http: {{ listen: \"127.0.0.1:{app}\" }}"),
+            &other.replace("/other", "/moved"),
+            "  more: { to: other }\n",
+        ),
+        file("", "", ""),
+    ];
+    let mut weft = weft(&files[0]).start();
+    let dir = weft.dir().to_owned();
+    for (number, pair) in files.windows(2).enumerate() {
+        let paths = [dir.join("old"), dir.join("new")];
+        for (path, text) in paths.iter().zip(pair) {
+            fs::create_dir_all(path).unwrap();
+            fs::write(path.join("weft.yaml"), with_head(text)).unwrap();
+        }
+        let said = std::process::Command::new(env!("CARGO_BIN_EXE_weft"))
+            .args(["check", "--format", "json", "--diff"])
+            .args(&paths)
+            .env("OBSERVE", "127.0.0.1:1")
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        let diff: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+        let ingresses = foretold(&diff, "ingress", "reopened");
+        let destinations = foretold(&diff, "destinations", "new_client");
+        reload(&mut weft, &pair[1], "applied");
+        let done = |line: &&String| line.contains("reloaded");
+        let log = weft.log().all();
+        let line = log.iter().rfind(done).unwrap();
+        assert!(
+            line.contains(&ingresses) && line.contains(&destinations),
+            "reload {number}: {line}, foretold {ingresses} and {destinations}"
+        );
+        assert_eq!(post(web, "/", &number.to_string()), 204);
+    }
+    // What differs in listeners that no reload moves is refused by both, and changes nothing.
+    let moved = with_head(&files[0]).replacen("observe", "x-observe", 1);
+    fs::write(dir.join("new/weft.yaml"), &moved).unwrap();
+    let said = std::process::Command::new(env!("CARGO_BIN_EXE_weft"))
+        .args(["check", "--diff"])
+        .args([dir.join("old"), dir.join("new")])
+        .env("OBSERVE", "127.0.0.1:1")
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(said.status.code(), Some(64), "{why}");
+    assert!(why.contains("observe.listen"), "{why}");
+    assert_eq!(post(web, "/", "last"), 204);
+    Books::of(&weft.metrics()).assert_balanced();
+}
+
 /// A destination with three pending legs that goes away.
 struct Removal {
     kafka: &'static Kafka,

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 use weft::delivery::leg::{Leg, NO_ROUTE, NO_SHARD};
 use weft::delivery::origin::{LanePort, Origin, Port};
-use weft::delivery::queue::Queue;
+use weft::delivery::queue::{Leave, Queue};
 use weft::delivery::wiring::Wiring;
 use weft::metrics::Metrics;
 use weft::routing::index::Index;
@@ -53,6 +53,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0u64..60).prop_map(|millis| Op::Pass { millis }),
     ]
 }
+
+/// No leg is a retry.
+const ALL: Leave = Leave {
+    life: 0,
+    retries: true,
+};
 
 struct World {
     queue: Queue,
@@ -132,7 +138,7 @@ impl World {
     }
 
     fn take(&mut self) -> Result<bool, TestCaseError> {
-        let Some(leg) = self.queue.take(self.now) else {
+        let Some(leg) = self.queue.take(self.now, ALL) else {
             return Ok(false);
         };
         let (shard, order) = (leg.duty.shard, leg.duty.order);

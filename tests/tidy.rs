@@ -341,7 +341,7 @@ fn every_crate_forbids_unsafe_code() {
 fn every_command_and_exit_code_is_in_the_docs() {
     let docs = read(Path::new("docs/cli.md"));
     for command in [
-        "run", "check", "explain", "send", "status", "init", "schema", "version",
+        "run", "check", "explain", "test", "send", "status", "init", "schema", "version",
     ] {
         assert!(
             docs.contains(&format!("## weft {command}")),

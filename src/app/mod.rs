@@ -3,6 +3,7 @@
 //! Build: signals, file, metrics, admin listeners, topology. Stop: ingresses take nothing in, everything drains, ingresses
 //! close, destinations close, admin last, so that health and metrics answer all through a drain (C22, C29).
 
+pub mod compare;
 mod source;
 mod spec;
 
@@ -22,9 +23,16 @@ use crate::config::{self, Environment, Model, Registry, Removed};
 use crate::metrics::{Metrics, ReloadResult};
 use crate::shutdown::{Asked, Drained, Signals, drain};
 use crate::topology::Topology;
+pub use crate::topology::rehearse::{Behaviour, Ending, Fate, Played, PlayedLeg, Rehearsal};
 use crate::topology::reload::Removal;
 use crate::watch::Watch;
 use source::AppSource;
+
+/// Plays events through a configuration, with nothing living (`weft test`).
+#[must_use]
+pub fn rehearsal(model: &Model) -> Rehearsal {
+    Rehearsal::new(spec::of(model))
+}
 
 /// What `weft run` was asked for.
 pub struct Options {

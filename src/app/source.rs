@@ -76,14 +76,10 @@ impl AppSource {
 
     /// A reload does not move the listeners of the router's own endpoints, nor the budget.
     pub(super) fn check_same_listeners(&self, model: &Model) -> Result<(), String> {
-        let now = self.model();
-        if now.observe != model.observe || now.admin != model.admin {
-            return Err("observe.listen and admin.listen take effect at a restart only".to_owned());
+        match super::compare::fixed(&self.model(), model).first() {
+            Some(why) => Err((*why).to_owned()),
+            None => Ok(()),
         }
-        if now.limits.memory != model.limits.memory {
-            return Err("limits.memory takes effect at a restart only".to_owned());
-        }
-        Ok(())
     }
 
     /// For what a drain waits: one line for each destination with pending events.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::connect::{Ask, End, ask};
 use super::load::{load, plural, warn};
 use super::text::plain;
-use super::{CliError, block_on};
+use super::{CliError, block_on, diff};
 use crate::config::{Destination, Model};
 
 /// The command's arguments.
@@ -21,9 +21,18 @@ pub(super) struct Args {
     /// Print the configuration as it is in effect, secrets masked.
     #[arg(long)]
     print: bool,
+    /// Compare two configurations, OLD and NEW: what differs, and what a reload would do.
+    #[arg(long, conflicts_with_all = ["connect", "print"])]
+    diff: bool,
+    /// How the differences are written.
+    #[arg(long, value_enum, default_value_t, requires = "diff")]
+    format: diff::Format,
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
+    if args.diff {
+        return diff::run(&args.files, args.format, out);
+    }
     let model = load(&args.files)?;
     warn(&model.warnings);
     if args.print {

@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod connect;
 mod deliver;
+mod diff;
 mod error;
 mod event;
 mod explain;
@@ -19,6 +20,7 @@ mod run;
 mod schema;
 mod send;
 mod status;
+mod test;
 mod text;
 mod version;
 
@@ -59,14 +61,16 @@ enum Command {
     Check(check::Args),
     /// Say for one event which routes match, why the others do not, and what is owed to whom.
     Explain(explain::Args),
+    /// Run the cases of test files: where events and raw messages go, also while destinations fail.
+    Test(test::Args),
     /// Send an event to an ingress of a file, or to a URL.
     Send(send::Args),
     /// Show how a running router stands: a line for each ingress and destination.
     Status(status::Args),
     /// Print a commented file to start from: gateway or sidecar.
     Init(init::Args),
-    /// Print the JSON Schema of the file, for editors.
-    Schema,
+    /// Print the JSON Schema of the file, or of test files, for editors.
+    Schema(schema::Args),
     /// Print the version and the connectors of this binary.
     Version,
 }
@@ -91,10 +95,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
         Command::Run(args) => run::run(args, out),
         Command::Check(args) => check::run(args, out),
         Command::Explain(args) => explain::run(args, out),
+        Command::Test(args) => test::run(args, out),
         Command::Send(args) => send::run(args, out),
         Command::Status(args) => status::run(args, out),
         Command::Init(args) => init::run(args, out),
-        Command::Schema => schema::run(out),
+        Command::Schema(args) => schema::run(args, out),
         Command::Version => version::run(out),
     }?;
     Ok(out.flush()?)

@@ -14,6 +14,7 @@
 mod build;
 mod check;
 mod describe;
+mod difference;
 mod files;
 pub mod keys;
 mod model;
@@ -27,8 +28,9 @@ mod yaml;
 
 use std::path::PathBuf;
 
-use weft_api::config::{Finding, Severity};
+use weft_api::config::{Finding, Node, Severity};
 
+pub use difference::{KeyChange, differences};
 pub use model::{
     Addition, Anycast, Destination, Endpoint, Fallback, Group, Ingress, Member, Model, Place, Plan, Removed,
     Route, Target, Unmatched,
@@ -97,6 +99,19 @@ pub fn from_sources(
         return Err(findings);
     }
     Ok(build::build(draft, findings))
+}
+
+/// Reads one text that is no configuration, but written like one, into a tree with places; `${...}` is only text there.
+///
+/// # Errors
+/// Everything that is wrong with its syntax.
+pub fn tree(source: &Source) -> Result<Node, Vec<Finding>> {
+    let (root, findings) = yaml::parse(&source.name, &source.text)?;
+    if findings.is_empty() {
+        Ok(root)
+    } else {
+        Err(findings)
+    }
 }
 
 /// In the order of the files, each once.

@@ -83,12 +83,18 @@ fn listed(path: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(path)? {
         let file = entry?.path();
         // A mounted ConfigMap has its files as links, and `..data` beside them.
-        if file.extension().is_some_and(|extension| extension == "yaml") && fs::metadata(&file)?.is_file() {
+        if is_configuration(&file) && fs::metadata(&file)?.is_file() {
             files.push(file);
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether a directory's file is part of the configuration: tests of routes may stand beside them.
+fn is_configuration(file: &Path) -> bool {
+    let name = file.file_name().map(|name| name.to_string_lossy());
+    name.is_some_and(|name| name.ends_with(".yaml") && !name.ends_with(".test.yaml"))
 }
 
 fn text_of(path: &Path) -> Result<String, String> {

@@ -153,11 +153,12 @@ pub(super) fn after_join(mut parent: Leg, worst: Outcome, ender: &mut Ender) {
         Outcome::Released(_) => Failure::Unavailable { open: true },
         Outcome::Unknown(_) => Failure::TimedOut,
     };
-    if parent.duty.is_stale() {
-        ender.end(parent.duty, STALE);
-        return;
-    }
+    parent.duty.maybe_delivered |= failure == Failure::TimedOut;
+    let left = first_of(&parent);
     if let Some(moved) = advance(&mut parent, failure) {
+        if let Some(left) = left {
+            count_move(&left, &parent, moved);
+        }
         forward(parent, moved.target);
         return;
     }
@@ -331,6 +332,15 @@ fn count_move(from: &Arc<Destination>, leg: &Leg, moved: Moved) {
     if leg.duty.maybe_delivered {
         from.metrics.possible_duplicates.inc();
     }
+}
+
+/// Where the books show what a multicast inside a group does as a whole: at its first destination.
+fn first_of(split: &Leg) -> Option<Arc<Destination>> {
+    let wiring = &split.duty.wiring;
+    let plans = &wiring.table.plans;
+    let node = plans.child(*split.duty.steps.last()?);
+    let first = plans.destinations(node).first().copied()?;
+    Some(Arc::clone(wiring.destination(first)))
 }
 
 fn advance(leg: &mut Leg, failure: Failure) -> Option<Moved> {

@@ -31,7 +31,7 @@ mod lane;
 #[cfg(test)]
 mod tests;
 
-use lane::{Lane, NONE};
+use lane::{Lane, NONE, Told};
 
 /// The first and the longest wait before an in-order lane starts again.
 const REWIND_INITIAL: Duration = Duration::from_millis(100);
@@ -276,7 +276,7 @@ impl LanesBackend for StreamLanes {
             opened: epoch,
             window_bytes: spec.window.bytes,
             full: SmallVec::new(),
-            wants_more_than: Cell::new(None),
+            told: Cell::new(Told::All),
             rewind_at: None,
             rewinds: 0,
         });

@@ -102,30 +102,56 @@ impl Topology {
     /// What `spec` would change.
     #[must_use]
     pub fn compare(&self, spec: &Spec) -> Report {
-        let known = self
+        let ingresses = self
             .ingresses
             .iter()
-            .map(|(name, ingress)| (&**name, ingress.fingerprint.as_str()))
-            .collect();
-        let wanted = spec
-            .ingresses
-            .iter()
-            .map(|ingress| (&*ingress.name, ingress.fingerprint.as_str()))
-            .collect();
-        let ingresses = changes(&known, &wanted);
-        let known = self
+            .map(|(name, ingress)| (&**name, ingress.fingerprint.as_str()));
+        let destinations = self
             .destinations
             .iter()
-            .map(|(name, egress)| (&**name, egress.fingerprint.as_str()))
-            .collect();
-        let wanted = spec
+            .map(|(name, egress)| (&**name, egress.fingerprint.as_str()));
+        between(
+            &Prints {
+                ingresses: ingresses.collect(),
+                destinations: destinations.collect(),
+            },
+            &Prints::of(spec),
+        )
+    }
+}
+
+/// What a reload from `old` to `new` touches: what [`Topology::reload`] reports, with nothing living.
+#[must_use]
+pub fn compare(old: &Spec, new: &Spec) -> Report {
+    between(&Prints::of(old), &Prints::of(new))
+}
+
+/// Names and fingerprints.
+struct Prints<'a> {
+    ingresses: BTreeMap<&'a str, &'a str>,
+    destinations: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Prints<'a> {
+    fn of(spec: &'a Spec) -> Prints<'a> {
+        let ingresses = spec
+            .ingresses
+            .iter()
+            .map(|ingress| (&*ingress.name, ingress.fingerprint.as_str()));
+        let destinations = spec
             .endpoints()
-            .map(|endpoint| (&*endpoint.name, endpoint.fingerprint.as_str()))
-            .collect();
-        Report {
-            ingresses,
-            destinations: changes(&known, &wanted),
+            .map(|endpoint| (&*endpoint.name, endpoint.fingerprint.as_str()));
+        Prints {
+            ingresses: ingresses.collect(),
+            destinations: destinations.collect(),
         }
+    }
+}
+
+fn between(known: &Prints<'_>, wanted: &Prints<'_>) -> Report {
+    Report {
+        ingresses: changes(&known.ingresses, &wanted.ingresses),
+        destinations: changes(&known.destinations, &wanted.destinations),
     }
 }
 

@@ -25,12 +25,12 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         let strangers = Scenario::new("rebalance storm: strangers", Flow::new(End::Kafka, &[to]))
             .events(40_000)
             .strikes(STORM, stranger)
-            .excuses(2 * WINDOW);
+            .excuses(WINDOW);
         rows.push(strangers);
         let second = Scenario::new("rebalance storm: a second Weft", Flow::new(End::Kafka, &[to]))
             .events(40_000)
             .strikes(STORM / 2, second_weft)
-            .excuses(2 * WINDOW);
+            .excuses(WINDOW);
         rows.push(if to == End::Http { second.always() } else { second });
     }
     for (from, to, always) in [

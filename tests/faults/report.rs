@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::run::{self, Outcome};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Set};
 
 /// Lines shown of what is wrong.
 const LINES: usize = 12;
@@ -29,6 +29,8 @@ pub(crate) struct Report {
 impl Report {
     /// Runs a scenario once, prints its line, and says whether nothing is wrong.
     pub(crate) fn run(&mut self, scenario: &Scenario, seed: u64) -> bool {
+        // The first half of the line before it: a run that hangs is known by it.
+        eprint!("{}: seed {seed}: ", scenario.name());
         let outcome = catch_unwind(AssertUnwindSafe(|| run::run(scenario, seed)));
         let outcome = outcome.unwrap_or_else(|panic| Outcome {
             acknowledged: 0,
@@ -38,7 +40,9 @@ impl Report {
             seconds: 0.0,
             wrong: vec![format!("panicked: {}", text(&*panic))],
         });
-        let name = scenario.name();
+        // What every change runs has an asterisk.
+        let mark = if scenario.set == Set::Always { " \\*" } else { "" };
+        let name = format!("{}{mark}", scenario.name());
         let Outcome {
             acknowledged,
             duplicates,
@@ -48,7 +52,7 @@ impl Report {
             wrong,
         } = outcome;
         eprintln!(
-            "{}: {name}: seed {seed}, {acknowledged} acknowledged, {lost} lost, {duplicates} duplicates, \
+            "{}: {acknowledged} acknowledged, {lost} lost, {duplicates} duplicates, \
              struck {struck} times, {seconds:.1} s",
             if wrong.is_empty() { "ok" } else { "FAILED" },
         );

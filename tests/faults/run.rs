@@ -89,8 +89,7 @@ impl Run<'_> {
     /// # Panics
     /// Something arrived all the same: the run is void.
     pub(crate) fn nothing_moves_for(&self, time: Duration) {
-        let under_way = Duration::from_secs(1);
-        std::thread::park_timeout(under_way);
+        self.ledger.wait(AT_REST, |_| false);
         let before = self.ledger.progress();
         assert!(
             before < self.scenario.events,
@@ -240,7 +239,7 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
 impl Run<'_> {
     /// Says what happens when, with `WEFT_FAULTS_TELL` set.
     pub(crate) fn tell(&self, what: &str) {
-        if std::env::var_os("WEFT_FAULTS_TELL").is_some() {
+        if std::env::var("WEFT_FAULTS_TELL").is_ok_and(|text| !text.is_empty()) {
             let (acknowledged, came) = self.ledger.read(|account| {
                 let came: Vec<usize> = account.legs.iter().map(|leg| leg.distinct).collect();
                 (account.acknowledged, came)

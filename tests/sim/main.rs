@@ -12,6 +12,7 @@ mod slot;
 mod world;
 
 use std::env;
+use std::panic;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -59,7 +60,9 @@ fn run_all(first: u64, seeds: u64) -> Vec<u64> {
             if seed >= first + seeds || stop && !failed.lock().expect("no run panics with it").is_empty() {
                 return;
             }
-            let found = run(&Case::new(seed));
+            // A run that panics (a guard of the router's own) is a finding like any other.
+            let found = panic::catch_unwind(|| run(&Case::new(seed)))
+                .unwrap_or_else(|_| vec!["the run panicked".to_owned()]);
             if !found.is_empty() {
                 // Printed at once: a later seed may never end.
                 let some = found[..found.len().min(FINDINGS)].join("\n    ");

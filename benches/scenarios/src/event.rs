@@ -28,8 +28,14 @@ const KEYS: usize = 1000;
 /// The data: a JSON object of exactly [`DATA_BYTES`].
 #[must_use]
 pub fn data() -> Vec<u8> {
+    data_of(DATA_BYTES)
+}
+
+/// The same with so many bytes, or as few as it has.
+#[must_use]
+pub fn data_of(bytes: usize) -> Vec<u8> {
     let (head, tail) = (r#"{"celsius":21.5,"note":""#, r#""}"#);
-    let padding = "x".repeat(DATA_BYTES - head.len() - tail.len());
+    let padding = "x".repeat(bytes.saturating_sub(head.len() + tail.len()));
     format!("{head}{padding}{tail}").into_bytes()
 }
 

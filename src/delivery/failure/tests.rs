@@ -285,6 +285,9 @@ async fn a_nested_multicast_with_a_refusal_moves_on_as_a_whole() {
     assert_eq!(c.accept_all(), [""; 0], "b is still under way");
     b.accept_all();
     assert_eq!(c.accept_all(), ["1"]);
+    // C32: the move is counted once, at the first destination of what was left.
+    let moved = |name: &str| world.destination(name).metrics.moved_fallback.get();
+    assert_eq!((moved("a"), moved("b"), moved("c")), (1, 0, 0));
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
     world.assert_at_rest();
 }

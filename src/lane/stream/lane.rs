@@ -23,37 +23,54 @@ pub(super) struct Lane {
     pub(super) window_bytes: u64,
     /// Destinations whose bounds this lane has reached; it has no credit while one of them is full.
     pub(super) full: SmallVec<[Arc<Destination>; 1]>,
-    /// It was told that it has no credit, or less than its window has room for, and wants to hear of more than this.
-    pub(super) wants_more_than: Cell<Option<u64>>,
+    /// What its connector was told last, and whether it waits for more.
+    pub(super) told: Cell<Told>,
     pub(super) rewind_at: Option<Instant>,
     pub(super) rewinds: u32,
+}
+
+/// What a connector knows of its lane's credit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    /// All that the window has room for: there is nothing to wait for.
+    All,
+    /// None, or less than the window has room for: it waits for more bytes than this.
+    Bytes(u64),
+    /// One event, since the lane is empty and the budget short of its window: with that one admitted there may be more.
+    One,
 }
 
 impl Lane {
     /// What the connector hears, who is told when there is more.
     pub(super) fn tell_credit(&self, budget: &Budget, port: &Arc<Port>) -> Credit {
         let credit = self.credit(budget, port);
-        let room = self.ledger.room().1;
-        self.wants_more_than.set(if credit.events == 0 {
-            Some(0)
+        let (events, room) = self.ledger.room();
+        self.told.set(if credit.events == 0 {
+            Told::Bytes(0)
+        } else if u64::from(credit.events) < events {
+            Told::One
         } else if credit.bytes < room {
             // Short of budget. Told again for every byte that is freed, the connector would do nothing else.
-            Some(credit.bytes.saturating_mul(2).min(room - 1))
+            Told::Bytes(credit.bytes.saturating_mul(2).min(room - 1))
         } else {
-            None
+            Told::All
         });
         credit
     }
 
     /// Whether there is as much credit now as the connector waits for.
     pub(super) fn has_more(&self, budget: &Budget, port: &Arc<Port>) -> bool {
-        let Some(told) = self.wants_more_than.get() else {
-            return false;
+        let least = match self.told.get() {
+            Told::All => return false,
+            // It has not used it. Once it has, and the event is settled, that is what it hears of.
+            Told::One if self.ledger.unsettled() == 0 => return false,
+            Told::One => 0,
+            Told::Bytes(least) => least,
         };
         let credit = self.credit(budget, port);
-        let more = credit.events > 0 && credit.bytes > told;
+        let more = credit.events > 0 && credit.bytes > least;
         if more {
-            self.wants_more_than.set(None);
+            self.told.set(Told::All);
         }
         more
     }

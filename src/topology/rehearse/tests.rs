@@ -235,18 +235,18 @@ fn name_leaves(plan: &mut PlanSpec, names: &mut std::slice::Iter<'_, &str>) -> O
     Some(())
 }
 
-/// Whether an event can go round in this plan for as long as closed doors open now and then to let it probe: a fallback
-/// inside an anycast counts its attempts anew each time. A rehearsal has no clock, and takes such a door for closed.
+/// Whether an event can go round in this plan for as long as closed doors open now and then to let it probe: a plan
+/// inside an anycast begins anew each time. A rehearsal has no clock, and takes such a door for closed.
 fn goes_round(plan: &PlanSpec, behaviours: &[Behaviour]) -> bool {
     let behaves = |wanted: &[Behaviour]| behaviours.iter().any(|one| wanted.contains(one));
-    let nested = |plan: &PlanSpec| matches!(plan, PlanSpec::First { .. });
-    let over_fallbacks = |plan: &PlanSpec| match plan {
+    let nested = |plan: &PlanSpec| !matches!(plan, PlanSpec::To(_));
+    let over_plans = |plan: &PlanSpec| match plan {
         PlanSpec::Any { members, .. } => members.iter().any(|(member, _)| nested(member)),
         _ => false,
     };
     let found = match plan {
-        PlanSpec::All(members) | PlanSpec::First { members, .. } => members.iter().any(over_fallbacks),
-        other => over_fallbacks(other),
+        PlanSpec::All(members) | PlanSpec::First { members, .. } => members.iter().any(over_plans),
+        other => over_plans(other),
     };
     found && behaves(&[Behaviour::Fails]) && behaves(&[Behaviour::TimesOut, Behaviour::Unavailable])
 }

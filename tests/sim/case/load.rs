@@ -34,6 +34,11 @@ pub(crate) fn key_of(event: &Event) -> String {
     }
 }
 
+/// What all copies of an event are found by.
+pub(crate) fn event_of(key: &str) -> &str {
+    key.split('+').next().unwrap_or(key)
+}
+
 pub(super) fn draw(rng: &mut Rng, setup: &Setup) -> Vec<Load> {
     let mut load = Vec::new();
     for (number, ingress) in (0..).zip(&setup.ingresses) {
@@ -51,13 +56,15 @@ fn lane_load(rng: &mut Rng, ingress: usize, lane: u32) -> Vec<Load> {
     let mut times: Vec<_> = (0..count).map(|_| ms(rng, 0..spread)).collect();
     times.sort();
     let repeats = rng.u32(0..3) == 0;
+    // Some lanes carry one type only: what they owe may have nothing in common with the lanes beside them.
+    let only = rng.bool().then(|| rng.usize(0..TYPES));
     let mut load: Vec<Load> = Vec::new();
     for (offset, at) in (0..).zip(times) {
         let again = repeats && rng.u32(0..12) == 0;
         let former = load.len().checked_sub(1 + rng.usize(0..3)).filter(|_| again);
         load.push(match former {
             Some(former) => copy(&load[former], at, offset),
-            None => fresh(rng, ingress, lane, at, offset),
+            None => fresh(rng, (ingress, lane, offset), at, only),
         });
     }
     load
@@ -78,9 +85,14 @@ fn copy(former: &Load, at: Duration, offset: u64) -> Load {
     }
 }
 
-fn fresh(rng: &mut Rng, ingress: usize, lane: u32, at: Duration, offset: u64) -> Load {
+fn fresh(
+    rng: &mut Rng,
+    (ingress, lane, offset): (usize, u32, u64),
+    at: Duration,
+    only: Option<usize>,
+) -> Load {
     let mut builder = EventBuilder::new();
-    let ty = rng.usize(0..TYPES);
+    let ty = only.unwrap_or_else(|| rng.usize(0..TYPES));
     builder
         .id(&format!("{ingress}-{lane}-{offset}"))
         .source(&format!("/sim/{ingress}"))

@@ -13,8 +13,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use weft_inproc::Faults;
 
-pub(crate) use load::{Load, key_of};
-pub(crate) use setup::{DestinationCase, GroupCase, GroupKind, IngressCase, Part, RouteCase, Setup, Stray};
+pub(crate) use load::{Load, event_of, key_of};
+pub(crate) use setup::{
+    DestinationCase, GroupCase, GroupKind, IngressCase, PaceCase, Part, RouteCase, Setup, Stray,
+};
 pub(crate) use trouble::{Fault, Reload, Trouble};
 
 /// When the trouble is over and everything heals.
@@ -38,12 +40,18 @@ impl Case {
         let mut rng = Rng::with_seed(seed);
         let first = Setup::draw(&mut rng);
         // Calm ones are half of the worth: what befalls the others must not be seen there.
+        // Now and then nothing happens but that one sink is stuck: all others must not notice (C14).
+        let still = rng.u32(0..6) == 0;
         let sinks = (0..first.destinations.len())
-            .map(|_| draw_faults(&mut rng))
+            .map(|_| draw_faults(&mut rng, still))
             .collect();
         let load = load::draw(&mut rng, &first);
         let mut setups = vec![first];
-        let trouble = trouble::draw(&mut rng, &mut setups);
+        let trouble = if still {
+            vec![trouble::one_is_stuck(&mut rng, setups[0].destinations.len())]
+        } else {
+            trouble::draw(&mut rng, &mut setups)
+        };
         let mended = setups[setups.len() - 1].mended(&setups[0]);
         setups.push(mended);
         Case {
@@ -81,8 +89,8 @@ pub(crate) fn ms(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(rng.u64(range))
 }
 
-fn draw_faults(rng: &mut Rng) -> Faults {
-    if rng.u32(0..3) == 0 {
+fn draw_faults(rng: &mut Rng, still: bool) -> Faults {
+    if still || rng.u32(0..3) == 0 {
         return Faults {
             delay_max: ms(rng, 0..40),
             ..Faults::default()
@@ -91,11 +99,11 @@ fn draw_faults(rng: &mut Rng) -> Faults {
     let mut some = |most: u32| if rng.bool() { rng.u32(0..most) } else { 0 };
     Faults {
         reject: some(40),
-        fail: some(80),
+        fail: some(150),
         overloaded: some(30),
         unavailable: some(40),
         unauthorised: some(8),
-        timeout: some(40),
+        timeout: some(80),
         forget: some(30),
         panic: some(5),
         quit: some(5),

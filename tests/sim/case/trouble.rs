@@ -76,6 +76,20 @@ pub(super) fn draw(rng: &mut Rng, setups: &mut Vec<Setup>) -> Vec<Trouble> {
     trouble
 }
 
+/// One sink answers nothing, or is not there, until everything heals.
+pub(super) fn one_is_stuck(rng: &mut Rng, destinations: usize) -> Trouble {
+    let down = Act::Down {
+        reason: Reason::Unavailable,
+        retry_after: None,
+    };
+    let act = if rng.u32(0..4) > 0 { Act::Hang } else { down };
+    let number = rng.usize(0..destinations);
+    Trouble {
+        at: ms(rng, 0..3000),
+        fault: Fault::Outage(number, act.into()),
+    }
+}
+
 fn at_ingress(rng: &mut Rng, setup: &Setup, number: usize, trouble: &mut Vec<Trouble>) {
     let end = HEALED.as_millis() as u64;
     let Some(ingress) = &setup.ingresses[number] else {

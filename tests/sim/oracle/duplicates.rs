@@ -5,7 +5,7 @@
 use weft_inproc::{Act, Happening};
 
 use super::Found;
-use super::facts::{Facts, Life};
+use super::facts::{Ended, Facts, Life};
 use crate::case::Part;
 
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
@@ -24,6 +24,27 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
         counted(facts, number, found);
     }
     rewinds(facts, found);
+    stale(facts, found);
+}
+
+/// C4, C5: of a life that ended with its lane nothing more is sent; what was under way then may still arrive.
+fn stale(facts: &Facts<'_>, found: &mut Found) {
+    for (number, seen) in facts.sinks.iter().enumerate() {
+        for it in &seen.attempts {
+            let lives = facts.lives(&it.key).iter();
+            let life = lives.rev().find(|life| life.admitted.order < it.stamp.order);
+            let Some((ended, Ended::Rewound | Ended::Revoked)) = life.and_then(|life| life.end) else {
+                continue;
+            };
+            // The router hears of it in the same moment.
+            if it.stamp.at > ended.at {
+                found.push(format!(
+                    "C4, C5: d{number} was given {} at {:?}, whose life had ended at {:?}",
+                    it.key, it.stamp.at, ended.at
+                ));
+            }
+        }
+    }
 }
 
 /// How many obligations of one life may be met by a plain delivery at this sink.
@@ -64,7 +85,8 @@ fn counted(facts: &Facts<'_>, sink: usize, found: &mut Found) {
             let places = facts.places(facts.setup(table), load);
             places.iter().filter(|at| **at == sink).count() <= 1
         });
-        if !alone {
+        // A multicast inside a group is counted as a whole, at its first destination.
+        if !alone || in_a_nested_one(facts, key, life, sink) {
             continue;
         }
         let tries: Vec<_> = facts.tries(sink, key).filter(|it| life.spans(it.stamp)).collect();
@@ -90,21 +112,27 @@ fn counted(facts: &Facts<'_>, sink: usize, found: &mut Found) {
 
 /// Every lane that starts again is counted.
 fn rewinds(facts: &Facts<'_>, found: &mut Found) {
-    for (number, feed) in facts.world.feeds.iter().enumerate() {
-        let seen = feed
-            .history()
-            .into_iter()
-            .filter(|entry| matches!(entry.what, Happening::Rewound { .. }))
-            .count() as u64;
-        let metrics = facts.world.log.ingress_metrics.iter();
-        let counted: u64 = metrics
-            .filter(|(at, _)| *at == number)
-            .map(|(_, it)| it.rewinds.get())
-            .sum();
+    for number in 0..facts.world.feeds.len() {
+        let (seen, counted) = rewinds_of(facts, number);
         if counted < seen {
             found.push(format!(
                 "C4, C32: i{number} started {seen} lanes again, and {counted} are counted"
             ));
         }
     }
+}
+
+/// How many rewinds an ingress was told of, and how many are counted.
+pub(super) fn rewinds_of(facts: &Facts<'_>, number: usize) -> (u64, u64) {
+    let seen = facts.world.feeds[number]
+        .history()
+        .into_iter()
+        .filter(|entry| matches!(entry.what, Happening::Rewound { .. }))
+        .count() as u64;
+    let metrics = facts.world.log.ingress_metrics.iter();
+    let counted = metrics
+        .filter(|(at, _)| *at == number)
+        .map(|(_, it)| it.rewinds.get())
+        .sum();
+    (seen, counted)
 }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use super::Found;
-use super::facts::Facts;
+use super::duplicates::rewinds_of;
+use super::facts::{Ended, Facts, Life};
+use crate::world::Stopped;
 
 /// How long the connectors may take to return once the drain is over: one after another, ingresses and destinations.
 const ENDING: Duration = Duration::from_secs(11);
@@ -23,10 +25,9 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                         load.key, life.admitted.at
                     ));
                 }
-                let open = admitted < stop.ended.order && life.ended() > stop.ended.order;
-                if open && stop.left == 0 {
+                if stop.left == 0 && was_cut_off(life, stop) && !rewinding(facts, load.ingress) {
                     found.push(format!(
-                        "C29: the drain left nothing, and {} was not settled when the router had stopped",
+                        "C29: the drain left nothing, and {} was there and not settled when the router stopped",
                         load.key
                     ));
                 }
@@ -60,4 +61,20 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
             }
         }
     }
+}
+
+/// It was there when the stop began, and its lane was closed under it.
+fn was_cut_off(life: &Life, stop: &Stopped) -> bool {
+    let closed = match life.end {
+        Some((at, Ended::Revoked)) => at.order > stop.began.order && at.order < stop.ended.order,
+        Some(_) => false,
+        None => true,
+    };
+    closed && life.admitted.order < stop.began.order
+}
+
+/// A lane of this ingress was about to start again, and never did: what it had taken in was given up already.
+fn rewinding(facts: &Facts<'_>, ingress: usize) -> bool {
+    let (seen, counted) = rewinds_of(facts, ingress);
+    counted > seen
 }

@@ -22,7 +22,7 @@ struct Turn<'a> {
 
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
     let doors = Doors::of(facts);
-    let mut keys = HashMap::new();
+    let (mut keys, mut moves) = (HashMap::new(), 0);
     for load in &facts.case.load {
         let Some(life) = facts.lives(&load.key).first() else {
             continue;
@@ -35,6 +35,10 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                 continue;
             };
             one_at_a_time(load, group, &turns, found);
+            moves += turns
+                .windows(2)
+                .filter(|pair| pair[0].member != pair[1].member)
+                .count() as u64;
             match group.kind {
                 GroupKind::Fallback {
                     refused,
@@ -48,7 +52,7 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                     };
                     fallback(facts, &doors, load, life, group, on, &turns, found);
                 }
-                kind => anycast(load, kind, &turns, found),
+                _ => anycast(load, group, &turns, found),
             }
             if let GroupKind::Hash { .. } = group.kind {
                 steady(
@@ -63,6 +67,20 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                 );
             }
         }
+    }
+    counted(facts, moves, found);
+}
+
+/// C32: whatever goes from one member to another is counted.
+fn counted(facts: &Facts<'_>, moves: u64, found: &mut Found) {
+    let all = (0..facts.sinks.len()).flat_map(|sink| facts.world.log.destination_metrics(sink));
+    let counted: u64 = all
+        .map(|it| it.moved_repick.get() + it.moved_fallback.get())
+        .sum();
+    if counted < moves {
+        found.push(format!(
+            "C32: {moves} moves from one member to another were seen, and {counted} are counted"
+        ));
     }
 }
 
@@ -113,38 +131,28 @@ fn one_at_a_time(load: &Load, group: &GroupCase, turns: &[Turn<'_>], found: &mut
 }
 
 /// C15: chosen anew only after a failure, and never where the file says to wait.
-fn anycast(load: &Load, kind: GroupKind, turns: &[Turn<'_>], found: &mut Found) {
+fn anycast(load: &Load, group: &GroupCase, turns: &[Turn<'_>], found: &mut Found) {
     for pair in turns.windows(2) {
         let [before, after] = pair else { continue };
         if before.member == after.member {
             continue;
         }
         let act = before.it.answered.map(|(_, act)| act);
-        if act == Some(Act::Accept) && turns_of(turns, before.member) == 1 {
+        // A multicast inside a group is taken only when all of it is.
+        let alone = matches!(group.members[before.member], Part::Destination(_));
+        if act == Some(Act::Accept) && alone {
             found.push(format!(
                 "C15: d{} had taken {}, and d{} got it, too",
                 before.sink, load.key, after.sink
             ));
         }
-        if let GroupKind::Hash { wait: true } = kind {
+        if let GroupKind::Hash { wait: true } = group.kind {
             found.push(format!(
                 "C15: {} waits for d{}, and went to d{}",
                 load.key, before.sink, after.sink
             ));
         }
     }
-}
-
-/// How many sinks of a member were tried: a multicast inside a group is taken only when all of it is.
-fn turns_of(turns: &[Turn<'_>], member: usize) -> usize {
-    let mut sinks: Vec<usize> = turns
-        .iter()
-        .filter(|turn| turn.member == member)
-        .map(|turn| turn.sink)
-        .collect();
-    sinks.sort_unstable();
-    sinks.dedup();
-    sinks.len()
 }
 
 #[derive(Clone, Copy)]

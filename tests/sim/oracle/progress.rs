@@ -24,7 +24,7 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                     .iter()
                     .filter(move |load| (load.ingress, load.lane) == (number, lane))
             };
-            if is_calm(facts, number) && own().all(|load| owes_calm_ones(facts, load)) {
+            if is_calm(facts, number, lane) && own().all(|load| owes_calm_ones(facts, load)) {
                 let enough = time_needed(facts, own());
                 if enough.is_some_and(|enough| enough < HEALED / 2) {
                     goes_on(facts, own(), found);
@@ -34,12 +34,11 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
     }
 }
 
-/// Nothing befalls this ingress, and it does not hold a lane up or turn anybody away for want of room.
-fn is_calm(facts: &Facts<'_>, number: usize) -> bool {
+/// Nothing befalls this lane, and it does not hold a lane up or turn anybody away for want of room.
+fn is_calm(facts: &Facts<'_>, number: usize, lane: u32) -> bool {
     let own = |trouble: &Trouble| match &trouble.fault {
-        Fault::Revoke(at, _)
-        | Fault::Assign(at, _)
-        | Fault::RevokeAll(at)
+        Fault::Revoke(at, its) | Fault::Assign(at, its) => (*at, *its) == (number, lane),
+        Fault::RevokeAll(at)
         | Fault::AssignSome(at, _)
         | Fault::CrashIngress(at, _)
         | Fault::HangUps(at, _)
@@ -72,7 +71,8 @@ fn sink_is_calm(facts: &Facts<'_>, at: usize) -> bool {
         ..Faults::default()
     };
     let out = |trouble: &Trouble| matches!(trouble.fault, Fault::Outage(sink, _) if sink == at);
-    facts.case.sinks[at] == calm && !facts.case.trouble.iter().any(out)
+    let paced = facts.case.destination(at).any(|it| it.pace.rate.is_some());
+    facts.case.sinks[at] == calm && !paced && !facts.case.trouble.iter().any(out)
 }
 
 /// How long it takes at most to send everything to these destinations, one after another; `None` where somebody in

@@ -37,6 +37,8 @@ fn exhausted(facts: &Facts<'_>, load: &Load, at: usize, dead: Stamp, found: &mut
     let alone = alone_at(facts, load, life, at);
     let last = facts
         .tries(at, &load.key)
+        // The dead letter itself may have failed there.
+        .filter(|it| !it.dead_letter)
         .filter_map(|it| it.answered)
         .filter(|(stamp, act)| *act == Act::Fail && stamp.order < dead.order)
         .last()
@@ -57,7 +59,8 @@ fn exhausted(facts: &Facts<'_>, load: &Load, at: usize, dead: Stamp, found: &mut
         (0..facts.sinks.len()).collect()
     };
     let own = |sink: usize| {
-        let failed = facts.tries(sink, &load.key).filter_map(|it| it.answered);
+        let own = facts.tries(sink, &load.key).filter(|it| !it.dead_letter);
+        let failed = own.filter_map(|it| it.answered);
         failed
             .filter(|(stamp, act)| *act == Act::Fail && Some(stamp.order) >= since)
             .count()

@@ -122,7 +122,7 @@ fn count(address: &str, queue: &str, events: usize) -> Result<Tool, Failure> {
     Tool::serve("amqp-count", &args)
 }
 
-fn source(address: &str, queue: &str) -> String {
+pub(super) fn source(address: &str, queue: &str) -> String {
     format!(r#"amqp: {{ url: "amqp://{address}", address: "{queue}", kind: queue }}"#)
 }
 

@@ -5,8 +5,13 @@ pub mod http;
 pub mod idle;
 pub mod kafka;
 pub mod mqtt;
+pub mod overload;
 pub mod process;
+pub mod runs;
+pub mod stage;
+pub mod stalled;
 pub mod table;
+pub mod watch;
 
 use std::path::PathBuf;
 

@@ -14,7 +14,7 @@ use crate::tool::Tool;
 const EVENTS: usize = 200_000;
 
 /// Mosquitto would write all that it holds to disk at each turn; a long queue would measure that.
-const SETTINGS: &str = "autosave_interval 0\nautosave_on_changes false";
+pub(super) const SETTINGS: &str = "autosave_interval 0\nautosave_on_changes false";
 
 /// MQTT to Kafka.
 ///
@@ -103,7 +103,7 @@ fn fill(port: &str, client: &str, topic: &str, events: usize) -> Result<(), Fail
 }
 
 /// With the largest packet said, the window of 8 MiB is worth as many packets as the loop takes.
-fn source(port: &str, client: &str, topic: &str) -> String {
+pub(super) fn source(port: &str, client: &str, topic: &str) -> String {
     format!(
         r#"mqtt: {{ url: "mqtt://127.0.0.1:{port}", client_id: "{client}", subscribe: ["{topic}"], max_packet: 8KiB }}"#
     )

@@ -16,12 +16,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use weft_api::crash;
 use weft_api::ingress::IngressError;
 
@@ -29,6 +30,9 @@ use super::consumer::ConsumerLoop;
 use super::context::Context;
 use super::partition::Partition;
 
+/// How soon after a commit the next one may follow because records wait for it: a slow destination would have one for
+/// each event, and a seldom one would let the spill fill up meanwhile, which costs the prefetch.
+const SOON: Duration = Duration::from_millis(25);
 /// How long after a failed commit the next one is tried.
 const AGAIN: Duration = Duration::from_millis(200);
 /// How long nothing may be committed before an operator should read it; an election takes less.
@@ -42,7 +46,9 @@ pub(super) struct Committer {
     thread: Option<JoinHandle<()>>,
     /// Since when an answer is waited for.
     asked: Option<Instant>,
-    /// No commit before this, unless a part of a window waits for it; none at all while `failing`.
+    /// When the last one began.
+    begun: Instant,
+    /// No commit before this, unless somebody waits for it; none at all while `failing`.
     next: Instant,
     /// Since when no commit has succeeded that was wanted, and why.
     failing: Option<(Instant, String)>,
@@ -72,6 +78,7 @@ impl Committer {
             answers,
             thread: Some(thread),
             asked: None,
+            begun: Instant::now(),
             next: Instant::now(),
             failing: None,
         })
@@ -97,7 +104,7 @@ impl Committer {
         if let Some(asks) = &self.asks
             && asks.send(()).is_ok()
         {
-            self.asked = Some(now);
+            (self.asked, self.begun) = (Some(now), now);
         }
     }
 
@@ -132,8 +139,14 @@ impl Committer {
         }
     }
 
-    fn due(&self, wanted: impl FnOnce() -> bool) -> bool {
-        self.asked.is_none() && (Instant::now() >= self.next || (self.failing.is_none() && wanted()))
+    /// `wanted`: at once; `waited_for`: soon.
+    fn due(&self, wanted: impl FnOnce() -> bool, waited_for: impl FnOnce() -> bool) -> bool {
+        if self.asked.is_some() {
+            return false;
+        }
+        let now = Instant::now();
+        now >= self.next
+            || (self.failing.is_none() && (wanted() || (now >= self.begun + SOON && waited_for())))
     }
 
     /// Why nothing has been committed for so long that an operator should know.
@@ -169,7 +182,8 @@ impl ConsumerLoop {
     pub(super) fn commit_when_due(&mut self) {
         let partitions = &self.partitions;
         let wanted = || partitions.iter().flatten().any(Partition::wants_commit);
-        if self.committer.due(wanted) {
+        let waited_for = || partitions.iter().flatten().any(Partition::waits_for_commit);
+        if self.committer.due(wanted, waited_for) {
             self.commit();
         }
     }
@@ -217,5 +231,110 @@ impl ConsumerLoop {
         {
             voice.say(&trouble);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(1);
+
+    /// A committer whose thread is the test.
+    fn committer() -> (Committer, Receiver<()>, Sender<KafkaResult<()>>) {
+        let (asks, asked) = channel();
+        let (answer, answers) = channel();
+        let committer = Committer {
+            asks: Some(asks),
+            answers,
+            thread: None,
+            asked: None,
+            begun: Instant::now(),
+            next: Instant::now() + EVERY,
+            failing: None,
+        };
+        (committer, asked, answer)
+    }
+
+    fn failed() -> KafkaResult<()> {
+        Err(KafkaError::ConsumerCommit(
+            RDKafkaErrorCode::GroupAuthorizationFailed,
+        ))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_one_commit_at_a_time_however_much_is_wanted() {
+        let (mut committer, asked, answer) = committer();
+        assert!(!committer.due(|| false, || false));
+        assert!(committer.due(|| true, || false));
+        committer.ask(EVERY);
+        tokio::time::advance(10 * EVERY).await;
+        assert!(!committer.due(|| true, || true));
+        assert_eq!(committer.answer().unwrap(), None);
+        answer.send(Ok(())).unwrap();
+        assert_eq!(committer.answer().unwrap(), Some(true));
+        assert!(committer.due(|| false, || false));
+        assert_eq!(asked.try_iter().count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_commit_gets_one_soon_but_not_one_for_each_event() {
+        let (mut committer, _asked, answer) = committer();
+        committer.ask(EVERY);
+        answer.send(Ok(())).unwrap();
+        committer.answer().unwrap();
+        assert!(!committer.due(|| false, || true));
+        tokio::time::advance(SOON).await;
+        assert!(committer.due(|| false, || true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_failed_is_tried_again_after_a_pause() {
+        let (mut committer, _asked, answer) = committer();
+        committer.ask(EVERY);
+        answer.send(failed()).unwrap();
+        assert_eq!(committer.answer().unwrap(), Some(false));
+        tokio::time::advance(AGAIN / 2).await;
+        assert!(!committer.due(|| true, || true), "at once would be a flood");
+        tokio::time::advance(AGAIN / 2).await;
+        assert!(committer.due(|| false, || false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_nothing_was_left_to_commit_is_no_failure() {
+        let (mut committer, _asked, answer) = committer();
+        committer.ask(EVERY);
+        let nothing = KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset);
+        answer.send(Err(nothing)).unwrap();
+        assert_eq!(committer.answer().unwrap(), Some(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_keeps_commits_from_succeeding_is_told_until_one_does() {
+        let (mut committer, _asked, answer) = committer();
+        for _ in 0..3 {
+            committer.ask(EVERY);
+            tokio::time::advance(PATIENCE / 2).await;
+            answer.send(failed()).unwrap();
+            committer.answer().unwrap();
+        }
+        let told = committer.trouble().unwrap();
+        assert!(told.contains("authorization failed"), "{told}");
+        committer.ask(EVERY);
+        answer.send(Ok(())).unwrap();
+        committer.answer().unwrap();
+        assert_eq!(committer.trouble(), None);
+        committer.ask(EVERY);
+        tokio::time::advance(2 * PATIENCE).await;
+        assert!(committer.trouble().unwrap().contains("no answer"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_its_thread_nothing_is_waited_for() {
+        let (mut committer, _asked, answer) = committer();
+        committer.ask(EVERY);
+        drop(answer);
+        assert!(committer.answer().is_err());
     }
 }

@@ -109,12 +109,8 @@ impl Partition {
         while (batch.len() as u64) < u64::from(credit.events) {
             let Some(front) = self.waiting.front() else { break };
             let size = front.incoming.event.size();
-            let uncommitted = self.offsets.uncommitted();
-            if uncommitted.events >= u64::from(self.window.events) {
-                break;
-            }
-            let large = bytes + size > credit.bytes || uncommitted.bytes + size > self.window.bytes;
-            if large && uncommitted.events > 0 {
+            let alone = self.offsets.uncommitted().events == 0;
+            if !self.fits(size) || (bytes + size > credit.bytes && !alone) {
                 break;
             }
             let Some(record) = self.waiting.pop_front() else {
@@ -151,6 +147,20 @@ impl Partition {
         self.waiting.clear();
         self.waiting_bytes = 0;
         self.full_since = None;
+    }
+
+    /// Whether a record of so many bytes has its place in the window beside what is not committed.
+    fn fits(&self, size: u64) -> bool {
+        let uncommitted = self.offsets.uncommitted();
+        uncommitted.events == 0
+            || (uncommitted.events < u64::from(self.window.events)
+                && uncommitted.bytes + size <= self.window.bytes)
+    }
+
+    /// Whether a commit would let records go on that wait.
+    pub(crate) fn waits_for_commit(&self) -> bool {
+        let full = |front: &Waiting| !self.fits(front.incoming.event.size());
+        self.offsets.settled_uncommitted().events > 0 && self.waiting.front().is_some_and(full)
     }
 
     /// Whether a commit should not wait for its time: much is settled, or nothing else can go on.
@@ -298,12 +308,14 @@ mod tests {
             0,
             "C4: a crash would bring more than the window again"
         );
+        assert!(p.waits_for_commit());
         assert_eq!(p.ask(), Some(3));
         p.committed(false);
         assert_eq!(take_all(&mut p), 0);
         assert_eq!(p.ask(), Some(3));
         p.settled(3);
         p.committed(true);
+        assert!(!p.waits_for_commit(), "there is room");
         assert_eq!(take_all(&mut p), 3);
     }
 

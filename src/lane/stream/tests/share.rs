@@ -55,6 +55,31 @@ async fn a_lane_that_is_empty_may_move_one_event_however_short_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lane_that_was_given_one_event_is_told_once_that_is_in_that_there_is_more() {
+    let size = event("0").size();
+    let world = Draft::new(&["a"]).route(to("a")).budget(9 * size).build();
+    let mut lanes = world.lanes();
+    // Its window is more than it will ever get of the budget.
+    let window = Window {
+        events: 100,
+        bytes: 20 * size,
+    };
+    let lane = lanes.open(LaneSpec {
+        window,
+        ..spec(Settle::InOrder, 1)
+    });
+    assert_eq!(lanes.credit(lane).events, 1);
+    assert_eq!(lanes.try_next(), None, "it has not used what it was given");
+    lanes.deliver(lane, &mut incoming(1));
+    assert_eq!(lanes.try_next(), Some((lane, LaneEvent::Credit)));
+    let (events, bytes) = (99, 3 * size + size / 2);
+    assert_eq!(lanes.credit(lane), Credit { events, bytes });
+    world.remote("a").accept_all();
+    assert_eq!(said(&mut lanes)[0], accepted(0, 0));
+    world.assert_at_rest();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_short_of_budget_is_told_when_others_free_some() {
     let size = named("a", 0)[0].event.size();
     let world = by_name().budget(8 * size).build();
