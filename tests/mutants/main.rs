@@ -2,7 +2,7 @@
 //!
 //! `guards.txt` is the list. The cheap tests keep it from rotting; the long one (`make mutants`) works in a copy of the
 //! sources, builds there, and runs 1,000 seeds or as many as it takes. `WEFT_MUTANT=text` undoes only the guards whose name
-//! has that text.
+//! has that text, and takes it that the simulator passes with all of them.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -61,12 +61,15 @@ fn the_docs_name_each_guard_with_its_seed() {
 #[ignore = "builds the router once a guard: make mutants"]
 fn undoing_any_guard_fails_the_simulator() {
     let scratch = Scratch::new(root());
-    assert_eq!(
-        scratch.run(),
-        Ran::Passed,
-        "the simulator fails before anything is undone"
-    );
     let wanted = env::var("WEFT_MUTANT").unwrap_or_default();
+    if wanted.is_empty() {
+        let whole = scratch.run();
+        assert_eq!(
+            whole,
+            Ran::Passed,
+            "the simulator fails before anything is undone"
+        );
+    }
     let mut survivors = Vec::new();
     for guard in guards::read(LIST).iter().filter(|it| it.name.contains(&wanted)) {
         match scratch.without(guard) {
