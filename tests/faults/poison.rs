@@ -13,7 +13,7 @@ const EVERY: usize = 100;
 /// Beyond `limits.event` as set here.
 const TOO_LARGE: usize = 70 << 10;
 /// Messages of poison in one strike, where a script sends them.
-const DOSE: usize = 5;
+const DOSE: usize = 2;
 
 /// The rows of this file.
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -79,9 +79,13 @@ fn garbage(from: End) -> Scenario {
         .prepare(|run| {
             run.add_dead_letter();
             run.file.ingress_keys.push("accept: cloudevents".to_owned());
+            let out = &mut run.file.destinations[0];
+            *out = out.replace("url:", "timeout: 60s, url:");
         })
         .strikes(3, |run| {
             let name = run.from.name.clone();
+            // Or the load would be over before the scripts have started.
+            run.sink(0).hold(true);
             for _ in 0..DOSE {
                 let text = run.random.u64(..).to_string();
                 let script = if run.from.end == End::Mqtt {
@@ -99,6 +103,7 @@ fn garbage(from: End) -> Scenario {
                 };
                 let _ = script.option("--mode", "plain").run();
             }
+            run.sink(0).hold(false);
         })
         .check(|run| {
             let dead = run.ledger.read(|account| account.malformed.len());
