@@ -1,5 +1,5 @@
 //! What the router itself costs an event and leg: the bare ledger, and the whole way through a lane, a queue and a
-//! batch whose events are confirmed at once. One thread; nothing is sent anywhere.
+//! batch whose events are confirmed at once, without and with a rate and `dedupe`. One thread; nothing is sent anywhere.
 //!
 //! `cargo bench --bench ledger`
 
@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use weft::delivery::batch::Outlet;
 use weft::delivery::budget::Budget;
+use weft::delivery::dedupe::DedupeSettings;
 use weft::delivery::origin::Port;
+use weft::delivery::rate::Rate;
 use weft::delivery::settings::Settings;
 use weft::lane::admit::{CurrentGate, Gate};
 use weft::lane::books::Pulse;
@@ -79,6 +81,65 @@ fn main() {
             );
         }
     }
+    let events: Vec<Incoming> = (0..POOL).map(|n| event(n, false).into()).collect();
+    let rate = Rate::steady(1_000_000_000, Duration::from_secs(1));
+    for (what, settings) in [
+        ("nothing asked for", Settings::default()),
+        (
+            "a rate that is never reached",
+            Settings {
+                rate: Some(rate),
+                ..Settings::default()
+            },
+        ),
+        ("dedupe, 1,000 remembered, all new", dedupe(1_000)),
+        ("dedupe, 100,000 remembered, all new", dedupe(100_000)),
+        ("dedupe, 1,000,000 remembered, all copies", dedupe(1_000_000)),
+    ] {
+        report(
+            &format!("{POOL} events in turn, {what}"),
+            in_turn(&events, settings),
+        );
+    }
+}
+
+/// Events that come again only once all others have come.
+const POOL: u64 = 1 << 18;
+
+fn dedupe(max_entries: u32) -> Settings {
+    let dedupe = DedupeSettings {
+        by: ["source", "id"].map(Into::into).into(),
+        window: Duration::from_secs(3600),
+        max_entries,
+    };
+    Settings {
+        dedupe: Some(dedupe),
+        ..Settings::default()
+    }
+}
+
+fn in_turn(events: &[Incoming], settings: Settings) -> (u64, Duration) {
+    let (mut lanes, mut outlet) = rig(settings);
+    let lane = lanes.open(LaneSpec {
+        name: "lane".into(),
+        window: Window {
+            events: 1024,
+            bytes: 1 << 40,
+        },
+        settle: Settle::InOrder,
+    });
+    let mut batches = events.chunks(BATCH as usize).cycle();
+    let mut batch = Vec::new();
+    let mut turn = || {
+        batch.extend(batches.next().into_iter().flatten().cloned());
+        lanes.deliver(lane, &mut batch);
+        while let Poll::Ready(Some(batch)) = outlet.poll_next(&mut Context::from_waker(Waker::noop())) {
+            batch.accept_all();
+        }
+        while lanes.try_next().is_some() {}
+    };
+    (0..POOL / BATCH).for_each(|_| turn());
+    timed(turn)
 }
 
 fn report(what: &str, (events, time): (u64, Duration)) {
@@ -122,7 +183,7 @@ fn bare(settle: Settle) -> (u64, Duration) {
 }
 
 fn whole(settle: Settle, keyed: bool) -> (u64, Duration) {
-    let (mut lanes, mut outlet) = rig();
+    let (mut lanes, mut outlet) = rig(Settings::default());
     let window = Window {
         events: 1024,
         bytes: 1 << 40,
@@ -158,12 +219,12 @@ fn event(n: u64, keyed: bool) -> Event {
     event.with_key(keyed.then(|| n.to_string().into()))
 }
 
-fn rig() -> (Lanes, Outlet) {
+fn rig(settings: Settings) -> (Lanes, Outlet) {
     let endpoint = EndpointSpec {
         name: "a".into(),
         builder: Arc::new(Nothing),
         fingerprint: String::new(),
-        settings: Settings::default(),
+        settings,
     };
     let ingress = IngressSpec {
         name: "in".into(),

@@ -82,6 +82,8 @@ const CASES: &[(&str, &[&str])] = &[
     ("test-failing", &["test", "failing.test.yaml"]),
     ("test-wrong", &["test", "wrong.test.yaml"]),
     ("test-typo", &["test", "typo.test.yaml"]),
+    ("test-list", &["test", "list.test.yaml"]),
+    ("test-missing-file", &["test", "nowhere.test.yaml"]),
     ("test-empty", &["test", "empty.test.yaml"]),
     (
         "test-json",
@@ -104,6 +106,10 @@ const CASES: &[(&str, &[&str])] = &[
         &["test", "cases.test.yaml", "--filter", "nobody knows"],
     ),
     ("diff", &["check", "--diff", "routes.yaml", "changed.yaml"]),
+    (
+        "diff-secret",
+        &["check", "--diff", "secret.yaml", "secret-moved.yaml"],
+    ),
     ("diff-same", &["check", "--diff", "routes.yaml", "routes.yaml"]),
     (
         "diff-restart",
@@ -195,6 +201,8 @@ fn no_golden_file_is_left_without_its_case() {
 fn no_secret_is_ever_printed() {
     for args in [
         &["check", "--print", "secret.yaml"][..],
+        &["check", "--diff", "secret.yaml", "secret-moved.yaml"],
+        &["test", "protocols.test.yaml"],
         &["send", "secret.yaml", "--ingress", "orders", "--type", "t"],
     ] {
         assert!(!said(args).contains("hidden"), "{args:?}");

@@ -12,7 +12,7 @@ use weft_api::event::Event;
 use weft_api::outcome::{Reason, SendError};
 
 use super::breaker::BreakerState;
-use super::dedupe::Verdict;
+use super::dedupe::{NO_CLAIM, Verdict};
 use super::destination::{Destination, State, unlock};
 use super::end::{End, Ender};
 use super::failure;
@@ -224,11 +224,11 @@ fn take(
             gone.push((leg, end));
             continue;
         }
-        if let Some(identity) = identity {
-            leg.duty.claim = state.pace.claim(identity);
-        }
         size += leg.bytes();
         turn.sends(&leg.duty);
+        if leg.duty.claim == NO_CLAIM {
+            leg.duty.claim = state.pace.claim(identity);
+        }
         legs.push(leg);
     }
     state.in_flight += u32::try_from(legs.len()).unwrap_or(u32::MAX);

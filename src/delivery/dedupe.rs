@@ -23,8 +23,10 @@ use self::memory::Memory;
 #[cfg(test)]
 mod tests;
 
-/// In place of a claim: the leg has none.
+/// In place of a claim: the leg was not taken yet where it is.
 pub const NO_CLAIM: u32 = u32::MAX;
+/// In place of a claim: the leg was taken without one, and goes without one.
+pub const UNCLAIMED: u32 = u32::MAX - 1;
 
 /// What tells one dead letter of an event from another.
 const STORY: [&str; 2] = ["weftdestination", "weftroute"];
@@ -129,7 +131,7 @@ impl Dedupe {
         let number = free.pop().unwrap_or_else(|| {
             identities.push(identity);
             // Legs in flight are bounded by the queue, far below.
-            u32::try_from(identities.len() - 1).unwrap_or(NO_CLAIM - 1)
+            u32::try_from(identities.len() - 1).unwrap_or(UNCLAIMED - 1)
         });
         identities[number as usize] = identity;
         numbers.insert(identity, number);

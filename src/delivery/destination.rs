@@ -14,7 +14,7 @@ use weft_api::egress::{DirectFactory, EgressProfile};
 
 use super::breaker::{Breaker, BreakerState};
 use super::budget::Budget;
-use super::dedupe::NO_CLAIM;
+use super::dedupe::UNCLAIMED;
 use super::leg::{Leg, NO_LIFE, Parting};
 use super::origin::Port;
 use super::pace::{HeldBack, Pace};
@@ -312,7 +312,7 @@ impl Destination {
             bytes += leg.bytes;
             state.in_flight -= 1;
             state.queue.came_back(leg.shard, false);
-            if leg.claim != NO_CLAIM {
+            if leg.claim < UNCLAIMED {
                 let at = confirmed.then(|| *now.get_or_insert_with(Instant::now));
                 state.end_claim(self, leg.claim, at);
             }

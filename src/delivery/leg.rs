@@ -48,7 +48,7 @@ pub struct Duty {
     pub breaker_life: u32,
     /// In which life of the breaker it failed where it is; [`NO_LIFE`] before the first failure there.
     pub(super) failed_life: u32,
-    /// Its claim to be the one copy that is under way where it is, or [`NO_CLAIM`].
+    /// Its claim to be the one copy that is under way where it is, or a word in place of one.
     pub(super) claim: u32,
     /// Its size, as queues count it.
     pub bytes: u64,

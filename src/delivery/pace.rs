@@ -6,7 +6,7 @@
 use tokio::time::Instant;
 
 use super::breaker::Breaker;
-use super::dedupe::{Dedupe, NO_CLAIM, Verdict};
+use super::dedupe::{Dedupe, NO_CLAIM, UNCLAIMED, Verdict};
 use super::destination::{Destination, State, unlock_and_wake};
 use super::leg::{Duty, Leg, NO_LIFE};
 use super::queue::Leave;
@@ -143,25 +143,23 @@ impl Pace {
         true
     }
 
-    /// What a copy may do. Whoever has a claim, or has been sent from here before, waits for nobody: so no two wait for
-    /// each other.
+    /// What a copy may do. Whoever was taken once waits for nobody, wherever it stands by now: so no two wait for each
+    /// other.
     pub(super) fn look(&self, leg: &Leg, now: Instant) -> Verdict {
         match &self.dedupe {
             Some(dedupe) if self.dedupes && leg.duty.claim == NO_CLAIM => {
-                match dedupe.look(&leg.event, leg.duty.dead_letter, now) {
-                    Verdict::UnderWay(_) if leg.duty.failed_life != NO_LIFE => Verdict::Send(None),
-                    verdict => verdict,
-                }
+                dedupe.look(&leg.event, leg.duty.dead_letter, now)
             }
             _ => Verdict::Send(None),
         }
     }
 
-    /// The leg with this identity is sent.
-    pub(super) fn claim(&mut self, identity: u128) -> u32 {
-        self.dedupe
-            .as_mut()
-            .map_or(NO_CLAIM, |dedupe| dedupe.claim(identity))
+    /// A leg with this identity is sent for the first time.
+    pub(super) fn claim(&mut self, identity: Option<u128>) -> u32 {
+        match (&mut self.dedupe, identity) {
+            (Some(dedupe), Some(identity)) => dedupe.claim(identity),
+            _ => UNCLAIMED,
+        }
     }
 }
 
@@ -173,17 +171,17 @@ impl Turn {
         }
     }
 
-    /// This one is in the batch.
+    /// This one is in the batch. What comes back unsent earns once.
     pub(super) fn sends(&mut self, duty: &Duty) {
         self.retries += u32::from(duty.failed_life == self.life);
-        self.firsts += u32::from(duty.failed_life == NO_LIFE);
+        self.firsts += u32::from(duty.failed_life == NO_LIFE && duty.claim == NO_CLAIM);
     }
 }
 
 impl State {
     /// The holder of a claim ended or left; `confirmed`: the remote has the event, and since when.
     pub(super) fn end_claim(&mut self, destination: &Destination, claim: u32, confirmed: Option<Instant>) {
-        let Some(dedupe) = self.pace.dedupe.as_mut().filter(|_| claim != NO_CLAIM) else {
+        let Some(dedupe) = self.pace.dedupe.as_mut().filter(|_| claim < UNCLAIMED) else {
             return;
         };
         match confirmed {
@@ -212,7 +210,7 @@ impl Destination {
     /// A leg that was extracted with its claim goes elsewhere.
     pub(super) fn disclaim(&self, leg: &mut Leg) {
         let claim = leg.duty.part().claim;
-        if claim != NO_CLAIM {
+        if claim < UNCLAIMED {
             let mut state = self.lock();
             state.end_claim(self, claim, None);
             unlock_and_wake(state);

@@ -30,7 +30,18 @@ pub(crate) struct Arena {
 impl Arena {
     /// Waits for its turn.
     pub(crate) fn take() -> MutexGuard<'static, Arena> {
-        ARENA.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut arena = ARENA.lock().unwrap_or_else(PoisonError::into_inner);
+        // A run may have failed in the middle of a freeze.
+        if let Some(kafka) = arena.kafka.as_mut().filter(|kafka| kafka.pid().is_some()) {
+            kafka.thaw();
+        }
+        if let Some(artemis) = arena.artemis.as_mut().filter(|artemis| artemis.pid().is_some()) {
+            artemis.thaw();
+        }
+        if let Some(mosquitto) = arena.mosquitto.as_mut().filter(|broker| broker.pid().is_some()) {
+            mosquitto.thaw();
+        }
+        arena
     }
 
     /// Kafka, with a data directory of its own.

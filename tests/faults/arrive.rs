@@ -11,6 +11,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use weft_rig::{Kafka, Python, Receiver, Reply, Request};
 
 use crate::event::{self, KEYS, SIZE};
+use crate::flow::PARTITIONS;
 use crate::ledger::{Ledger, Letter};
 use crate::load::{numbers, until};
 
@@ -92,7 +93,7 @@ impl Arrivals {
     /// Reads the topic of a destination.
     pub(crate) fn kafka(kafka: &Kafka, topic: &str, leg: usize, ledger: &Arc<Ledger>) -> Arrivals {
         let ledger = Arc::clone(ledger);
-        Arrivals::read(kafka, topic, move |record| {
+        Arrivals::read(kafka, topic, PARTITIONS, move |record| {
             let found = attributes(record);
             enter(leg, record.payload().unwrap_or_default(), &found, &ledger);
         })
@@ -101,7 +102,7 @@ impl Arrivals {
     /// Reads the topic of a dead letter.
     pub(crate) fn dead_letter(kafka: &Kafka, topic: &str, ledger: &Arc<Ledger>) -> Arrivals {
         let ledger = Arc::clone(ledger);
-        Arrivals::read(kafka, topic, move |record| {
+        Arrivals::read(kafka, topic, 1, move |record| {
             let found = attributes(record);
             let get = |wanted: &str| {
                 let entry = found.iter().find(|(name, _)| *name == wanted);
@@ -118,7 +119,12 @@ impl Arrivals {
     }
 
     /// Reads a topic from its beginning.
-    fn read(kafka: &Kafka, topic: &str, take: impl Fn(&BorrowedMessage<'_>) + Send + 'static) -> Arrivals {
+    fn read(
+        kafka: &Kafka,
+        topic: &str,
+        partitions: usize,
+        take: impl Fn(&BorrowedMessage<'_>) + Send + 'static,
+    ) -> Arrivals {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", kafka.brokers())
             .set("group.id", "ledger")
@@ -127,7 +133,7 @@ impl Arrivals {
             .create()
             .expect("these settings are known");
         let mut all = TopicPartitionList::new();
-        for partition in 0..kafka.offsets(topic).len() {
+        for partition in 0..partitions {
             let partition = i32::try_from(partition).expect("partitions are few");
             all.add_partition_offset(topic, partition, Offset::Beginning)
                 .expect("a valid offset");

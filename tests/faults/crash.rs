@@ -30,7 +30,7 @@ const OFTEN: (u64, u64) = (1, 12);
 /// Passed once a second, with each full window, and when the load is over.
 const SELDOM: (u64, u64) = (1, 1);
 /// Passed for each write, from the first one of a connection on.
-const WRITES: (u64, u64) = (15, 30);
+const WRITES: (u64, u64) = (8, 12);
 
 /// The points in the life of an event, in its order. What AMQP and MQTT write is, on the way in, the acknowledgement,
 /// and on the way out what waits for its confirmation.

@@ -196,7 +196,7 @@ impl Ledger {
         });
     }
 
-    /// How far the load is: distinct arrivals at the destination that is ahead.
+    /// How far the load is.
     pub(crate) fn progress(&self) -> usize {
         self.read(Account::progress)
     }
@@ -240,13 +240,14 @@ impl Account {
         self.moved.elapsed()
     }
 
-    /// How far the load is: distinct arrivals at the destination that is ahead, or at all that share the events.
+    /// How far the load is: events that came, or are in the dead letter, at the destination that is ahead, or at all that
+    /// share the events.
     pub(crate) fn progress(&self) -> usize {
-        let distinct = self.legs.iter().map(|leg| leg.distinct);
+        let ended = self.legs.iter().map(|leg| leg.distinct + leg.dead());
         if self.shares {
-            distinct.sum()
+            ended.sum()
         } else {
-            distinct.max().unwrap_or(0)
+            ended.max().unwrap_or(0)
         }
     }
 

@@ -22,9 +22,6 @@ const RESETTING: Duration = Duration::from_millis(500);
 const SLOW: u32 = 4_000;
 /// Events that pass over the slow link.
 const SLOWLY: usize = 600;
-/// What Kafka's client has fetched ahead at most, with `limits.memory: 16MiB`; a commit that is not answered brings it
-/// again.
-const AHEAD: usize = (2 << 20) / 400;
 
 type Fault = (&'static str, fn(&mut Run<'_>));
 
@@ -80,8 +77,8 @@ fn row(scenario: Scenario) -> Scenario {
         }
     });
     if is_kafka {
-        // What was fetched goes on while the way to Kafka is closed, and the strikes need something to hit.
-        scenario.events(50_000).excuses(AHEAD)
+        // The strikes need something to hit.
+        scenario.events(50_000)
     } else {
         scenario
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::run::{self, Outcome};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Set};
 
 /// Lines shown of what is wrong.
 const LINES: usize = 12;
@@ -40,7 +40,9 @@ impl Report {
             seconds: 0.0,
             wrong: vec![format!("panicked: {}", text(&*panic))],
         });
-        let name = scenario.name();
+        // What every change runs has an asterisk.
+        let mark = if scenario.set == Set::Always { " \\*" } else { "" };
+        let name = format!("{}{mark}", scenario.name());
         let Outcome {
             acknowledged,
             duplicates,

@@ -55,7 +55,14 @@ pub(super) fn schema() -> serde_json::Value {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
     let files = read::listed(&args.tests).map_err(CliError::Config)?;
-    let sources = source::read(&files).map_err(|findings| wrong(&findings))?;
+    let sources = source::read(&files).map_err(|mut findings| {
+        for finding in &mut findings {
+            finding.what = finding
+                .what
+                .replacen("the configuration", "this file with tests", 1);
+        }
+        wrong(&findings)
+    })?;
     let (mut reads, mut findings) = (Vec::new(), Vec::new());
     for source in &sources {
         match read::read(source) {

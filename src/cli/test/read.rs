@@ -84,6 +84,11 @@ pub(super) fn listed(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 /// Everything that is wrong with its syntax and types.
 pub(super) fn read(source: &Source) -> Result<Read, Vec<Finding>> {
     let root = tree(source)?;
+    if !matches!(root.value, Value::Map(_)) {
+        let what = "a file with tests is a mapping, with the cases in a list under `tests:`";
+        let remedy = "write `config: routes.yaml`, then `tests:` and the cases below it";
+        return Err(vec![Finding::error(&root, what, remedy)]);
+    }
     let file: TestFile = decode(&root)?;
     Ok(Read {
         name: Arc::clone(&source.name),

@@ -34,6 +34,11 @@ pub(crate) fn key_of(event: &Event) -> String {
     }
 }
 
+/// What all copies of an event are found by.
+pub(crate) fn event_of(key: &str) -> &str {
+    key.split('+').next().unwrap_or(key)
+}
+
 pub(super) fn draw(rng: &mut Rng, setup: &Setup) -> Vec<Load> {
     let mut load = Vec::new();
     for (number, ingress) in (0..).zip(&setup.ingresses) {

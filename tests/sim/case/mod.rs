@@ -13,8 +13,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use weft_inproc::Faults;
 
-pub(crate) use load::{Load, key_of};
-pub(crate) use setup::{DestinationCase, GroupCase, GroupKind, IngressCase, Part, RouteCase, Setup, Stray};
+pub(crate) use load::{Load, event_of, key_of};
+pub(crate) use setup::{
+    DestinationCase, GroupCase, GroupKind, IngressCase, PaceCase, Part, RouteCase, Setup, Stray,
+};
 pub(crate) use trouble::{Fault, Reload, Trouble};
 
 /// When the trouble is over and everything heals.

@@ -54,7 +54,19 @@ pub(crate) struct DestinationCase {
     pub(crate) linger: Duration,
     pub(crate) breaker_failures: u32,
     pub(crate) breaker_initial: Duration,
+    pub(crate) pace: PaceCase,
     pub(crate) client: ClientCase,
+}
+
+/// What holds events back at a destination that is well.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct PaceCase {
+    /// Events a second, and how many at once after a pause.
+    pub(crate) rate: Option<(u32, u32)>,
+    /// For how long a delivery is remembered, and how many are.
+    pub(crate) dedupe: Option<(Duration, u32)>,
+    /// What a first attempt earns in retries, and how many a second brings.
+    pub(crate) retries: Option<(f64, u32)>,
 }
 
 /// What makes a new client where it changes.
@@ -201,7 +213,25 @@ impl DestinationCase {
             },
             breaker_failures: rng.u32(1..8),
             breaker_initial: ms(rng, 20..800),
+            pace: PaceCase::draw(rng),
             client: ClientCase::draw(rng),
+        }
+    }
+}
+
+impl PaceCase {
+    fn draw(rng: &mut Rng) -> PaceCase {
+        let some = |rng: &mut Rng, of: u32| rng.u32(0..of) == 0;
+        PaceCase {
+            rate: some(rng, 6).then(|| (rng.u32(30..400), rng.u32(1..40))),
+            dedupe: some(rng, 4).then(|| {
+                let few = some(rng, 3);
+                (ms(rng, 500..30_000), if few { rng.u32(1..20) } else { 10_000 })
+            }),
+            retries: (rng.u32(0..4) > 0).then(|| {
+                let share = [0.0, 0.05, 0.2, 0.5];
+                (share[rng.usize(0..share.len())], rng.u32(1..15))
+            }),
         }
     }
 }

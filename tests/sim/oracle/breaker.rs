@@ -150,15 +150,7 @@ fn doors(facts: &Facts<'_>, sink: usize) -> Vec<(Stamp, Option<Stamp>)> {
     let failures = facts.least(sink, |it| it.breaker_failures).unwrap_or(1);
     let mut doors: Vec<(Stamp, Option<Stamp>)> = Vec::new();
     let (mut open, mut failed) = (false, 0);
-    let mut all = told(facts, sink);
-    // What its egress took with it counts as failed when the egress ended; the latest that may be is not known.
-    let lost = facts.sinks[sink]
-        .attempts
-        .iter()
-        .filter(|it| it.answered.is_none());
-    all.extend(lost.map(|it| (it.stamp, Told::Answer(Act::Quit))));
-    // A destination that comes or goes has no client for a while.
-    all.sort_by_key(|(stamp, _)| *stamp);
+    let all = told(facts, sink);
     for (stamp, what) in all {
         match what {
             Told::Answer(Act::Accept | Act::Reject) => {
@@ -189,5 +181,43 @@ fn doors(facts: &Facts<'_>, sink: usize) -> Vec<(Stamp, Option<Stamp>)> {
             }
         }
     }
+    doors.extend(lost_at(facts, sink));
     doors
+}
+
+/// What is forgotten in a batch, or goes with its egress, counts as failed when that ends, not when it was seen: until
+/// something is taken that was sent after that, the breaker may have been open.
+fn lost_at(facts: &Facts<'_>, sink: usize) -> Vec<(Stamp, Option<Stamp>)> {
+    let tries = &facts.sinks[sink].attempts;
+    let ended = |it: &Try| match it.answered {
+        None => {
+            let mut deaths = tries.iter().filter_map(|it| it.answered);
+            let died = |(stamp, act): &(Stamp, Act)| {
+                matches!(act, Act::Panic | Act::Quit) && stamp.order > it.stamp.order
+            };
+            deaths.find(died).map(|(stamp, _)| stamp.order)
+        }
+        Some((_, Act::Forget { .. } | Act::Panic | Act::Quit)) => {
+            let batch = tries.iter().filter(|other| other.batch == it.batch);
+            batch
+                .filter_map(|it| it.answered)
+                .map(|(stamp, _)| stamp.order)
+                .max()
+        }
+        Some(_) => Some(0),
+    };
+    let mut lost = Vec::new();
+    for it in tries {
+        let ended = ended(it);
+        if ended == Some(0) {
+            continue;
+        }
+        let taken = |it: &&Try| {
+            let answer = matches!(it.answered, Some((_, Act::Accept | Act::Reject)));
+            answer && ended.is_some_and(|ended| it.stamp.order > ended)
+        };
+        let shut = tries.iter().find(taken).and_then(|it| it.answered);
+        lost.push((it.stamp, shut.map(|(stamp, _)| stamp)));
+    }
+    lost
 }

@@ -85,7 +85,8 @@ fn counted(facts: &Facts<'_>, sink: usize, found: &mut Found) {
             let places = facts.places(facts.setup(table), load);
             places.iter().filter(|at| **at == sink).count() <= 1
         });
-        if !alone {
+        // A multicast inside a group is counted as a whole, at its first destination.
+        if !alone || in_a_nested_one(facts, key, life, sink) {
             continue;
         }
         let tries: Vec<_> = facts.tries(sink, key).filter(|it| life.spans(it.stamp)).collect();

@@ -7,7 +7,9 @@ use weft_api::event::{Attributes, Event};
 use weft_api::outcome::Outcome;
 use weft_inproc::{Act, Happening, Settling, Stamp};
 
-use crate::case::{Case, DestinationCase, IngressCase, Load, Part, RouteCase, Setup, Stray, key_of};
+use crate::case::{
+    Case, DestinationCase, IngressCase, Load, Part, RouteCase, Setup, Stray, event_of, key_of,
+};
 use crate::world::World;
 
 pub(super) struct Facts<'a> {
@@ -53,6 +55,8 @@ pub(super) struct Seen {
     pub(super) by_key: HashMap<String, Vec<usize>>,
     pub(super) delivered: HashMap<String, Vec<Got>>,
     pub(super) dead_letters: HashMap<String, Vec<(Stamp, Event)>>,
+    /// The same of both, by what all copies of an event are found by; `true`: as a dead letter.
+    confirmed: HashMap<(String, bool), Vec<Stamp>>,
 }
 
 /// An event that was handed over.
@@ -220,6 +224,20 @@ impl<'a> Facts<'a> {
         places.iter().map(|at| &seen.attempts[*at])
     }
 
+    /// Some setup may have left a copy out here, since the sink has one: it was confirmed before the life ended, and is
+    /// not forgotten when it begins.
+    pub(super) fn left_out(&self, sink: usize, key: &str, life: &Life, dead: bool) -> bool {
+        let windows = self.case.destination(sink).filter_map(|it| it.pace.dedupe);
+        let Some(window) = windows.map(|(window, _)| window).max() else {
+            return false;
+        };
+        let known = self.sinks[sink].confirmed.get(&(event_of(key).to_owned(), dead));
+        known.into_iter().flatten().any(|stamp| {
+            let remembered = stamp.at + window >= life.admitted.at;
+            remembered && stamp.order < life.ended()
+        })
+    }
+
     /// The most that any setup says.
     pub(super) fn most<T: Ord>(&self, sink: usize, of: impl Fn(&DestinationCase) -> T) -> Option<T> {
         self.case.destination(sink).map(of).max()
@@ -314,6 +332,11 @@ impl Seen {
         for delivery in sink.deliveries() {
             let key = key_of(&delivery.event);
             let (stamp, confirmed) = (delivery.stamp, delivery.confirmed);
+            if confirmed {
+                let dead = delivery.event.get("weftclass").is_some();
+                let event = (event_of(&key).to_owned(), dead);
+                seen.confirmed.entry(event).or_default().push(stamp);
+            }
             match delivery.event.get("weftclass") {
                 Some(_) => seen
                     .dead_letters

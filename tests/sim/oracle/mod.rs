@@ -13,6 +13,7 @@ mod lanes;
 mod life;
 mod obligations;
 mod order;
+mod pace;
 mod plans;
 mod progress;
 mod reload;
@@ -42,6 +43,7 @@ pub(crate) fn judge(case: &Case, world: &World) -> Found {
     order::check(&facts, &mut found);
     retries::check(&facts, &mut found);
     breaker::check(&facts, &mut found);
+    pace::check(&facts, &mut found);
     dead_letters::check(&facts, &mut found);
     life::check(&facts, &mut found);
     reload::check(&facts, &mut found);

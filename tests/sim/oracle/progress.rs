@@ -71,7 +71,8 @@ fn sink_is_calm(facts: &Facts<'_>, at: usize) -> bool {
         ..Faults::default()
     };
     let out = |trouble: &Trouble| matches!(trouble.fault, Fault::Outage(sink, _) if sink == at);
-    facts.case.sinks[at] == calm && !facts.case.trouble.iter().any(out)
+    let paced = facts.case.destination(at).any(|it| it.pace.rate.is_some());
+    facts.case.sinks[at] == calm && !paced && !facts.case.trouble.iter().any(out)
 }
 
 /// How long it takes at most to send everything to these destinations, one after another; `None` where somebody in

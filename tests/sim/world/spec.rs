@@ -3,6 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use weft::delivery::dedupe::DedupeSettings;
+use weft::delivery::rate::Rate;
+use weft::delivery::retry_budget::RetryBudget;
 use weft::routing::filter::{FilterExpr, Predicate};
 use weft::routing::plan::{FallbackOn, KeyRule, Policy};
 use weft::topology::breaker::BreakerSettings;
@@ -17,6 +20,8 @@ use weft_api::ingress::{Ingress, Window};
 use weft_inproc::{Hub, IngressOptions, Stamp};
 
 use crate::case::{DestinationCase, GroupCase, GroupKind, IngressCase, Part, RouteCase, Setup, Stray};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// `broken`: one route leads to a destination that is not there.
 pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>>>, broken: bool) -> Spec {
@@ -109,7 +114,10 @@ fn settings(case: &DestinationCase) -> Settings {
             initial: case.retry_initial,
             max: case.retry_max,
             unavailable: case.unavailable,
-            budget: None,
+            budget: case.pace.retries.map(|(share, floor)| RetryBudget {
+                share,
+                floor: Rate::steady(floor, SECOND),
+            }),
         },
         queue: Bounds {
             events: case.queue_events,
@@ -125,8 +133,16 @@ fn settings(case: &DestinationCase) -> Settings {
             initial: case.breaker_initial,
             max: Duration::from_secs(3),
         },
-        rate: None,
-        dedupe: None,
+        rate: case.pace.rate.map(|(events, burst)| Rate {
+            events,
+            per: SECOND,
+            burst,
+        }),
+        dedupe: case.pace.dedupe.map(|(window, max_entries)| DedupeSettings {
+            by: vec!["source".into(), "id".into()],
+            window,
+            max_entries,
+        }),
     }
 }
 

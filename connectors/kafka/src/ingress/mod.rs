@@ -40,9 +40,9 @@ use crate::mapping::ingress::{Mapped, Mapper, Mapping};
 const PROBE: Duration = Duration::from_secs(5);
 /// How long `run` waits for the consumer to leave its group after the stop; the group finds out by itself later.
 const CLOSE: Duration = Duration::from_secs(5);
-/// The window of a partition where the file is silent.
+/// The window of a partition where the file is silent: what is on its way and what waits for its commit.
 const WINDOW: Window = Window {
-    events: 4096,
+    events: 8192,
     bytes: 8 << 20,
 };
 /// The least that librdkafka prefetches, and the spill holds, however small the share of memory.

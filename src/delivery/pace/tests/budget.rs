@@ -1,4 +1,5 @@
 use tokio::time::Instant;
+use weft_api::egress::EgressProfile;
 use weft_api::ingress::LaneId;
 use weft_api::outcome::{Reason, SendError};
 
@@ -248,4 +249,34 @@ async fn a_struggling_remote_gets_a_fifth_more_than_its_traffic_and_ten_a_second
     let (retries, bound) = (sends - firsts, firsts / 5 + (seconds + 10) * 10);
     assert!(retries <= bound, "{retries} of {bound}");
     assert!(retries * 10 >= bound * 9, "{retries} of {bound}: it is used, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_unsent_earns_only_once() {
+    let (world, mut lanes, lane) = world(|s| {
+        s.retry.budget = Some(RetryBudget {
+            share: 0.25,
+            ..SCARCE
+        });
+    });
+    let profile = EgressProfile {
+        batch_events: 100,
+        batch_bytes: u64::MAX,
+        in_flight: 1000,
+        keeps_order_or_fails: true,
+    };
+    let mut a = world.remote_with("a", profile);
+    deliver(&mut lanes, lane, (0..4).map(|n| keyed(&n.to_string(), "k")));
+    // Four first attempts earn one token, and one was there. The first event fails in each round, the others go back.
+    for _ in 0..3 {
+        let mut batch = a.next().await;
+        assert_eq!(batch.events().len(), 4);
+        let line = batch.refuse(0, failed()).unwrap();
+        assert_eq!(batch.recall(line, 1).len(), 3);
+    }
+    pass(LONG).await;
+    assert!(a.take().is_none(), "both tokens are spent");
+    pass(HOUR).await;
+    assert_eq!(a.accept_all().len(), 4);
+    at_rest(&world, &mut lanes);
 }

@@ -1,3 +1,4 @@
+use weft_api::egress::EgressProfile;
 use weft_api::ingress::{LaneId, Settle};
 use weft_api::outcome::SendError;
 
@@ -279,5 +280,37 @@ async fn what_may_have_arrived_is_not_taken_for_delivered() {
     again.accept_all();
     assert_eq!(a.accept_all(), [""; 0]);
     assert_eq!(settled(&mut lanes), 2);
+    at_rest(&world, &mut lanes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_unsent_stays_the_first_copy_and_nobody_waits_in_a_circle() {
+    let (world, mut lanes, lane) = world(by_source_and_id);
+    let profile = EgressProfile {
+        batch_events: 100,
+        batch_bytes: u64::MAX,
+        in_flight: 1000,
+        keeps_order_or_fails: true,
+    };
+    let mut a = world.remote_with("a", profile);
+    deliver(
+        &mut lanes,
+        lane,
+        [keyed("1", "x"), keyed("2", "x"), keyed("3", "x")],
+    );
+    let mut batch = a.take().unwrap();
+    let line = batch.refuse(0, failed()).expect("it comes again");
+    assert_eq!(batch.recall(line, 1), [1, 2]);
+    // The twins of what stands behind in `x`, under a key of their own.
+    deliver(&mut lanes, lane, [keyed("3", "y"), keyed("2", "y"), event("2")]);
+    assert!(a.take().is_none());
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let batch = a.next().await;
+        seen.extend(ids(&batch));
+        batch.accept_all();
+    }
+    assert_eq!((seen.concat().as_str(), a.accept_all().len()), ("123", 0));
+    assert_eq!((settled(&mut lanes), deduplicated(&world)), (6, 3));
     at_rest(&world, &mut lanes);
 }
