@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::books::Books;
 use crate::offer::Shape;
-use crate::{Failure, event};
+use crate::{Failure, event, tool};
 
 /// How long a request takes, and how many are served at a time.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,7 @@ impl Sink {
                 .build_local(tokio::runtime::LocalOptions::default());
             match runtime {
                 Ok(runtime) => runtime.block_on(serve(listeners)),
-                Err(error) => eprintln!("sink: {error}"),
+                Err(error) => tool::note(&format!("sink: {error}")),
             }
         };
         thread::Builder::new().name("sink".to_owned()).spawn(listen)?;
@@ -129,13 +129,13 @@ async fn serve(listeners: Vec<(TcpListener, Place)>) {
 async fn accept(listener: TcpListener, place: Rc<Place>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return eprintln!("sink: {error}"),
+        Err(error) => return tool::note(&format!("sink: {error}")),
     };
     loop {
         let connection = match listener.accept().await {
             Ok((connection, _)) => connection,
             Err(error) => {
-                eprintln!("sink: accepting: {error}");
+                tool::note(&format!("sink: accepting: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }

@@ -16,6 +16,12 @@ pub fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
+/// Writes a line to the person at the terminal.
+pub fn note(line: &str) {
+    // Nobody looks any more.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// Ends this process once its standard input ends.
 pub fn end_with_driver() {
     thread::spawn(|| {

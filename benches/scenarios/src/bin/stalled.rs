@@ -70,7 +70,7 @@ fn main() -> Result<(), Failure> {
             takes: case.duration(),
             run: Box::new(move || {
                 let report = case.run()?;
-                eprintln!("{}", report.seconds());
+                tool::note(&report.seconds());
                 tool::say(&report.line());
                 Ok((report.row(), report.broken(), report.missed()))
             }),

@@ -27,19 +27,19 @@ pub struct Run<'a> {
 pub fn each(what: &str, head: &str, runs: Vec<Run<'_>>) -> Result<(), Failure> {
     let takes: Duration = runs.iter().map(|run| run.takes).sum();
     let count = runs.len();
-    eprintln!(
+    tool::note(&format!(
         "{what}: {count} runs, about {} minutes",
         takes.as_secs().div_ceil(60)
-    );
+    ));
     let began = Instant::now();
     let (mut rows, mut broken) = (Vec::new(), Vec::new());
     for (at, Run { name, takes, run }) in runs.into_iter().enumerate() {
         let minutes = began.elapsed().as_secs() / 60;
-        eprintln!(
+        tool::note(&format!(
             "{what} {}/{count}, minute {minutes}: {name}, about {} s",
             at + 1,
             takes.as_secs()
-        );
+        ));
         // The rig panics where it cannot go on; the other runs may.
         let said =
             catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("its reason stands above".into()));
@@ -48,27 +48,25 @@ pub fn each(what: &str, head: &str, runs: Vec<Run<'_>>) -> Result<(), Failure> {
                 rows.push(row);
                 bad.iter_mut().for_each(|what| *what = format!("{name}: {what}"));
                 if !missed.is_empty() {
-                    eprintln!("{name}: not as it should be: {}", missed.join(", "));
+                    tool::note(&format!("{name}: not as it should be: {}", missed.join(", ")));
                 }
                 broken.extend(bad);
             }
             Err(error) => {
-                eprintln!("{name}: {error}");
+                tool::note(&format!("{name}: failed"));
                 broken.push(format!("{name}: {error}"));
             }
         }
     }
     tool::say(&format!("\n{head}\n{}\n", rows.join("\n")));
     if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(format!(
-            "{} of {count} runs failed, or broke a promise:\n{}",
-            broken.len(),
-            broken.join("\n")
-        )
-        .into())
+        return Ok(());
     }
+    tool::note(&format!(
+        "failed, void, or a promise broken:\n{}",
+        broken.join("\n")
+    ));
+    Err(format!("{what}: not all is as it must be").into())
 }
 
 /// The router's binary: as named, or the one beside this executable.

@@ -14,6 +14,8 @@ use crate::offer::Pace;
 
 /// How long it may take until events flow: a subscription or a group takes its time.
 const WARM_UP: Duration = Duration::from_secs(60);
+/// What of the router's log an error shows.
+const LOG_LINES: usize = 12;
 const WARM_UP_RATE: f64 = 100.0;
 
 /// See the module.
@@ -60,7 +62,7 @@ impl Stage {
                 return Ok(());
             }
             if Instant::now() > end {
-                let log = self.weft.log().tail();
+                let log = self.log();
                 return Err(format!(
                     "after {limit:?} of rest {unanswered} events have no answer, and {missing} promised ones are not \
                      there; the router's log:\n{log}"
@@ -69,6 +71,12 @@ impl Stage {
             }
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    fn log(&self) -> String {
+        let all = self.weft.log().tail();
+        let lines: Vec<&str> = all.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 
     /// Waits until a second has begun on the books' clock.
@@ -93,7 +101,7 @@ impl Stage {
         let second = 2 * usize::try_from(WARM_UP.as_secs())?;
         while (0..flows).any(|flow| self.books.sum(flow, 0..second).arrived < 50) {
             if Instant::now() > end {
-                return Err(format!("not all flows; the router's log:\n{}", self.weft.log().tail()).into());
+                return Err(format!("not all flows; the router's log:\n{}", self.log()).into());
             }
             thread::sleep(Duration::from_millis(50));
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::event;
+use crate::{event, tool};
 
 /// How often a sender looks at its time table. What is due is sent at once, so that a rate is kept whatever the tick is.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -132,7 +132,7 @@ impl Drop for Offering {
 
 /// Says why a sender ends early. The run sees that nothing is offered any more, and is void.
 fn complain(who: &str, error: &dyn std::fmt::Display) {
-    eprintln!("{who}: {error}");
+    tool::note(&format!("{who}: {error}"));
 }
 
 #[cfg(test)]

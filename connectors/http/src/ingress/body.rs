@@ -113,10 +113,19 @@ async fn collect(mut body: Incoming, limit: u64, budget: &Budget) -> Result<Byte
         }
     }
     Ok(match first.len() {
-        0 => all.freeze(),
+        0 => fitting(all),
         1..KEEP_MIN => Bytes::copy_from_slice(&first),
         _ => first,
     })
+}
+
+/// The bytes without the room that was made for more: an event is charged what it has, and may stay for long.
+fn fitting(all: BytesMut) -> Bytes {
+    if all.capacity() - all.len() > all.len() / 8 {
+        Bytes::copy_from_slice(&all)
+    } else {
+        all.freeze()
+    }
 }
 
 /// The next data; trailers are not for us. `None` at the end.
@@ -194,6 +203,18 @@ mod tests {
         assert_eq!(gunzip(&bomb, 64 * 1024), Err(BodyError::TooLarge));
         assert_eq!(gunzip(&packed(&[7; 1000]), 1000).unwrap(), vec![7; 1000]);
         assert_eq!(gunzip(&packed(&[7; 1001]), 1000), Err(BodyError::TooLarge));
+    }
+
+    #[test]
+    fn a_body_keeps_no_more_room_than_it_needs() {
+        let mut all = BytesMut::with_capacity(1000);
+        all.extend_from_slice(&[7; 100]);
+        let kept = fitting(all).try_into_mut().unwrap();
+        assert!(kept.len() == 100 && kept.capacity() < 200, "{}", kept.capacity());
+        let mut all = BytesMut::with_capacity(1000);
+        all.extend_from_slice(&[7; 990]);
+        let at = all.as_ptr();
+        assert_eq!(fitting(all).as_ptr(), at, "not copied for nothing");
     }
 
     #[test]

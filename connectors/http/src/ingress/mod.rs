@@ -39,11 +39,27 @@ use plain::Plain;
 use site::{Limits, Site};
 use worker::Handle;
 
-/// What a worker's lane may have unsettled, unless the file says otherwise.
+/// What a worker's lane may have unsettled, unless the file says otherwise, or memory is short.
 const WINDOW: Window = Window {
     events: 2048,
     bytes: 16 * 1024 * 1024,
 };
+/// Fewer would refuse bursts that harm nobody.
+const WINDOW_EVENTS_MIN: u64 = 256;
+/// What a request that waits takes beside its event: the buffers of its connection. As much again goes to the connection
+/// that carries it on, which is the destination's.
+const REQUEST_BYTES: u64 = 8 * 1024;
+
+/// The default window: no more requests, over all workers, than this ingress' part of the memory has connections for.
+/// Otherwise a slow destination would fill a small memory with buffers, and no event's bytes would tell.
+fn window(client_memory: u64, workers: usize) -> Window {
+    let share = client_memory / REQUEST_BYTES / u64::try_from(workers.max(1)).unwrap_or(u64::MAX);
+    let events = u32::try_from(share.max(WINDOW_EVENTS_MIN)).unwrap_or(u32::MAX);
+    Window {
+        events: events.min(WINDOW.events),
+        ..WINDOW
+    }
+}
 
 /// A validated ingress section.
 pub(crate) struct Builder {
@@ -81,7 +97,10 @@ impl Builder {
             ),
             limits: Limits {
                 workers: section.workers(),
-                window: self.settings.window.unwrap_or(WINDOW),
+                window: self
+                    .settings
+                    .window
+                    .unwrap_or_else(|| window(self.settings.client_memory, section.workers())),
                 deadline: section.deadline.get(),
                 header_timeout: section.header_timeout.get(),
                 body_timeout: section.body_timeout.get(),
@@ -234,5 +253,20 @@ async fn all_ended(workers: &mut Vec<Handle>) {
         // An error says that the sender is gone, which is what we wait for.
         let _ = (&mut worker.ended).await;
         workers.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_window_has_no_more_requests_than_memory_has_connections_for() {
+        let mib = 1024 * 1024;
+        assert_eq!(window(32 * mib, 2), WINDOW, "256 MiB with one destination");
+        assert_eq!(window(8 * mib, 2).events, 512, "64 MiB with one destination");
+        assert_eq!(window(32 * mib, 4).events, 1024);
+        assert_eq!(window(mib, 4).events, 256, "never less");
+        assert_eq!(window(1 << 40, 1), WINDOW, "never more");
     }
 }

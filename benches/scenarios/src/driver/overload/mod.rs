@@ -64,7 +64,7 @@ impl Case {
         } else {
             2 * self.seconds
         };
-        let search = 9 * (search::probe_seconds(self.seconds) + 3);
+        let search = 12 * (search::probe_seconds(self.seconds) + 3);
         Duration::from_secs((search + phases::NORMAL + self.seconds + backlog + 30) as u64)
     }
 

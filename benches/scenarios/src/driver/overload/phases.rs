@@ -23,6 +23,8 @@ const RETURN_MAX: usize = 60;
 const EVENTS_MIN: usize = 10_000;
 /// Less than this part of twice the load was offered: no overload.
 const OFFERED_MIN: f64 = 0.9;
+/// Where more than so many times the sustained rate came through, the search had found too little.
+const FOUND_MAX: f64 = 1.2;
 /// How long the last events may take.
 const REST: Duration = Duration::from_secs(120);
 
@@ -62,6 +64,14 @@ pub fn run(world: &World, case: &Case, found: Found) -> Result<Report, Failure> 
         return Err(format!(
             "void: {} events accepted, {offered:.0}/s offered where {wanted:.0}/s were due, {} refused, {backlog} behind",
             totals.accepted, overload.refused
+        )
+        .into());
+    }
+    let goodput = overload.arrived as f64 / case.seconds as f64;
+    if goodput > found.sustainable * FOUND_MAX {
+        let sustainable = found.sustainable;
+        return Err(format!(
+            "void: {goodput:.0}/s came through, but {sustainable:.0}/s had been taken for the most"
         )
         .into());
     }

@@ -80,7 +80,7 @@ impl Report {
     }
 
     fn of_the_best(&self) -> f64 {
-        self.goodput() / self.found.best
+        self.goodput() / self.found.best.max(self.goodput())
     }
 
     fn of_the_budget(&self) -> f64 {

@@ -58,7 +58,7 @@ impl World {
                     connections: CONNECTIONS,
                 };
                 let offering = offer::http::start(plan, &shape, &books, &pace);
-                (offering, weft, workers * 2048, None)
+                (offering, weft, http_window(case, workers), None)
             }
             Ingress::Kafka => {
                 let broker = Kafka::private();
@@ -97,6 +97,13 @@ impl World {
         world.stage.warm_up(1)?;
         Ok(world)
     }
+}
+
+/// The default window of all workers, as `docs/connectors/http.md` has it: a quarter of the memory is for clients, half of
+/// that for the ingress, and 8 KiB of it for each request.
+fn http_window(case: &Case, workers: usize) -> usize {
+    let share = usize::try_from(case.memory_mib * 1024 / 4 / 2 / 8).unwrap_or(usize::MAX) / workers;
+    share.clamp(256, 2048) * workers
 }
 
 fn service(case: &Case) -> Service {
