@@ -47,9 +47,11 @@ pub(crate) fn scenarios() -> Result<Vec<Scenario>, Lacking> {
         Flow::new(End::Http, &[End::Mqtt]),
     ];
     let mut rows = Vec::new();
-    for flow in &flows[..2] {
+    for (n, flow) in flows.iter().enumerate() {
         let in_turn = Scenario::new("network: each of these faults", flow.clone());
-        rows.push(row(in_turn.strikes(FAULTS.len(), |run| FAULTS[run.struck].1(run))).always());
+        let in_turn = row(in_turn.strikes(FAULTS.len(), |run| FAULTS[run.struck].1(run)));
+        // Every change has time for one of them.
+        rows.push(if n == 0 { in_turn.always() } else { in_turn });
     }
     for (name, fault) in FAULTS {
         let each = flows
