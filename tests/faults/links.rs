@@ -64,7 +64,7 @@ pub(crate) fn scenarios() -> Result<Vec<Scenario>, Lacking> {
 
 /// Both ends through the hop, with a patience of seconds.
 fn row(scenario: Scenario) -> Scenario {
-    let is_kafka = scenario.flow.from == End::Kafka;
+    let (is_kafka, is_http) = (scenario.flow.from == End::Kafka, scenario.flow.from == End::Http);
     let scenario = scenario.prepare(|run| {
         run.file.sections = "limits: { memory: 16MiB }".to_owned();
         let near = run.arena.kafka().brokers().to_owned();
@@ -84,6 +84,9 @@ fn row(scenario: Scenario) -> Scenario {
     if is_kafka {
         // What was fetched goes on while the way to Kafka is closed, and the strikes need something to hit.
         scenario.events(50_000).excuses(AHEAD)
+    } else if is_http {
+        // The quickest of all.
+        scenario.events(60_000)
     } else {
         scenario
     }
