@@ -28,7 +28,7 @@ const AGED: usize = 4;
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let flows = [
         (Flow::new(End::Kafka, &[End::Http]), true),
-        (Flow::new(End::Http, &[End::Http]), true),
+        (Flow::new(End::Http, &[End::Http]), false),
         (Flow::new(End::Http, &[End::Kafka]), false),
         (Flow::new(End::Mqtt, &[End::Amqp]), false),
         (Flow::new(End::Amqp, &[End::Mqtt]), false),
