@@ -28,6 +28,7 @@ pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
     leg.duty.bytes = leg.event.size();
     leg.duty.dead_letter = true;
     leg.duty.attempts = 0;
+    leg.duty.round = false;
     leg.duty.waiting = None;
     leg.duty.expires = None;
     leg.duty.unhold();

@@ -228,7 +228,11 @@ impl Destination {
             events += 1;
             bytes += leg.bytes();
             leg.duty.arrived = now;
-            leg.duty.failed_life = NO_LIFE;
+            leg.duty.failed_life = if leg.duty.round {
+                state.breaker.life()
+            } else {
+                NO_LIFE
+            };
             leg.duty.visit = leg.duty.is_request().then(|| Visit::new(self));
             let key = settings.order_by.of(&leg.event).map(anycast::hash);
             state.queue.push(leg, key);

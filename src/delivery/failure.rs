@@ -59,6 +59,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
             destination.metrics.possible_duplicates.inc();
         }
         leg.duty.wiring.table.plans.start_round(&mut leg.duty.steps);
+        leg.duty.round = true;
         destination.put_back(leg, wait);
     } else {
         destination.let_go([leg.duty.part()], false);
@@ -309,6 +310,7 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
             leg.duty.breaker_life = NO_LIFE;
             if !moved.repick {
                 leg.duty.attempts = 0;
+                leg.duty.round = false;
                 leg.duty.waiting = None;
             }
             leg.duty.unhold();

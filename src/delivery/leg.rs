@@ -48,6 +48,8 @@ pub struct Duty {
     pub breaker_life: u32,
     /// In which life of the breaker it failed where it is; [`NO_LIFE`] before the first failure there.
     pub(super) failed_life: u32,
+    /// It has been tried wherever its plan could go at that time: where it comes to now, it is sent again.
+    pub(super) round: bool,
     /// Its claim to be the one copy that is under way where it is, or a word in place of one.
     pub(super) claim: u32,
     /// Its size, as queues count it.
@@ -113,6 +115,7 @@ impl Leg {
             probe: false,
             breaker_life: NO_LIFE,
             failed_life: NO_LIFE,
+            round: false,
             claim: NO_CLAIM,
             order: 0,
             bytes: event.size(),

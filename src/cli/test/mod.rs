@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// How the result is written.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Fail when fewer of the routes are covered, in percent.
+    /// Fail when fewer sides of the routes are covered, in percent.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=100), conflicts_with = "filter")]
     coverage_min: Option<u32>,
 }
@@ -173,7 +173,7 @@ fn end(report: &Report, args: &Args) -> Result<(), CliError> {
     let min = args.coverage_min.unwrap_or(0);
     match report.coverage.iter().find(|coverage| coverage.percent < min) {
         Some(coverage) => Err(CliError::Failed(format!(
-            "{}: {} % of the routes are covered, and --coverage-min asks for {min} %",
+            "{}: {} % of the sides of the routes are covered, and --coverage-min asks for {min} %",
             coverage.config.join(" "),
             coverage.percent
         ))),

@@ -101,7 +101,7 @@ impl Report {
         let (covered, all) = coverage.sides();
         writeln!(
             out,
-            "\n{}: {} % of routes covered ({covered} of {all}: each matched by some case, and kept out by its filters)",
+            "\n{}: {} % covered ({covered} of {all} sides of the routes: matched by some case, and kept out by filters)",
             coverage.config.join(" "),
             coverage.percent
         )?;

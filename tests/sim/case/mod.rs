@@ -38,13 +38,17 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn new(seed: u64) -> Case {
         let mut rng = Rng::with_seed(seed);
-        let first = Setup::draw(&mut rng);
+        let mut first = Setup::draw(&mut rng);
         // Calm ones are half of the worth: what befalls the others must not be seen there.
         // Now and then nothing happens but that one sink is stuck: all others must not notice (C14).
         let still = rng.u32(0..6) == 0;
-        let sinks = (0..first.destinations.len())
+        let mut sinks: Vec<Faults> = (0..first.destinations.len())
             .map(|_| draw_faults(&mut rng, still))
             .collect();
+        if !still && seed.is_multiple_of(8) {
+            let at = rng.usize(0..sinks.len());
+            sinks[at] = first.wear_out(at);
+        }
         let load = load::draw(&mut rng, &first);
         let mut setups = vec![first];
         let trouble = if still {

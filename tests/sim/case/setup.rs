@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use weft_inproc::Settling;
+use weft_inproc::{Faults, Settling};
 
 use super::ms;
 
@@ -121,6 +121,23 @@ pub(crate) struct RouteCase {
 }
 
 impl Setup {
+    /// Makes a destination fail more often than not while its breaker stays closed, so that retries use its budget up
+    /// (C23); returns how its sink behaves.
+    pub(super) fn wear_out(&mut self, at: usize) -> Faults {
+        if let Some(destination) = &mut self.destinations[at] {
+            destination.attempts = 20;
+            destination.breaker_failures = 1_000;
+            destination.retry_initial = Duration::from_millis(20);
+            destination.pace.rate = None;
+            destination.pace.retries = Some((0.05, 1));
+        }
+        Faults {
+            fail: 600,
+            delay_max: Duration::from_millis(20),
+            ..Faults::default()
+        }
+    }
+
     pub(super) fn draw(rng: &mut Rng) -> Setup {
         let count = rng.usize(2..=6);
         let destinations = (0..count).map(|_| Some(DestinationCase::draw(rng))).collect();

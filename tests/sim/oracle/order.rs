@@ -1,13 +1,13 @@
 //! C20: first deliveries of one key to one destination follow the order of an in-order lane.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use weft_inproc::{Settling, Stamp};
 
 use super::Found;
 use super::facts::Facts;
 use super::obligations::{expired, given_up};
-use crate::case::Load;
+use crate::case::{Load, event_of};
 
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
     for number in (0..facts.sinks.len()).filter(|number| keeps_order(facts, *number)) {
@@ -39,10 +39,21 @@ fn keeps_order(facts: &Facts<'_>, number: usize) -> bool {
     !grouped && facts.always_there(number) && facts.case.destination(number).all(|it| it.keyed)
 }
 
-/// Exempt are events that did not come through an in-order lane, and those that did not owe this destination in each
-/// of their lives: a reload may have brought the obligation after others had passed.
+/// Exempt are events that did not come through an in-order lane, those that did not owe this destination in each of
+/// their lives (a reload may have brought the obligation after others had passed), and those that were sent twice to a
+/// destination that dedupes: what arrived of the one stands for the other, until it is forgotten.
 fn ordered<'a>(facts: &'a Facts<'_>, number: usize) -> impl Iterator<Item = &'a Load> {
+    let dedupes = facts.case.destination(number).any(|it| it.pace.dedupe.is_some());
+    let copies = facts
+        .case
+        .load
+        .iter()
+        .filter(|load| event_of(&load.key) != load.key);
+    let twice: HashSet<&str> = copies.map(|load| event_of(&load.key)).collect();
     facts.case.load.iter().filter(move |load| {
+        if dedupes && twice.contains(event_of(&load.key)) {
+            return false;
+        }
         let in_order = facts.case.kind(load.ingress).settle == Settling::InOrder;
         let owes = |table: usize| {
             let setup = facts.setup(table);

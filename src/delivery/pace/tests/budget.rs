@@ -7,7 +7,7 @@ use super::{Duration, HOUR, LONG, Lanes, World, at_rest, deliver, ms, plain, set
 use crate::delivery::pace::HeldBack;
 use crate::delivery::rate::Rate;
 use crate::delivery::retry_budget::RetryBudget;
-use crate::testing::{Draft, Remote, down, event, failed, ids, keyed, pass, to};
+use crate::testing::{Draft, Remote, any, down, event, failed, ids, keyed, pass, to};
 
 /// One retry to begin with, and one an hour.
 const SCARCE: RetryBudget = RetryBudget {
@@ -279,4 +279,37 @@ async fn what_comes_back_unsent_earns_only_once() {
     pass(HOUR).await;
     assert_eq!(a.accept_all().len(), 4);
     at_rest(&world, &mut lanes);
+}
+
+/// C23: members of an anycast that all fail do not send an event round and round past their budgets.
+#[tokio::test(start_paused = true)]
+async fn what_every_member_has_had_is_sent_again_wherever_it_goes() {
+    let settings = |s: &mut crate::delivery::settings::Settings| {
+        s.retry.budget = Some(SCARCE);
+        s.retry.attempts = 100;
+        s.breaker.failures = 100;
+    };
+    let draft = Draft::new(&["a", "b"])
+        .route(any(&["a", "b"]))
+        .settings("a", settings)
+        .settings("b", settings);
+    let (world, mut lanes, lane) = start(draft);
+    let mut members = [world.remote("a"), world.remote("b")];
+    plain(&mut lanes, lane, &["1"]);
+    let mut sent = 0;
+    for _ in 0..20 {
+        for member in &mut members {
+            while let Some(batch) = member.take() {
+                sent += batch.events().len();
+                batch.fail_rest(&failed());
+            }
+        }
+        pass(LONG).await;
+    }
+    // A first attempt and the token that there is, at each.
+    assert_eq!(sent, 4);
+    assert_eq!(
+        world.destination("a").pending_events() + world.destination("b").pending_events(),
+        1
+    );
 }

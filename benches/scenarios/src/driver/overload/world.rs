@@ -66,7 +66,7 @@ impl World {
                 let brokers = broker.brokers().to_owned();
                 let weft = weft(&kafka::source(&brokers, &topic, &unique("group")))?;
                 let offering = offer::kafka::start(&brokers, vec![topic], vec![0], &shape, &books, &pace)?;
-                let window = usize::try_from(PARTITIONS)? * 4096;
+                let window = usize::try_from(PARTITIONS)? * 8192;
                 (offering, weft, window, Some(Box::new(broker)))
             }
             Ingress::Amqp => {
