@@ -155,7 +155,7 @@ impl Outlet {
         }
         state.filled_at = (!state.queue.is_empty()).then_some(now);
         if probing && let Some(probe) = legs.first_mut() {
-            probe.duty.probe = true;
+            probe.duty.probe = state.breaker.life();
             state.breaker.start_probe(now);
             destination.publish_breaker(&state);
         }

@@ -28,9 +28,6 @@ pub const NO_CLAIM: u32 = u32::MAX;
 /// In place of a claim: the leg was taken without one, and goes without one.
 pub const UNCLAIMED: u32 = u32::MAX - 1;
 
-/// What tells one dead letter of an event from another.
-const STORY: [&str; 2] = ["weftdestination", "weftroute"];
-
 /// What the file says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DedupeSettings {
@@ -108,8 +105,8 @@ impl Dedupe {
 
     /// Looks a leg without a claim up.
     #[must_use]
-    pub fn look(&self, event: &Event, dead_letter: bool, now: Instant) -> Verdict {
-        let Some(identity) = self.identity(event, dead_letter) else {
+    pub fn look(&self, event: &Event, now: Instant) -> Verdict {
+        let Some(identity) = self.identity(event) else {
             return Verdict::Send(None);
         };
         if self.memory.contains(identity, self.oldest(now)) {
@@ -173,16 +170,10 @@ impl Dedupe {
     }
 
     /// `None` where an attribute is missing: such an event is no repetition of any other.
-    fn identity(&self, event: &Event, dead_letter: bool) -> Option<u128> {
+    fn identity(&self, event: &Event) -> Option<u128> {
         let mut hasher = self.key.build_hasher();
-        hasher.write_u8(u8::from(dead_letter));
         for name in &self.settings.by {
             text(&mut hasher, event.get(name)?.text);
-        }
-        if dead_letter {
-            for name in STORY {
-                text(&mut hasher, event.get(name).map_or("", |value| value.text));
-            }
         }
         // Two answers of one keyed function to different questions, 64 bits each.
         let mut second = hasher.clone();

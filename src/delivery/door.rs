@@ -50,7 +50,7 @@ impl Destination {
         state.last_error = Some(Arc::from(&*error.detail));
         // What was in flight before the breaker opened fails when it will: only the probe's own failure ends the wait
         // for it, or a second one would be sent beside it.
-        let blamed = leg.duty.probe || state.breaker.state() != BreakerState::Probing;
+        let blamed = leg.duty.probe == state.breaker.life() || state.breaker.state() != BreakerState::Probing;
         let opened_now = match error.fault {
             Fault::Event => {
                 state.breaker.succeeded();

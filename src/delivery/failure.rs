@@ -43,7 +43,7 @@ pub(super) fn failed(destination: &Arc<Destination>, mut leg: Leg, error: &SendE
     leg.duty.tries = leg.duty.tries.saturating_add(1);
     leg.duty.note(error);
     let recorded = destination.record(&leg, error);
-    leg.duty.probe = false;
+    leg.duty.probe = NO_LIFE;
     not_under_way(&leg);
     let next = match error.fault {
         // Its sender has been told to send it again: it needs no second way out of here.

@@ -27,6 +27,8 @@ pub fn forward(mut leg: Leg, target: Target) {
             );
             // A dead letter stays one: it has no other dead letter to go to.
             let dead_letter = leg.duty.dead_letter;
+            // It is nowhere itself any more; its branches are.
+            leg.duty.visit = None;
             let join = Join::new(leg, parts.len());
             for part in parts {
                 let origin = Origin::Join(Arc::clone(&join));

@@ -8,7 +8,7 @@ use weft_api::outcome::{Outcome, Reason, SendError};
 
 use super::dedupe::NO_CLAIM;
 use super::end::{End, Ender};
-use super::origin::Origin;
+use super::origin::{LanePort, Origin};
 use super::room::Visit;
 use super::wiring::Wiring;
 use crate::routing::plan::Steps;
@@ -42,8 +42,8 @@ pub struct Duty {
     pub maybe_delivered: bool,
     /// It is on its way to a dead-letter destination.
     pub dead_letter: bool,
-    /// It was sent to see whether its destination is there again.
-    pub probe: bool,
+    /// In which life of the breaker it was sent to see whether its destination is there again; [`NO_LIFE`] if it was not.
+    pub probe: u32,
     /// Which life of the destination's breaker `attempts` belong to; [`NO_LIFE`] before the first failure there.
     pub breaker_life: u32,
     /// In which life of the breaker it failed where it is; [`NO_LIFE`] before the first failure there.
@@ -71,7 +71,8 @@ pub struct Duty {
     /// Counts it among the requests of the destination where it is.
     pub(super) visit: Option<Visit>,
     request: bool,
-    held: bool,
+    /// The lane that it holds up.
+    held: Option<Arc<LanePort>>,
 }
 
 /// What a destination must know of a leg that leaves it.
@@ -112,7 +113,7 @@ impl Leg {
             tries: 0,
             maybe_delivered: false,
             dead_letter: false,
-            probe: false,
+            probe: NO_LIFE,
             breaker_life: NO_LIFE,
             failed_life: NO_LIFE,
             round: false,
@@ -127,7 +128,7 @@ impl Leg {
             failure: None,
             visit: None,
             request,
-            held: false,
+            held: None,
         };
         Leg { event, duty }
     }
@@ -203,11 +204,11 @@ impl Duty {
 
     /// The refusal holds up its lane until somebody mends the cause (`on_rejected: pause`). Returns whether it is new.
     pub fn hold(&mut self) -> bool {
-        if self.held {
+        if self.held.is_some() {
             return false;
         }
-        self.held = true;
-        if let Some(Origin::Slot { lane, .. }) = &self.origin {
+        self.held = self.origin.as_ref().and_then(Origin::lane);
+        if let Some(lane) = &self.held {
             lane.hold();
         }
         true
@@ -215,11 +216,8 @@ impl Duty {
 
     /// It no longer does.
     pub fn unhold(&mut self) {
-        if self.held {
-            self.held = false;
-            if let Some(Origin::Slot { lane, .. }) = &self.origin {
-                lane.unhold();
-            }
+        if let Some(lane) = self.held.take() {
+            lane.unhold();
         }
     }
 }

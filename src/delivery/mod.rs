@@ -26,6 +26,7 @@ pub mod pace;
 pub mod queue;
 pub mod rate;
 pub mod retry_budget;
+mod returns;
 pub mod room;
 pub mod settings;
 pub mod sweep;

@@ -80,6 +80,13 @@ impl Pace {
         true
     }
 
+    /// The destination goes: what it was sent is of no use any more.
+    pub(super) fn forget(&mut self) {
+        if let Some(dedupe) = &mut self.dedupe {
+            dedupe.forget();
+        }
+    }
+
     /// How many events the rate lets leave now.
     pub(super) fn room(&mut self, now: Instant) -> u32 {
         self.bucket
@@ -147,8 +154,9 @@ impl Pace {
     /// other.
     pub(super) fn look(&self, leg: &Leg, now: Instant) -> Verdict {
         match &self.dedupe {
-            Some(dedupe) if self.dedupes && leg.duty.claim == NO_CLAIM => {
-                dedupe.look(&leg.event, leg.duty.dead_letter, now)
+            // A dead letter is never a repetition: what died twice is there twice, or its second death would leave no trace.
+            Some(dedupe) if self.dedupes && leg.duty.claim == NO_CLAIM && !leg.duty.dead_letter => {
+                dedupe.look(&leg.event, now)
             }
             _ => Verdict::Send(None),
         }
@@ -171,10 +179,11 @@ impl Turn {
         }
     }
 
-    /// This one is in the batch. What comes back unsent earns once.
+    /// This one is in the batch. What comes back unsent earns once, and what failed elsewhere earns nothing.
     pub(super) fn sends(&mut self, duty: &Duty) {
         self.retries += u32::from(duty.failed_life == self.life);
-        self.firsts += u32::from(duty.failed_life == NO_LIFE && duty.claim == NO_CLAIM);
+        let first = duty.failed_life == NO_LIFE && duty.claim == NO_CLAIM && duty.tries == 0;
+        self.firsts += u32::from(first);
     }
 }
 

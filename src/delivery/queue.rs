@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use self::aside::Aside;
 pub use self::aside::Leave;
+use super::dedupe::{NO_CLAIM, UNCLAIMED};
 use super::leg::{Leg, NO_SHARD};
 
 mod aside;
@@ -135,9 +136,16 @@ impl Queue {
         shard.legs.insert(at, leg);
     }
 
-    /// Puts a leg that was taken out by [`Queue::extract`] back to its old place.
-    pub fn restore(&mut self, leg: Leg) {
+    /// Puts a leg that was taken out by [`Queue::extract`] back to its old place. What stood behind it may have been sent in
+    /// between: a copy of it would wait for the leg in front, and that one for the copy's claim, so it goes without one.
+    pub fn restore(&mut self, mut leg: Leg) {
         let shard = leg.duty.shard;
+        if let Some(behind) = self.shards.get(usize::from(shard))
+            && leg.duty.claim == NO_CLAIM
+            && (behind.in_flight > 0 || behind.legs.iter().any(|leg| leg.duty.claim != NO_CLAIM))
+        {
+            leg.duty.claim = UNCLAIMED;
+        }
         self.put_back(leg, None);
         if shard != NO_SHARD {
             self.list(shard);

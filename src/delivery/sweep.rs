@@ -25,7 +25,6 @@ pub(super) fn repeated(leg: &Leg, now: Instant) -> End {
     match leg.duty.expires {
         Some(expires) if expires <= now => End::Expired,
         _ if leg.duty.is_stale() => STALE,
-        _ if leg.duty.dead_letter => End::DeadLettered,
         _ => End::Delivered,
     }
 }

@@ -229,7 +229,7 @@ impl EgressSubject for Out {
         let section = json!({
             "brokers": [self.cluster.brokers()],
             "topic": self.topic,
-            "timeout": "1s",
+            "timeout": "3s",
             "librdkafka": soon_back(),
         });
         let settings = EgressSettings {

@@ -153,6 +153,31 @@ async fn a_probe_stays_the_only_one_while_former_events_fail() {
     world.assert_nothing_pending();
 }
 
+/// C23: a probe of an earlier outage that fails late is no answer to the probe of this one.
+#[tokio::test(start_paused = true)]
+async fn a_former_probe_that_fails_late_does_not_let_another_one_out() {
+    let unauthorised =
+        || weft_api::outcome::SendError::destination(weft_api::outcome::Reason::Unauthorised, "401");
+    let (world, _lanes) = world(0, 9);
+    let mut a = world.remote_with("a", PROFILE);
+    let (first, older) = (a.take().unwrap(), a.take().unwrap());
+    first.fail_rest(&unauthorised());
+    pass(Duration::from_secs(60)).await;
+    let former = a.take().unwrap();
+    // Closed by what was sent before, and open again: the former probe is still under way.
+    older.accept_all();
+    a.take().unwrap().fail_rest(&unauthorised());
+    pass(Duration::from_secs(60)).await;
+    let probe = a.take().unwrap();
+    former.fail_rest(&down());
+    assert_eq!(world.destination("a").standing().breaker, BreakerState::Probing);
+    pass(Duration::from_secs(60)).await;
+    assert!(a.take().is_none(), "one probe at a time");
+    probe.accept_all();
+    a.accept_all();
+    world.assert_nothing_pending();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_is_abandoned_does_not_stop_the_destination_for_ever() {
     let (world, _lanes) = world(0, 1);

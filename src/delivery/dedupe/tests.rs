@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::time::Instant;
-use weft_api::event::{AttrKind, Event, EventBuilder};
+use weft_api::event::{Event, EventBuilder};
 
 use super::memory::{EXPIRED_PER_RECORD, Memory};
 use super::{Dedupe, DedupeSettings, Verdict};
@@ -29,7 +29,7 @@ fn event(source: &str, id: &str) -> Event {
 
 /// The claim that sending it takes.
 fn sent(dedupe: &mut Dedupe, event: &Event, now: Instant) -> u32 {
-    match dedupe.look(event, false, now) {
+    match dedupe.look(event, now) {
         Verdict::Send(Some(identity)) => dedupe.claim(identity),
         other => panic!("{other:?}"),
     }
@@ -46,10 +46,10 @@ fn a_copy_waits_while_the_first_is_under_way_and_is_not_sent_once_it_is_confirme
     let mut dedupe = fresh(now);
     let (one, other) = (event("/s", "1"), event("/s", "2"));
     let claim = sent(&mut dedupe, &one, now);
-    assert_eq!(dedupe.look(&one, false, now), Verdict::UnderWay(claim));
-    assert!(matches!(dedupe.look(&other, false, now), Verdict::Send(Some(_))));
+    assert_eq!(dedupe.look(&one, now), Verdict::UnderWay(claim));
+    assert!(matches!(dedupe.look(&other, now), Verdict::Send(Some(_))));
     assert_eq!(dedupe.confirmed(claim, now), 0);
-    assert_eq!(dedupe.look(&one, false, now), Verdict::Delivered);
+    assert_eq!(dedupe.look(&one, now), Verdict::Delivered);
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn a_delivery_is_remembered_for_the_window_and_not_longer() {
     let end = now + WINDOW;
     let one = event("/s", "1");
     assert_eq!(
-        dedupe.look(&one, false, end - Duration::from_nanos(1)),
+        dedupe.look(&one, end - Duration::from_nanos(1)),
         Verdict::Delivered
     );
-    assert!(matches!(dedupe.look(&one, false, end), Verdict::Send(Some(_))));
+    assert!(matches!(dedupe.look(&one, end), Verdict::Send(Some(_))));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_full_memory_forgets_the_oldest_and_counts_it() {
         .collect();
     assert_eq!(evicted, [0, 0, 0, 1, 1]);
     assert_eq!(dedupe.len(), 3);
-    let known = |id| dedupe.look(&event("/s", id), false, now) == Verdict::Delivered;
+    let known = |id| dedupe.look(&event("/s", id), now) == Verdict::Delivered;
     assert_eq!(
         ["1", "2", "3", "4", "5"].map(known),
         [false, false, true, true, true]
@@ -106,7 +106,7 @@ fn a_full_memory_forgets_the_oldest_and_counts_it() {
 fn an_event_without_one_of_the_attributes_is_no_copy() {
     let now = Instant::now();
     let dedupe = Dedupe::new(settings(&["id", "tenant"], 10), now);
-    assert_eq!(dedupe.look(&event("/s", "1"), false, now), Verdict::Send(None));
+    assert_eq!(dedupe.look(&event("/s", "1"), now), Verdict::Send(None));
 }
 
 #[test]
@@ -117,28 +117,7 @@ fn attributes_are_told_apart_however_their_texts_join() {
     dedupe.confirmed(claim, now);
     for (source, id) in [("/a", "bc"), ("/abc", "c"), ("c", "/ab")] {
         let other = event(source, id);
-        assert!(matches!(dedupe.look(&other, false, now), Verdict::Send(Some(_))));
-    }
-}
-
-#[test]
-fn a_dead_letter_is_neither_its_event_nor_another_dead_letter_of_it() {
-    let now = Instant::now();
-    let mut dedupe = fresh(now);
-    let letter = |destination: &str| {
-        let event = event("/s", "1");
-        let mut builder = event.edit();
-        builder.set("weftdestination", AttrKind::String, destination);
-        builder.build().unwrap()
-    };
-    delivered(&mut dedupe, "1", now);
-    for destination in ["a", "b"] {
-        let Verdict::Send(Some(identity)) = dedupe.look(&letter(destination), true, now) else {
-            panic!("it is swallowed")
-        };
-        let claim = dedupe.claim(identity);
-        dedupe.confirmed(claim, now);
-        assert_eq!(dedupe.look(&letter(destination), true, now), Verdict::Delivered);
+        assert!(matches!(dedupe.look(&other, now), Verdict::Send(Some(_))));
     }
 }
 
@@ -153,17 +132,17 @@ fn another_by_forgets_and_another_window_or_bound_does_not() {
         ..settings(&["source", "id"], 5)
     };
     dedupe.configure(shorter);
-    assert_eq!(dedupe.look(&one, false, now), Verdict::Delivered);
+    assert_eq!(dedupe.look(&one, now), Verdict::Delivered);
     let later = now + Duration::from_secs(10);
-    assert!(matches!(dedupe.look(&one, false, later), Verdict::Send(Some(_))));
+    assert!(matches!(dedupe.look(&one, later), Verdict::Send(Some(_))));
     let claim = sent(&mut dedupe, &event("/s", "2"), now);
     dedupe.configure(settings(&["id"], 5));
-    assert!(matches!(dedupe.look(&one, false, now), Verdict::Send(Some(_))));
+    assert!(matches!(dedupe.look(&one, now), Verdict::Send(Some(_))));
     let again = sent(&mut dedupe, &event("/s", "2"), now);
     assert_ne!(again, claim, "a claim that is held stays a claim");
     dedupe.confirmed(claim, now);
     assert_eq!(
-        dedupe.look(&event("/s", "2"), false, now),
+        dedupe.look(&event("/s", "2"), now),
         Verdict::UnderWay(again),
         "what was claimed under another `by` says nothing about this one"
     );
@@ -174,7 +153,7 @@ fn two_destinations_hash_differently() {
     let now = Instant::now();
     let (a, b) = (fresh(now), fresh(now));
     let one = event("/s", "1");
-    assert_ne!(a.look(&one, false, now), b.look(&one, false, now));
+    assert_ne!(a.look(&one, now), b.look(&one, now));
 }
 
 /// The memory as one would write it without a thought for its size.

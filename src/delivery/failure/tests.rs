@@ -171,6 +171,20 @@ async fn without_a_dead_letter_a_refusal_holds_an_in_order_lane_until_it_is_take
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_branch_of_a_nested_multicast_that_is_held_shows_its_lane_as_held() {
+    let draft = Draft::new(&["a", "b"]).route(first(vec![all(&["a", "b"])]));
+    let (world, mut lanes, _) = one(draft, Settle::InOrder);
+    let (mut a, mut b) = (world.remote("a"), world.remote("b"));
+    a.accept_all();
+    b.fail(&refused());
+    assert_eq!(world.port.metrics.held_lanes.get(), 1);
+    pass(LONG).await;
+    b.accept_all();
+    assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
+    world.assert_at_rest();
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_dead_letter_a_refusal_is_dropped_where_the_user_wrote_it() {
     let draft = Draft::new(&["a"])
         .route(to("a"))

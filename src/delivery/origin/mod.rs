@@ -54,6 +54,18 @@ impl Origin {
         }
     }
 
+    /// The stream lane that stands behind it.
+    #[must_use]
+    pub fn lane(&self) -> Option<Arc<LanePort>> {
+        match self {
+            Origin::Slot { lane, .. } => Some(Arc::clone(lane)),
+            Origin::Ticket(_) => None,
+            Origin::Join(join) => join
+                .with_parent(|parent| parent.origin().and_then(Origin::lane))
+                .flatten(),
+        }
+    }
+
     /// Nobody waits for this leg any more.
     #[must_use]
     pub fn is_stale(&self) -> bool {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::{Leave, Queue, SHARDS};
+use crate::delivery::dedupe::UNCLAIMED;
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::{LanePort, Origin};
 use crate::testing::{Draft, World, event};
@@ -154,6 +155,23 @@ fn a_leg_that_is_restored_goes_to_its_old_place() {
         assert_eq!(take(&mut queue, now).as_deref(), Some(id));
         queue.came_back(5, false);
     }
+}
+
+/// A copy behind it was sent while it was out: it must not wait for that one, which comes back behind it.
+#[test]
+fn a_leg_that_is_restored_before_the_holder_of_a_claim_waits_for_no_claim() {
+    let (legs, mut queue, now) = (Legs::new(), Queue::default(), Instant::now());
+    queue.push(legs.leg("1"), Some(7));
+    queue.push(legs.leg("1"), Some(7));
+    let mut out = queue.extract(|leg| leg.duty.order == 0);
+    let mut sent = queue.take(now, ALL).unwrap();
+    sent.duty.claim = 0;
+    let shard = sent.duty.shard;
+    queue.put_back(sent, None);
+    queue.came_back(shard, true);
+    queue.restore(out.pop().unwrap());
+    let first = queue.take(now, ALL).unwrap();
+    assert_eq!((first.duty.order, first.duty.claim), (0, UNCLAIMED));
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(super) fn in_words(expected: &str) -> (String, &'static str) {
         "a map" => ("a mapping".to_owned(), "{ name: value }"),
         // A non-zero type says `a nonzero u32`.
         other if other.starts_with("a nonzero ") => ("a whole number, 1 or more".to_owned(), "1"),
-        other if other.starts_with("struct ") => ("a mapping".to_owned(), "{ name: value }"),
+        other if other.starts_with("struct ") => ("a mapping".to_owned(), ""),
         other if other.starts_with("enum ") || other.contains("variant of enum") => ("a word".to_owned(), ""),
         other => (other.to_owned(), ""),
     }
@@ -100,6 +100,9 @@ pub(super) fn remedy(expected: &str, hint: Hint, key: &str, example: &str) -> St
         Hint::Single if expected == "a sequence" => "put it in brackets: `[...]`".to_owned(),
         _ if example.is_empty() => match such_as(expected) {
             Some(example) => format!("for example `{key}: {example}`"),
+            None if expected.starts_with("struct ") => {
+                format!("write the keys of `{key}` in it (docs/configuration.md), or leave it out")
+            }
             None => String::new(),
         },
         _ => match key.split_once('[') {

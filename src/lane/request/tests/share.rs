@@ -53,6 +53,25 @@ async fn a_request_is_counted_where_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_moved_on_to_a_multicast_is_counted_at_its_branches_only() {
+    let world = Draft::new(&["a", "b", "c"])
+        .route(first(vec![to("a"), all(&["b", "c"])]))
+        .build();
+    let lane = world.requests(100);
+    let mut request = submit(&lane, "1");
+    assert_eq!(now(&mut request).await, None);
+    world.remote("a").fail(&crate::testing::refused());
+    assert_eq!(
+        ["a", "b", "c"].map(|name| world.destination(name).requests()),
+        [0, 1, 1]
+    );
+    world.remote("b").accept_all();
+    world.remote("c").accept_all();
+    assert_eq!(outcome_now(&mut request).await, Some(Outcome::Accepted));
+    world.assert_at_rest();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_whose_plans_meet_at_one_destination_fits_there_by_itself() {
     let size = event("1").size();
     let world = Draft::new(&["a", "b"])
