@@ -23,6 +23,8 @@ pub(super) struct Failure {
     pub(super) key: String,
     pub(super) expected: String,
     pub(super) got: String,
+    /// Which of the case's events it is about.
+    pub(super) event: usize,
 }
 
 /// Everything that `told` does not meet.
@@ -33,6 +35,7 @@ pub(super) fn judge(ready: &Ready<'_>, told: &[Told], rehearsal: &Rehearsal) -> 
             node: ready.node,
             told: one,
             rehearsal,
+            at,
             which: match told.len() {
                 1 => String::new(),
                 all => format!(" (event {} of {all})", at + 1),
@@ -48,6 +51,7 @@ struct Judge<'a, 'f> {
     node: &'a Node,
     told: &'a Told,
     rehearsal: &'a Rehearsal,
+    at: usize,
     which: String,
     failures: &'f mut Vec<Failure>,
 }
@@ -57,6 +61,7 @@ impl Judge<'_, '_> {
         let node = below(self.node, keys);
         self.failures.push(Failure {
             place: node.span.to_string(),
+            event: self.at,
             key: format!("{}{}", keys.join("."), self.which),
             expected: expected.into(),
             got: got.into(),

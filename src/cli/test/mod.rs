@@ -146,10 +146,8 @@ fn rehearse(ready: &[(&Suite<'_>, Vec<read::Ready<'_>>)], filter: Option<&str>) 
                 }
             }
             let failures = judge::judge(case, &told, &rehearsal);
-            let hint = match failures.is_empty() {
-                true => None,
-                false => told::hint(case, &told, &suite.files, file),
-            };
+            let failed = failures.first().and_then(|failure| told.get(failure.event));
+            let hint = failed.and_then(|told| told::hint(case, told, &suite.files, file));
             ran.push(Ran {
                 file: suite.read.name.to_string(),
                 place: read::below(case.node, &["name"]).span.to_string(),

@@ -111,11 +111,10 @@ impl Told {
 }
 
 /// A command that shows why: the same event, before the same ingress.
-pub(super) fn hint(ready: &Ready<'_>, told: &[Told], files: &[String], file: &TestFile) -> Option<String> {
+pub(super) fn hint(ready: &Ready<'_>, told: &Told, files: &[String], file: &TestFile) -> Option<String> {
     const EVENT_MAX: usize = 2000;
     // Why a message is malformed has been said; the event that keeps it explains nothing more.
-    let mut events = told.iter().filter(|told| told.malformed.is_none());
-    let event = events.find_map(|told| told.event.as_ref())?;
+    let event = told.event.as_ref().filter(|_| told.malformed.is_none())?;
     let mut bytes = Vec::new();
     weft_api::event::json::encode(event, &mut bytes);
     let event = String::from_utf8(bytes).ok()?;
@@ -131,7 +130,7 @@ pub(super) fn hint(ready: &Ready<'_>, told: &[Told], files: &[String], file: &Te
         .join(" ");
     let event = match event.len() {
         0..=EVENT_MAX => quoted(&event),
-        _ => "@EVENT.json".to_owned(),
+        _ => "@EVENT.json  (with the event as JSON in that file)".to_owned(),
     };
     let _ = write!(
         line,
