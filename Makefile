@@ -22,7 +22,7 @@ sim: ## the simulator: SEEDS=1000 seeds from FIRST=0 on (docs/simulator.md)
 	@tools/setup.sh build
 	WEFT_SIM_SEEDS=$(SEEDS) WEFT_SIM_FIRST=$(FIRST) cargo test --locked --all-features -p weft --test sim
 
-mutants: ## undo each guard of the router, and see the simulator fail (half an hour)
+mutants: ## undo each guard of the router, and see the simulator fail (ten minutes)
 	@tools/setup.sh build
 	cargo test --locked --all-features -p weft --test mutants -- --ignored --nocapture
 
