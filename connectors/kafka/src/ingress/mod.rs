@@ -9,6 +9,7 @@
 //! Turned down: polling in the router's own worker threads (a revoke would block one), and a channel from a polling
 //! thread into a task (one more hand-over for every batch and every settlement).
 
+mod answer;
 mod assignment;
 mod commit;
 mod consumer;

@@ -2,8 +2,9 @@
 //!
 //! Owns: the way from a lane's sequences to Kafka's offsets, which have gaps (compaction, transaction markers).
 //! Invariants: the watermark is the offset after the last record of the settled prefix, and never moves past a record
-//! that is not settled (C5); it never moves back. What is delivered counts as uncommitted until a commit that covers it
-//! has been answered: a crash brings it again (C4).
+//! that is not settled (C5); it moves back only when the log itself went back (a topic made anew, a log that was cut), and
+//! then it has to: an offset of the old log would skip records of the new one. What is delivered counts as uncommitted
+//! until a commit that covers it has been answered: a crash brings it again (C4).
 //! Does not know: why something is settled, nor how an offset is stored.
 
 use std::collections::VecDeque;
@@ -103,8 +104,8 @@ impl Offsets {
     /// Records before `next` were left out behind everything that was delivered.
     pub(crate) fn skipped(&mut self, next: i64) {
         match self.unsettled.back_mut() {
-            Some(slot) => slot.next = slot.next.max(next),
-            None => self.advance(next),
+            Some(slot) => slot.next = next,
+            None => self.watermark = Some(next),
         }
     }
 
@@ -121,31 +122,44 @@ impl Offsets {
         }
         if let Some(next) = next {
             self.front += count as u64;
-            self.advance(next);
+            self.watermark = Some(next);
         }
     }
 
     /// The lane starts again at sequence `from`. Returns the offset to seek to, or `None` when nothing was delivered
-    /// from there on, so that the consumer's position is right as it is.
+    /// from there on, so that the consumer's position is right as it is. Where the log went back meanwhile, that is the
+    /// lowest: what came before it is not there any more.
     pub(crate) fn rewind(&mut self, from: u64) -> Option<i64> {
         if let Some(last) = from.checked_sub(1) {
             self.settled(last);
         }
-        let seek = self.unsettled.front().map(|slot| slot.offset);
+        let seek = self.unsettled.iter().map(|slot| slot.offset).min();
         self.unsettled.clear();
         self.uncommitted = self.settled;
         seek
     }
 
-    /// The watermark, if it is another one than what is committed; it counts as committed once [`Offsets::answered`]
-    /// says so.
+    /// The watermark, if it is another one than what is committed, or came there a second time (the log went back); it
+    /// counts as committed once [`Offsets::answered`] says so.
     pub(crate) fn ask(&mut self) -> Option<i64> {
-        let watermark = self.watermark.filter(|_| self.watermark != self.committed)?;
+        let news = self.watermark != self.committed || self.settled.events > 0;
+        let watermark = self.watermark.filter(|_| news)?;
         self.asked = Some(Asked {
             watermark,
             settled: self.settled,
         });
         Some(watermark)
+    }
+
+    /// What was asked for and is not answered.
+    pub(crate) fn asked(&self) -> Option<i64> {
+        self.asked.map(|asked| asked.watermark)
+    }
+
+    /// What was asked for, if that is no step forward from what is committed: the log went back.
+    pub(crate) fn asked_back(&self) -> Option<i64> {
+        self.asked()
+            .filter(|asked| self.committed.is_some_and(|committed| *asked <= committed))
     }
 
     /// The commit of what was asked for last is answered. One that failed is asked for again.
@@ -157,10 +171,6 @@ impl Offsets {
             self.settled = self.settled.less(asked.settled);
             self.uncommitted = self.uncommitted.less(asked.settled);
         }
-    }
-
-    fn advance(&mut self, next: i64) {
-        self.watermark = Some(self.watermark.map_or(next, |now| now.max(next)));
     }
 }
 
@@ -280,6 +290,52 @@ mod tests {
         offsets.settled(0);
         offsets.answered(true);
         assert_eq!(offsets.uncommitted(), load(1));
+    }
+
+    #[test]
+    fn what_is_committed_follows_a_log_that_went_back() {
+        let mut offsets = with(&[(998, 999), (999, 1000)]);
+        offsets.settled(1);
+        assert_eq!((offsets.ask(), offsets.asked_back()), (Some(1000), None));
+        offsets.answered(true);
+        offsets.delivered(0, 1, 100);
+        offsets.delivered(1, 2, 100);
+        assert_eq!(offsets.ask(), None, "nothing of the new log is settled");
+        offsets.settled(2);
+        assert_eq!((offsets.ask(), offsets.asked_back()), (Some(1), Some(1)));
+        offsets.answered(true);
+        assert_eq!(offsets.uncommitted(), load(1));
+        offsets.settled(3);
+        assert_eq!((offsets.ask(), offsets.asked_back()), (Some(2), None));
+    }
+
+    #[test]
+    fn a_log_that_went_back_frees_its_window_even_if_it_ends_where_the_old_one_did() {
+        let mut offsets = with(&[(0, 1), (1, 2)]);
+        offsets.settled(1);
+        offsets.ask();
+        offsets.answered(true);
+        offsets.delivered(0, 1, 100);
+        offsets.delivered(1, 2, 100);
+        offsets.settled(3);
+        assert_eq!((offsets.ask(), offsets.asked_back()), (Some(2), Some(2)));
+        offsets.answered(true);
+        assert_eq!((offsets.uncommitted(), offsets.ask()), (load(0), None));
+    }
+
+    #[test]
+    fn a_log_that_went_back_behind_something_unsettled_waits_for_it_and_is_read_from_its_own_beginning() {
+        let mut offsets = with(&[(50, 51), (10, 11)]);
+        offsets.skipped(12);
+        assert_eq!(offsets.watermark(), None);
+        offsets.settled(0);
+        assert_eq!(offsets.watermark(), Some(51));
+        let mut offsets = with(&[(50, 51), (10, 11), (11, 12)]);
+        assert_eq!(
+            offsets.rewind(0),
+            Some(10),
+            "50 would skip records of the new log"
+        );
     }
 
     #[test]

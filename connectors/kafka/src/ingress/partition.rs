@@ -45,6 +45,8 @@ pub(crate) struct Partition {
     /// Shared with the rebalance callback, which commits it at a revoke.
     watermark: Arc<AtomicI64>,
     window: Window,
+    /// The last commit that it was part of did not cover it.
+    refused: bool,
 }
 
 struct Waiting {
@@ -66,6 +68,7 @@ impl Partition {
             waiting_bytes: 0,
             watermark,
             window,
+            refused: false,
         }
     }
 
@@ -157,16 +160,20 @@ impl Partition {
                 && uncommitted.bytes + size <= self.window.bytes)
     }
 
-    /// Whether a commit would let records go on that wait.
+    /// Whether a commit would let records go on that wait. One that was refused is tried again after a pause.
     pub(crate) fn waits_for_commit(&self) -> bool {
         let full = |front: &Waiting| !self.fits(front.incoming.event.size());
-        self.offsets.settled_uncommitted().events > 0 && self.waiting.front().is_some_and(full)
+        !self.refused
+            && self.offsets.settled_uncommitted().events > 0
+            && self.waiting.front().is_some_and(full)
     }
 
-    /// Whether a commit should not wait for its time: much is settled, or nothing else can go on.
+    /// Whether a commit should not wait for its time: much is settled, or nothing else can go on. One that was refused
+    /// waits.
     pub(crate) fn wants_commit(&self) -> bool {
         let settled = self.offsets.settled_uncommitted();
-        settled.events > 0
+        !self.refused
+            && settled.events > 0
             && (settled.events * COMMIT_PART >= u64::from(self.window.events)
                 || settled.bytes.saturating_mul(COMMIT_PART) >= self.window.bytes
                 || (self.offsets.unsettled() == 0 && !self.waiting.is_empty()))
@@ -178,9 +185,20 @@ impl Partition {
         self.offsets.ask()
     }
 
+    /// What was asked for and is not answered.
+    pub(crate) fn asked(&self) -> Option<i64> {
+        self.offsets.asked()
+    }
+
+    /// What was asked for, if it is no step forward from what is committed: the log went back.
+    pub(crate) fn asked_back(&self) -> Option<i64> {
+        self.offsets.asked_back()
+    }
+
     /// The commit that was asked for last is answered, or came to nothing.
     pub(crate) fn committed(&mut self, done: bool) {
         self.offsets.answered(done);
+        self.refused = !done;
     }
 
     fn publish(&mut self) {
@@ -317,6 +335,47 @@ mod tests {
         p.committed(true);
         assert!(!p.waits_for_commit(), "there is room");
         assert_eq!(take_all(&mut p), 3);
+    }
+
+    #[test]
+    fn a_log_that_went_back_gets_its_window_again() {
+        let mut p = within(4, 1 << 30);
+        (1000..1004).for_each(|offset| p.polled(event(1), offset));
+        assert_eq!(take_all(&mut p), 4);
+        p.settled(3);
+        assert_eq!(p.ask(), Some(1004));
+        p.committed(true);
+        (0..10).for_each(|offset| p.polled(event(1), offset));
+        assert_eq!(take_all(&mut p), 4);
+        p.settled(7);
+        assert!(p.waits_for_commit());
+        assert_eq!(
+            p.ask(),
+            Some(4),
+            "C5: the old offset would skip what the new log holds"
+        );
+        p.committed(true);
+        assert_eq!(take_all(&mut p), 4);
+    }
+
+    #[test]
+    fn a_commit_that_was_refused_is_asked_for_by_the_clock_and_not_at_once() {
+        let mut p = within(4, 1 << 30);
+        (0..10).for_each(|offset| p.polled(event(1), offset));
+        take_all(&mut p);
+        p.settled(3);
+        assert!(p.wants_commit() && p.waits_for_commit());
+        p.ask();
+        p.committed(false);
+        assert!(
+            !p.wants_commit() && !p.waits_for_commit(),
+            "that would be a flood"
+        );
+        assert_eq!(p.ask(), Some(4));
+        p.committed(true);
+        take_all(&mut p);
+        p.settled(7);
+        assert!(p.wants_commit());
     }
 
     #[test]
