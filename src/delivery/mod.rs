@@ -1,6 +1,7 @@
 //! Delivery: everything between an event's match and the end of its legs.
 //!
-//! Owns: each destination's queue, order, batches, retries, breaker, and the way of a leg through its plan to an end.
+//! Owns: each destination's queue, order, batches, retries, breaker, pace (retry budget, rate, dedupe), the byte budget of the
+//! process and each destination's share of it, and the way of a leg through its plan to an end.
 //! Invariants
 //! - A leg ends exactly once ([`end::End`]); one that is dropped ends as unknown.
 //! - A leg is in exactly one place: a queue, a batch, a direct send, or a join.

@@ -8,12 +8,13 @@ mod speed;
 
 use std::time::Duration;
 
+use weft_api::egress::EgressProfile;
 use weft_api::event::Event;
 use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
 use weft_api::outcome::Outcome;
 
 use crate::delivery::settings::Settings;
-use crate::testing::{Draft, World, event, spec, to};
+use crate::testing::{Draft, Remote, World, event, spec, to};
 
 const LONG: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -25,6 +26,17 @@ fn ms(millis: u64) -> Duration {
 /// One destination `a` with these settings, and a lane that leads to it.
 fn world(settings: impl FnOnce(&mut Settings)) -> (World, Lanes, LaneId) {
     start(Draft::new(&["a"]).route(to("a")).settings("a", settings))
+}
+
+/// The remote of `a`, which keeps order or fails, so that a batch has several events of a key.
+fn pipelined(world: &World) -> Remote {
+    let profile = EgressProfile {
+        batch_events: 100,
+        batch_bytes: u64::MAX,
+        in_flight: 1000,
+        keeps_order_or_fails: true,
+    };
+    world.remote_with("a", profile)
 }
 
 fn start(draft: Draft) -> (World, Lanes, LaneId) {

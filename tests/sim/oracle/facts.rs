@@ -55,8 +55,8 @@ pub(super) struct Seen {
     pub(super) by_key: HashMap<String, Vec<usize>>,
     pub(super) delivered: HashMap<String, Vec<Got>>,
     pub(super) dead_letters: HashMap<String, Vec<(Stamp, Event)>>,
-    /// The same of both, by what all copies of an event are found by; `true`: as a dead letter.
-    confirmed: HashMap<(String, bool), Vec<Stamp>>,
+    /// Of `delivered` what the sink confirmed, by what all copies of an event are found by.
+    confirmed: HashMap<String, Vec<Stamp>>,
 }
 
 /// An event that was handed over.
@@ -225,13 +225,13 @@ impl<'a> Facts<'a> {
     }
 
     /// Some setup may have left a copy out here, since the sink has one: it was confirmed before the life ended, and is
-    /// not forgotten when it begins.
-    pub(super) fn left_out(&self, sink: usize, key: &str, life: &Life, dead: bool) -> bool {
+    /// not forgotten when it begins. Dead letters are never left out.
+    pub(super) fn left_out(&self, sink: usize, key: &str, life: &Life) -> bool {
         let windows = self.case.destination(sink).filter_map(|it| it.pace.dedupe);
         let Some(window) = windows.map(|(window, _)| window).max() else {
             return false;
         };
-        let known = self.sinks[sink].confirmed.get(&(event_of(key).to_owned(), dead));
+        let known = self.sinks[sink].confirmed.get(event_of(key));
         known.into_iter().flatten().any(|stamp| {
             let remembered = stamp.at + window >= life.admitted.at;
             remembered && stamp.order < life.ended()
@@ -332,23 +332,17 @@ impl Seen {
         for delivery in sink.deliveries() {
             let key = key_of(&delivery.event);
             let (stamp, confirmed) = (delivery.stamp, delivery.confirmed);
+            if delivery.event.get("weftclass").is_some() {
+                let letters = seen.dead_letters.entry(key).or_default();
+                letters.push((stamp, delivery.event));
+                continue;
+            }
             if confirmed {
-                let dead = delivery.event.get("weftclass").is_some();
-                let event = (event_of(&key).to_owned(), dead);
+                let event = event_of(&key).to_owned();
                 seen.confirmed.entry(event).or_default().push(stamp);
             }
-            match delivery.event.get("weftclass") {
-                Some(_) => seen
-                    .dead_letters
-                    .entry(key)
-                    .or_default()
-                    .push((stamp, delivery.event)),
-                None => seen
-                    .delivered
-                    .entry(key)
-                    .or_default()
-                    .push(Got { stamp, confirmed }),
-            }
+            let got = seen.delivered.entry(key).or_default();
+            got.push(Got { stamp, confirmed });
         }
         seen
     }

@@ -134,8 +134,7 @@ fn under(facts: &Facts<'_>, load: &Load, life: &Life, outcome: Outcome, setup: &
 fn met(facts: &Facts<'_>, setup: &Setup, key: &str, life: &Life, owed: &Owed<'_>) -> bool {
     let dead = |at: usize| {
         let letters = facts.sinks[at].dead_letters.get(key);
-        let got = letters.is_some_and(|letters| letters.iter().any(|(stamp, _)| life.spans(*stamp)));
-        got || facts.left_out(at, key, life, true)
+        letters.is_some_and(|letters| letters.iter().any(|(stamp, _)| life.spans(*stamp)))
     };
     let stray_letter = matches!(owed.part, Part::Destination(at) if owed.route.is_none() && dead(at));
     delivered(facts, setup, key, life, &owed.part) || owed.dead_letter().is_some_and(dead) || stray_letter
@@ -145,7 +144,7 @@ pub(super) fn delivered(facts: &Facts<'_>, setup: &Setup, key: &str, life: &Life
     let at_sink = |at: &usize| {
         let got = facts.sinks[*at].delivered.get(key);
         let got = got.is_some_and(|got| got.iter().any(|got| life.spans(got.stamp)));
-        got || facts.left_out(*at, key, life, false)
+        got || facts.left_out(*at, key, life)
     };
     match part {
         Part::Destination(at) => at_sink(at),

@@ -1,9 +1,10 @@
 use tokio::time::Instant;
-use weft_api::egress::EgressProfile;
 use weft_api::ingress::LaneId;
 use weft_api::outcome::{Reason, SendError};
 
-use super::{Duration, HOUR, LONG, Lanes, World, at_rest, deliver, ms, plain, settled, start, world};
+use super::{
+    Duration, HOUR, LONG, Lanes, World, at_rest, deliver, ms, pipelined, plain, settled, start, world,
+};
 use crate::delivery::pace::HeldBack;
 use crate::delivery::rate::Rate;
 use crate::delivery::retry_budget::RetryBudget;
@@ -259,13 +260,7 @@ async fn what_comes_back_unsent_earns_only_once() {
             ..SCARCE
         });
     });
-    let profile = EgressProfile {
-        batch_events: 100,
-        batch_bytes: u64::MAX,
-        in_flight: 1000,
-        keeps_order_or_fails: true,
-    };
-    let mut a = world.remote_with("a", profile);
+    let mut a = pipelined(&world);
     deliver(&mut lanes, lane, (0..4).map(|n| keyed(&n.to_string(), "k")));
     // Four first attempts earn one token, and one was there. The first event fails in each round, the others go back.
     for _ in 0..3 {

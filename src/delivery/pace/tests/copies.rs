@@ -1,8 +1,7 @@
-use weft_api::egress::EgressProfile;
 use weft_api::ingress::{LaneId, Settle};
 use weft_api::outcome::SendError;
 
-use super::{Duration, LONG, Lanes, World, at_rest, deliver, ms, plain, settled, start, world};
+use super::{Duration, LONG, Lanes, World, at_rest, deliver, ms, pipelined, plain, settled, start, world};
 use crate::delivery::dedupe::DedupeSettings;
 use crate::delivery::settings::Settings;
 use crate::testing::{Draft, Remote, all, down, event, failed, first, ids, keyed, pass, refused, spec, to};
@@ -284,13 +283,7 @@ async fn what_may_have_arrived_is_not_taken_for_delivered() {
 #[tokio::test(start_paused = true)]
 async fn what_comes_back_unsent_stays_the_first_copy_and_nobody_waits_in_a_circle() {
     let (world, mut lanes, lane) = world(by_source_and_id);
-    let profile = EgressProfile {
-        batch_events: 100,
-        batch_bytes: u64::MAX,
-        in_flight: 1000,
-        keeps_order_or_fails: true,
-    };
-    let mut a = world.remote_with("a", profile);
+    let mut a = pipelined(&world);
     deliver(
         &mut lanes,
         lane,
