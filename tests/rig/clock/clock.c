@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -103,15 +104,25 @@ int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restr
 {
     if (until->tv_sec < WALL_FROM)
         return real_wait(cond, lock, until);
-    for (;;) {
-        struct timespec now;
-        read_clock(CLOCK_REALTIME, &now);
-        int64_t left = nanos(until) - (nanos(&now) + *offset);
-        struct timespec slice = spec(nanos(&now) + (left > SLICE ? SLICE : left));
-        if (left <= 0)
-            slice = now;
-        int ended = real_wait(cond, lock, &slice);
-        if (ended != ETIMEDOUT || left <= SLICE)
-            return ended;
+    struct timespec now;
+    read_clock(CLOCK_REALTIME, &now);
+    int64_t left = nanos(until) - (nanos(&now) + *offset);
+    struct timespec slice = spec(nanos(&now) + (left < 0 ? 0 : left < SLICE ? left : SLICE));
+    int ended = real_wait(cond, lock, &slice);
+    /* Early means woken for nothing, which every caller has to expect: it looks again at what it waits for, as it must,
+     * since a signal may have come while the slice ended. */
+    return ended == ETIMEDOUT && left > SLICE ? 0 : ended;
+}
+
+/* libc's own goes past the function above. The types are one and the same there. */
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict lock, const struct timespec *restrict until)
+{
+    switch (pthread_cond_timedwait((pthread_cond_t *)cond, (pthread_mutex_t *)lock, until)) {
+    case 0:
+        return thrd_success;
+    case ETIMEDOUT:
+        return thrd_timedout;
+    default:
+        return thrd_error;
     }
 }
