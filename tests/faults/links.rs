@@ -37,8 +37,10 @@ const FAULTS: [Fault; 6] = [
 /// The rows of this file; an error where this machine has no network to hurt.
 pub(crate) fn scenarios() -> Result<Vec<Scenario>, Lacking> {
     drop(Hop::new()?);
+    // Mosquitto 2.0.11 sends all it holds for a session once that is resumed, past the Receive Maximum: what a link then
+    // loses of the acknowledgements has no bound that is ours. Artemis keeps to it.
     let flows = [
-        Flow::new(End::Mqtt, &[End::Kafka]),
+        Flow::new(End::Journal, &[End::Kafka]),
         Flow::new(End::Kafka, &[End::Amqp]),
         Flow::new(End::Amqp, &[End::Http]),
         Flow::new(End::Http, &[End::Mqtt]),

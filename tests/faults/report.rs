@@ -58,7 +58,8 @@ impl Report {
         );
         for text in &wrong {
             // The whole of a panic stands above.
-            let lines: Vec<&str> = text.lines().take(LINES).collect();
+            let most = if text.starts_with("panicked") { LINES } else { usize::MAX };
+            let lines: Vec<&str> = text.lines().take(most).collect();
             eprintln!("  {}", lines.join("\n  "));
         }
         let row = self.row(&name);

@@ -341,7 +341,7 @@ impl Run<'_> {
                 let bound = struck * scenario.duplicates + account.sent_again;
                 if leg.duplicates() > bound {
                     say(format!(
-                        "{} duplicates at out-{n}, at most {bound}",
+                        "{} duplicates at out-{n}, at most {bound}; the log:\n{log}",
                         leg.duplicates()
                     ));
                 }
