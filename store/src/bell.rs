@@ -1,0 +1,98 @@
+//! Where logs say that there is something to do, and where the commit thread hears of it.
+//!
+//! Owns: the list of logs, the list of those that wait for the thread, and when its round began.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::log::Log;
+
+/// See the module.
+pub(crate) struct Bell<T> {
+    work: Mutex<Work<T>>,
+    rung: Condvar,
+    started: Instant,
+    /// When the round began that is under way, in milliseconds after `started` and one more; 0 between rounds.
+    round: AtomicU64,
+}
+
+struct Work<T> {
+    all: Vec<Arc<Log<T>>>,
+    listed: Vec<Arc<Log<T>>>,
+    stop: bool,
+}
+
+impl<T> Bell<T> {
+    pub(crate) fn new() -> Arc<Bell<T>> {
+        Arc::new(Bell {
+            work: Mutex::new(Work {
+                all: Vec::new(),
+                listed: Vec::new(),
+                stop: false,
+            }),
+            rung: Condvar::new(),
+            started: Instant::now(),
+            round: AtomicU64::new(0),
+        })
+    }
+
+    /// There is something to do for this log.
+    pub(crate) fn ring(&self, log: Arc<Log<T>>) {
+        self.work().listed.push(log);
+        self.rung.notify_one();
+    }
+
+    /// The thread ends after what is listed.
+    pub(crate) fn stop(&self) {
+        self.work().stop = true;
+        self.rung.notify_one();
+    }
+
+    pub(crate) fn add(&self, log: Arc<Log<T>>) {
+        self.work().all.push(log);
+    }
+
+    pub(crate) fn remove(&self, log: &Arc<Log<T>>) {
+        self.work().all.retain(|known| !Arc::ptr_eq(known, log));
+    }
+
+    /// Every log.
+    pub(crate) fn logs(&self) -> Vec<Arc<Log<T>>> {
+        self.work().all.clone()
+    }
+
+    /// Waits for something to do, until `due` at the latest. Says whether the thread shall end.
+    pub(crate) fn wait(&self, due: Option<Instant>) -> (Vec<Arc<Log<T>>>, bool) {
+        let mut work = self.work();
+        while work.listed.is_empty() && !work.stop {
+            let Some(due) = due else {
+                work = self.rung.wait(work).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.rung.wait_timeout(work, left);
+            work = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        (std::mem::take(&mut work.listed), work.stop)
+    }
+
+    /// A round begins or ends.
+    pub(crate) fn mark_round(&self, begins: bool) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        self.round.store(if begins { now } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// For how long the round has been going on that is under way: a disk that hangs.
+    pub(crate) fn in_round(&self) -> Option<Duration> {
+        let began = self.round.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.started.elapsed().saturating_sub(Duration::from_millis(began)))
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work<T>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,295 @@
+//! What a start makes of a log's directory.
+//!
+//! Owns: the judgement of the last segment. Everything that ends with a seal is taken as it is, and looked at when it is
+//! read. The last one, of a process that was killed or lost its power, is looked through:
+//! - up to the highest mark all was durable: what is no record there is damage, and left for the reader to find;
+//! - behind it, bytes that a sector of zeros is part of were never written as a whole: the log ends there. Whoever appended
+//!   that was told nothing (C25);
+//! - what is whole behind the mark may be in memory only: it is copied into a segment of its own, which is durable before
+//!   anybody reads it.
+//!
+//! The segment is then cut, and sealed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::acked::Acked;
+use crate::disk::Disk;
+use crate::journal::Known;
+use crate::log::Held;
+use crate::reader::copy;
+use crate::record::Kind;
+use crate::segment::{RECORDS_AT, Seal, Segment, Span, Step, Title, Walked};
+use crate::spares;
+use crate::window::Window;
+use crate::write::{now_ms, write_seal};
+
+/// What a start found in a directory.
+pub(crate) struct Found {
+    pub(crate) id: u64,
+    pub(crate) segments: VecDeque<Held>,
+    pub(crate) acked: Acked,
+    /// No sequence from here on was ever given.
+    pub(crate) next: u64,
+    /// Segments whose head says nothing any more; they stay where they are, under another name.
+    pub(crate) unreadable: usize,
+}
+
+/// Reads a log's directory, and mends it. An empty one gets a number of its own.
+///
+/// # Errors
+/// As the disk has it. Nothing is lost by trying again.
+pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &mut Known) -> io::Result<Found> {
+    let (mut segments, unreadable) = segments(disk, dir)?;
+    let Some(last) = segments.pop() else {
+        return Ok(Found {
+            id: fastrand::u64(1..),
+            segments: VecDeque::new(),
+            acked: Acked::default(),
+            next: 0,
+            unreadable,
+        });
+    };
+    let id = last.title.log;
+    let mut held = VecDeque::new();
+    for (index, segment) in segments.iter().enumerate() {
+        let below = segments.get(index + 1).unwrap_or(&last).title.first;
+        held.push_back(sealed(segment, below)?);
+    }
+    let mut acked = known.remove(&id).unwrap_or_default();
+    let mut next = acked.next();
+    match last.seal()? {
+        Some((seal, at)) => held.push_back(whole(&last, seal, at)),
+        None => next = next.max(mend(disk, &last, quarantine, &mut held)?),
+    }
+    for one in &held {
+        next = next.max(one.next);
+    }
+    if let Some(first) = held.front() {
+        acked.raise(first.segment.title.first);
+    }
+    Ok(Found {
+        id,
+        segments: held,
+        acked,
+        next,
+        unreadable,
+    })
+}
+
+fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>, usize)> {
+    let names = disk.list(dir)?;
+    if names.iter().any(|name| name == spares::NAME) {
+        disk.remove(&dir.join(spares::NAME))?;
+    }
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| Title::number_of(name)).collect();
+    numbers.sort_unstable();
+    let (mut segments, mut unreadable) = (Vec::new(), 0);
+    for number in numbers {
+        let path = dir.join(Title::name(number));
+        match Segment::open(path.clone(), disk.open(&path)?)? {
+            Some(segment) => segments.push(segment),
+            None => {
+                // A file that was just being made says nothing either, and has nothing.
+                if disk.open(&path)?.len()? <= RECORDS_AT {
+                    disk.remove(&path)?;
+                    continue;
+                }
+                unreadable += 1;
+                tracing::error!(path = %path.display(), "both heads of this segment are damaged: it is set aside");
+                disk.rename(&path, &path.with_extension("unreadable"))?;
+            }
+        }
+    }
+    Ok((segments, unreadable))
+}
+
+fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
+    Held {
+        segment: segment.clone(),
+        end: at,
+        next: seal.next,
+        newest: seal.newest,
+        sealed: true,
+    }
+}
+
+/// A segment that another one follows: it was sealed, whatever its seal looks like now.
+fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
+    if let Some((seal, at)) = segment.seal()? {
+        return Ok(whole(segment, seal, at));
+    }
+    let walked = segment.walk(below)?;
+    let seal = Seal {
+        next: walked.next(segment.title.first).min(below),
+        newest: walked.seal.map_or(now_ms(), |seal| seal.newest),
+    };
+    let end = walked.spans.last().map_or(RECORDS_AT, |span| span.to);
+    Ok(whole(segment, seal, end))
+}
+
+/// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.
+fn mend(
+    disk: &dyn Disk,
+    last: &Segment,
+    quarantine: &Path,
+    held: &mut VecDeque<Held>,
+) -> io::Result<u64> {
+    let walked = last.walk(u64::MAX)?;
+    let seen = walked.next(last.title.first);
+    let end = cut(last, &walked)?;
+    let Some(tail) = tail(last, walked.mark, end)? else {
+        if end.next > last.title.first {
+            let seal = Seal {
+                next: end.next,
+                newest: now_ms(),
+            };
+            write_seal(&*last.file, last.title.log, end.at, seal)?;
+            held.push_back(whole(last, seal, end.at));
+        } else {
+            disk.remove(&last.path)?;
+        }
+        return Ok(seen);
+    };
+    held.extend(mend_tail(disk, last, quarantine, &walked, (tail, end))?);
+    Ok(seen)
+}
+
+/// A place between two records.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: u64,
+    /// The sequence that is next there.
+    next: u64,
+}
+
+/// Where the log ends: before the first tear.
+fn cut(last: &Segment, walked: &Walked) -> io::Result<Place> {
+    let mut end = Place {
+        at: RECORDS_AT,
+        next: last.title.first,
+    };
+    for span in &walked.spans {
+        let torn = !span.good && span.first >= walked.mark && last.is_torn(span)?;
+        if torn {
+            break;
+        }
+        end = Place {
+            at: span.to,
+            next: span.next,
+        };
+    }
+    Ok(end)
+}
+
+/// Where what is not known to be durable begins, if there is any before `end`.
+fn tail(last: &Segment, mark: u64, end: Place) -> io::Result<Option<Place>> {
+    let mut window = Window::new(&*last.file);
+    let mut place = Place {
+        at: RECORDS_AT,
+        next: last.title.first,
+    };
+    while place.at < end.at {
+        match last.step(&mut window, place.at, (place.next, u64::MAX))? {
+            Step::Record { head } if head.kind == Kind::Data => {
+                if head.sequence >= mark {
+                    return Ok(Some(place));
+                }
+                place = Place {
+                    at: place.at + head.span(),
+                    next: head.sequence + 1,
+                };
+            }
+            Step::Record { head } => place.at += head.span(),
+            // Damage that reaches over the mark is of both: it goes with the tail.
+            Step::Bad { to, head } => {
+                if place.next >= mark {
+                    return Ok(Some(place));
+                }
+                place = Place {
+                    at: to,
+                    next: head.map_or(place.next, |head| place.next.max(head.sequence + 1)),
+                };
+            }
+            Step::End => break,
+        }
+    }
+    Ok(None)
+}
+
+/// Copies the tail into a segment of its own, and cuts it off the one where it was.
+fn mend_tail(
+    disk: &dyn Disk,
+    last: &Segment,
+    quarantine: &Path,
+    walked: &Walked,
+    (tail, end): (Place, Place),
+) -> io::Result<Vec<Held>> {
+    let seal = Seal {
+        next: end.next,
+        newest: now_ms(),
+    };
+    let title = Title {
+        number: last.title.number + 1,
+        first: tail.next,
+        created: now_ms(),
+        ..last.title
+    };
+    let dir = last.path.parent().unwrap_or(Path::new(""));
+    let path: PathBuf = dir.join(Title::name(title.number));
+    let file = disk.create(&path)?;
+    file.write_at(0, &title.to_bytes())?;
+    let mut at = RECORDS_AT;
+    for span in walked.spans.iter().filter(|span| span.to > tail.at && span.from < end.at) {
+        let from = span.from.max(tail.at);
+        if span.good {
+            at = copy_records(last, &*file, (from, span.to), at)?;
+        } else {
+            set_aside(disk, last, quarantine, span)?;
+        }
+    }
+    write_seal(&*file, title.log, at, seal)?;
+    disk.sync_dir(dir)?;
+    let mut held = Vec::new();
+    if tail.next > last.title.first {
+        let seal = Seal {
+            next: tail.next,
+            ..seal
+        };
+        write_seal(&*last.file, last.title.log, tail.at, seal)?;
+        held.push(whole(last, seal, tail.at));
+    } else {
+        disk.remove(&last.path)?;
+    }
+    let segment = Segment {
+        title,
+        path,
+        file: Arc::from(file),
+    };
+    held.push(whole(&segment, seal, at));
+    Ok(held)
+}
+
+fn copy_records(last: &Segment, to: &dyn crate::disk::DiskFile, place: (u64, u64), at: u64) -> io::Result<u64> {
+    let mut window = Window::new(&*last.file);
+    let (mut from, mut at) = (place.0, at);
+    while from < place.1 {
+        let piece = window.piece(from)?;
+        let count = piece.len().min(usize::try_from(place.1 - from).unwrap_or(usize::MAX));
+        if count == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        }
+        to.write_at(at, &piece[..count])?;
+        from += count as u64;
+        at += count as u64;
+    }
+    Ok(at)
+}
+
+fn set_aside(disk: &dyn Disk, last: &Segment, quarantine: &Path, span: &Span) -> io::Result<()> {
+    let name = format!("{:016x}-{:016x}-{:x}.bad", last.title.log, last.title.number, span.from);
+    tracing::error!(path = %last.path.display(), at = span.from, name, "damaged records are set aside");
+    copy(disk, &*last.file, span.from..span.to, quarantine, &name)
+}

@@ -1,0 +1,128 @@
+//! Segments made ahead: files full of zeros that are on the disk, so that a sync has neither length nor extents to write.
+//!
+//! A thread of its own fills them, off the way of any acknowledgement. Where none is ready the writer lets its file grow,
+//! which is slower and as safe. A spare has the name of no segment; one that is found at a start is removed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::disk::{Disk, DiskFile};
+
+/// What a spare's file is called.
+pub(crate) const NAME: &str = "spare";
+/// What is written in one go.
+const PIECE: usize = 1 << 20;
+
+/// The spares of all logs.
+pub(crate) struct Spares {
+    wishes: Option<Sender<Wish>>,
+    ready: Arc<Mutex<BTreeMap<u64, State>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Wish {
+    log: u64,
+    dir: PathBuf,
+    bytes: u64,
+}
+
+enum State {
+    Wished,
+    Ready(Box<dyn DiskFile>, u64),
+}
+
+impl Spares {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start(disk: Arc<dyn Disk>) -> io::Result<Spares> {
+        let (wishes, wished) = channel();
+        let ready = Arc::new(Mutex::new(BTreeMap::new()));
+        let shared = Arc::clone(&ready);
+        let thread = std::thread::Builder::new()
+            .name("store-ahead".to_owned())
+            .spawn(move || fill_all(&*disk, &wished, &shared))?;
+        Ok(Spares {
+            wishes: Some(wishes),
+            ready,
+            thread: Some(thread),
+        })
+    }
+
+    /// None are made.
+    #[cfg(test)]
+    pub(crate) fn none() -> Spares {
+        Spares {
+            wishes: None,
+            ready: Arc::default(),
+            thread: None,
+        }
+    }
+
+    /// Has a spare made for this log, unless there is one, or one is being made.
+    pub(crate) fn wish(&self, log: u64, dir: PathBuf, bytes: u64) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wishes) = &self.wishes
+            && !ready.contains_key(&log)
+            && wishes.send(Wish { log, dir, bytes }).is_ok()
+        {
+            ready.insert(log, State::Wished);
+        }
+    }
+
+    /// The spare of this log and its length, if it is ready: it is the caller's to name.
+    pub(crate) fn take(&self, log: u64) -> Option<(Box<dyn DiskFile>, u64)> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        match ready.remove(&log) {
+            Some(State::Ready(file, bytes)) => Some((file, bytes)),
+            Some(State::Wished) => {
+                ready.insert(log, State::Wished);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Waits for the thread's end.
+    pub(crate) fn close(&mut self) {
+        self.wishes = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there leaves no spare, which is no harm.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn fill_all(disk: &dyn Disk, wished: &Receiver<Wish>, ready: &Mutex<BTreeMap<u64, State>>) {
+    for wish in wished {
+        let made = fill(disk, &wish);
+        let mut ready = ready.lock().unwrap_or_else(PoisonError::into_inner);
+        match made {
+            Ok(file) => ready.insert(wish.log, State::Ready(file, wish.bytes)),
+            Err(error) => {
+                tracing::debug!(dir = %wish.dir.display(), %error, "no segment is made ahead");
+                ready.remove(&wish.log)
+            }
+        };
+    }
+}
+
+fn fill(disk: &dyn Disk, wish: &Wish) -> io::Result<Box<dyn DiskFile>> {
+    let path = wish.dir.join(NAME);
+    disk.remove(&path)?;
+    let file = disk.create(&path)?;
+    let zeros = vec![0; PIECE];
+    let mut at = 0;
+    while at < wish.bytes {
+        let count = (wish.bytes - at).min(PIECE as u64);
+        file.write_at(at, &zeros[..usize::try_from(count).unwrap_or(PIECE)])?;
+        at += count;
+    }
+    file.sync()?;
+    Ok(file)
+}

@@ -1,0 +1,362 @@
+//! The directory of a store: its lock, its format, its logs, and the thread behind them.
+//!
+//! ```text
+//! lock         held while the store is open
+//! format       "weft store 1"
+//! acks/        the journal of acknowledgements
+//! quarantine/  copies of what was damaged
+//! logs/NAME/   one directory a log
+//! ```
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::bell::Bell;
+use crate::commit::Committer;
+use crate::disk::Disk;
+use crate::journal::{Journal, Known};
+use crate::log::{Log, LogSettings};
+use crate::reader::Reader;
+use crate::recover;
+use crate::settle::Settler;
+use crate::space::Space;
+use crate::spares::Spares;
+use crate::write::Writer;
+use crate::{Keeper, Sync};
+
+#[cfg(test)]
+mod tests;
+
+/// What `format` says.
+const FORMAT: &[u8] = b"weft store 1\n";
+/// The longest name of a log, as a file's name.
+const NAME_MAX: usize = 200;
+
+/// What the file says of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Bytes for all logs that have no bound of their own space.
+    pub max_bytes: u64,
+    /// Bytes beyond, for what one log gives to another.
+    pub reserve: u64,
+    /// What the file system must have left.
+    pub keep_free: u64,
+    /// When tokens are told.
+    pub sync: Sync,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("another process has the store at {0}: one process a directory")]
+    Locked(PathBuf),
+    /// It was written by another version.
+    #[error("the store at {path} has the format {found:?}, and this version reads \"weft store 1\": use the version that wrote it, or another path")]
+    Format {
+        /// Its directory.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+    /// A name that no log can have.
+    #[error("{0:?} cannot name a log: 1 to 200 bytes of letters, digits, '.', '_', '-' and '%', not beginning with '.'")]
+    Name(String),
+    /// The system refused something.
+    #[error("the store at {path}: {doing}: {error}")]
+    Io {
+        /// Its directory.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// See the module. `T` is what is told once a record is durable.
+pub struct Store<T> {
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    bell: Arc<Bell<T>>,
+    space: Arc<Space>,
+    /// What is known of logs that are not open.
+    known: Mutex<Known>,
+    logs: Mutex<BTreeMap<String, Arc<Log<T>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    _lock: Box<dyn Any + Send + std::marker::Sync>,
+}
+
+impl<T: Send + 'static> Store<T> {
+    /// Opens a store, or makes one. `names`: the logs to open, each with its settings; they have recovered when this
+    /// returns.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. Nothing that was kept is harmed by any of them.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        names: &[(String, LogSettings)],
+        keeper: Arc<dyn Keeper<T>>,
+    ) -> Result<Store<T>, OpenError> {
+        let path = settings.path.clone();
+        let failed = |error| OpenError::Io {
+            path,
+            doing: "starting a thread",
+            error,
+        };
+        let spares = match Spares::start(Arc::clone(&disk)) {
+            Ok(spares) => spares,
+            Err(error) => return Err(failed(error)),
+        };
+        let (mut store, committer) = Store::assemble(disk, settings, names, keeper, spares)?;
+        let thread = std::thread::Builder::new()
+            .name("store-commit".to_owned())
+            .spawn(move || committer.run())
+            .map_err(failed)?;
+        *store.thread.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(store)
+    }
+
+    /// The same without the thread, which is the caller's to run.
+    pub(crate) fn assemble(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        names: &[(String, LogSettings)],
+        keeper: Arc<dyn Keeper<T>>,
+        spares: Spares,
+    ) -> Result<(Store<T>, Committer<T>), OpenError> {
+        let path = settings.path.clone();
+        let io = |doing: &'static str| {
+            let path = path.clone();
+            move |error: io::Error| OpenError::Io { path, doing, error }
+        };
+        let lock = prepare(&*disk, &path)?;
+        let acks = path.join("acks");
+        let known = Journal::read(&*disk, &acks).map_err(io("reading acknowledgements"))?;
+        let bell = Bell::new();
+        let space = Arc::new(Space::default());
+        let mut store = Store {
+            disk: Arc::clone(&disk),
+            bell: Arc::clone(&bell),
+            space: Arc::clone(&space),
+            known: Mutex::new(known),
+            logs: Mutex::default(),
+            thread: Mutex::new(None),
+            _lock: lock,
+            settings,
+        };
+        for (name, settings) in names {
+            store.log(name, settings.clone())?;
+        }
+        // Those of logs that are not open now are kept as they are.
+        let mut known = store.known.get_mut().unwrap_or_else(PoisonError::into_inner).clone();
+        for log in bell.logs() {
+            known.insert(log.id, log.lock().acked.clone());
+        }
+        let journal = Journal::begin(Arc::clone(&disk), acks, &known).map_err(io("writing acknowledgements"))?;
+        let committer = Committer {
+            bell: Arc::clone(&bell),
+            disk,
+            keeper,
+            writer: Writer {
+                spares,
+                spaces: vec![space],
+                path,
+                keep_free: store.settings.keep_free,
+                active: BTreeMap::new(),
+            },
+            settler: Settler::new(bell, journal),
+            interval: match store.settings.sync {
+                Sync::Always => None,
+                Sync::Interval(interval) => Some(interval),
+            },
+            resting: BTreeMap::new(),
+            stuck: Vec::new(),
+            unsynced: Vec::new(),
+            looked: Instant::now(),
+            synced: Instant::now(),
+        };
+        Ok((store, committer))
+    }
+
+    /// A log of this name: the one that is open, or one that is opened, or made, now.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn log(&self, name: &str, settings: LogSettings) -> Result<Arc<Log<T>>, OpenError> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = logs.get(name) {
+            let log = Arc::clone(log);
+            log.configure(settings);
+            self.configure_space(&logs);
+            return Ok(log);
+        }
+        if !is_name(name) {
+            return Err(OpenError::Name(name.to_owned()));
+        }
+        let (path, all) = (&self.settings.path, self.settings.path.join("logs"));
+        let dir = all.join(name);
+        let io = |doing: &'static str| {
+            move |error: io::Error| OpenError::Io {
+                path: path.clone(),
+                doing,
+                error,
+            }
+        };
+        self.disk.make_dir(&dir).map_err(io("making the directory of a log"))?;
+        self.disk.sync_dir(&all).map_err(io("making the directory of a log"))?;
+        let found = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            recover::open(&*self.disk, &dir, &path.join("quarantine"), &mut known).map_err(io("reading a log"))?
+        };
+        let log = Arc::new(Log::new(
+            (Arc::from(name), dir, found.id),
+            settings,
+            (found.acked, found.next),
+            found.segments,
+            Arc::clone(&self.space),
+            Arc::downgrade(&self.bell),
+        ));
+        self.bell.add(Arc::clone(&log));
+        logs.insert(name.to_owned(), Arc::clone(&log));
+        self.configure_space(&logs);
+        Ok(log)
+    }
+
+    /// Directories of logs that nobody has opened: what is left of places that are no longer in the file.
+    ///
+    /// # Errors
+    /// As the disk has it.
+    pub fn unopened(&self) -> io::Result<Vec<String>> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.disk.list(&self.settings.path.join("logs"))?;
+        names.retain(|name| !logs.contains_key(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Reads a log from its front. `open_only`: without what is acknowledged.
+    #[must_use]
+    pub fn reader(&self, log: &Arc<Log<T>>, open_only: bool) -> Reader<T> {
+        let quarantine = self.settings.path.join("quarantine");
+        Reader::new(Arc::clone(log), Arc::clone(&self.disk), quarantine, open_only)
+    }
+
+    /// Bytes of all logs.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.space.used()
+    }
+
+    /// For how long the disk has not answered.
+    #[must_use]
+    pub fn hangs(&self) -> Option<Duration> {
+        self.bell.in_round()
+    }
+
+    /// Writes what was appended and acknowledged, seals every log, and ends the thread. Appending is refused from now on.
+    /// Returns whether that was done within `limit`: a disk that hangs must not keep a process from its end.
+    pub fn close(&self, limit: Duration) -> bool {
+        for log in self.bell.logs() {
+            log.lock().closed = true;
+        }
+        self.bell.stop();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return true };
+        let end = Instant::now() + limit;
+        while !thread.is_finished() {
+            if Instant::now() >= end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        thread.join().is_ok()
+    }
+
+    fn configure_space(&self, logs: &BTreeMap<String, Arc<Log<T>>>) {
+        let promised = logs
+            .values()
+            .map(|log| log.lock().settings.max_bytes)
+            .fold(0u64, u64::saturating_add);
+        self.space
+            .configure(self.settings.max_bytes, promised, self.settings.reserve);
+    }
+}
+
+impl<T> Drop for Store<T> {
+    fn drop(&mut self) {
+        self.bell.stop();
+    }
+}
+
+/// Makes what is missing of the directory, and takes its lock.
+fn prepare(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Any + Send + std::marker::Sync>, OpenError> {
+    let io = |doing: &'static str| {
+        move |error: io::Error| OpenError::Io {
+            path: path.to_owned(),
+            doing,
+            error,
+        }
+    };
+    disk.make_dir(path).map_err(io("making the directory"))?;
+    let lock = disk.lock(&path.join("lock")).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked(path.to_owned()),
+        _ => io("locking")(error),
+    })?;
+    for name in ["acks", "quarantine", "logs"] {
+        disk.make_dir(&path.join(name)).map_err(io("making the directory"))?;
+    }
+    format(disk, path)?;
+    disk.sync_dir(path).map_err(io("making the directory"))?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        // Where it may not be read, whoever made it has made it durable.
+        let _ = disk.sync_dir(parent);
+    }
+    Ok(lock)
+}
+
+fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    let io = |error: io::Error| OpenError::Io {
+        path: path.to_owned(),
+        doing: "reading its format",
+        error,
+    };
+    let name = path.join("format");
+    let mut found = vec![0; 64];
+    match disk.open(&name) {
+        Ok(file) => {
+            let read = file.read_at(0, &mut found).map_err(io)?;
+            found.truncate(read);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => found.clear(),
+        Err(error) => return Err(io(error)),
+    }
+    if found == FORMAT {
+        return Ok(());
+    }
+    // A store of any format has logs, and this one was just being made.
+    let is_new = disk.list(&path.join("logs")).map_err(io)?.is_empty();
+    if !is_new {
+        return Err(OpenError::Format {
+            path: path.to_owned(),
+            found: String::from_utf8_lossy(&found).trim_end().to_owned(),
+        });
+    }
+    disk.remove(&name).map_err(io)?;
+    let file = disk.create(&name).map_err(io)?;
+    file.write_at(0, FORMAT).map_err(io)?;
+    file.sync().map_err(io)
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte);
+    (1..=NAME_MAX).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+}
