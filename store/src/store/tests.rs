@@ -307,6 +307,7 @@ fn after_a_failed_write_or_sync_nothing_told_is_lost() {
 fn one_flipped_bit_costs_one_record_and_is_told() {
     each_seed(|mut world| {
         let mut running = start(&world.sim).unwrap();
+        world.check(&running, false);
         for _ in 0..30 {
             world.append(&running, "a");
             running.round(world.random.u8(..4) == 0);
@@ -363,4 +364,43 @@ fn a_torn_end_at_every_byte_leaves_what_was_before() {
         assert_eq!(damaged, 0);
         assert!(found.len() >= first.len() && both.starts_with(&found), "cut at {length}");
     }
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_only_is_not_built_upon() {
+    let mut seen = 0;
+    for calls in 0..40 {
+        let mut world = World::new(7);
+        let mut running = start(&world.sim).unwrap();
+        world.check(&running, false);
+        world.append(&running, "a");
+        running.round(true);
+        world.learn(&running);
+        world.append(&running, "a");
+        world.sim.arm(calls, Fault::Sync);
+        running.round(false);
+        world.sim.disarm();
+        world.learn(&running);
+        seen += u64::from(running.log("a").failure().is_some());
+        drop(running);
+        // The process ends, and memory still shows all of it.
+        world.sim = world.sim.after_kill();
+        let mut running = start(&world.sim).unwrap();
+        world.check(&running, false);
+        world.append(&running, "a");
+        running.round(true);
+        world.learn(&running);
+        drop(running);
+        for _ in 0..10 {
+            let mut world = World {
+                sim: world.sim.after_power_cut(&mut world.random),
+                random: world.random.clone(),
+                models: world.models.clone(),
+                tokens: world.tokens,
+            };
+            let running = start(&world.sim).unwrap();
+            world.check(&running, false);
+        }
+    }
+    assert!(seen > 0, "no sync failed");
 }
