@@ -15,19 +15,9 @@ pub(crate) struct Acked {
 }
 
 impl Acked {
-    /// Everything below this is acknowledged.
-    pub(crate) fn base(&self) -> u64 {
-        self.base
-    }
-
     /// One more than the highest that is acknowledged.
     pub(crate) fn next(&self) -> u64 {
         self.runs.last_key_value().map_or(self.base, |(_, to)| *to)
-    }
-
-    /// How many runs there are beyond the base.
-    pub(crate) fn gaps(&self) -> usize {
-        self.runs.len()
     }
 
     /// Adds a run.
@@ -67,15 +57,6 @@ impl Acked {
                 .is_some_and(|(_, to)| sequence < *to)
     }
 
-    /// The first from `sequence` on that is not.
-    pub(crate) fn next_open(&self, sequence: u64) -> u64 {
-        let sequence = sequence.max(self.base);
-        match self.runs.range(..=sequence).next_back() {
-            Some((_, to)) if sequence < *to => *to,
-            _ => sequence,
-        }
-    }
-
     /// How many of a range are.
     pub(crate) fn count(&self, range: Range<u64>) -> u64 {
         let within = |run: Range<u64>| run.end.min(range.end).saturating_sub(run.start.max(range.start));
@@ -109,8 +90,6 @@ mod tests {
             for sequence in 0..230 {
                 prop_assert_eq!(acked.has(sequence), set.contains(&sequence));
             }
-            let open = (look..).find(|sequence| !set.contains(sequence));
-            prop_assert_eq!(Some(acked.next_open(look)), open);
             prop_assert_eq!(acked.count(look..look + 30), set.range(look..look + 30).count() as u64);
             prop_assert_eq!(acked.next(), set.last().map_or(0, |last| last + 1));
             let listed: Vec<u64> = acked.runs().flatten().collect();

@@ -32,7 +32,6 @@ const STEP: u64 = 64 << 10;
 pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    number: u64,
     file: Box<dyn DiskFile>,
     at: u64,
     /// Where the zeros end that are written ahead.
@@ -87,7 +86,6 @@ impl Journal {
         let journal = Journal {
             disk,
             dir,
-            number,
             file,
             at,
             ready,
@@ -156,12 +154,6 @@ impl Journal {
                 tracing::warn!(path = %path.display(), %error, "removing an old journal of acknowledgements");
             }
         }
-    }
-
-    /// Which file it writes.
-    #[cfg(test)]
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 }
 

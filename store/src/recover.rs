@@ -41,7 +41,7 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// As the disk has it. Nothing is lost by trying again.
-pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &mut Known) -> io::Result<Found> {
+pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known) -> io::Result<Found> {
     let (mut segments, unreadable) = segments(disk, dir)?;
     let Some(last) = segments.pop() else {
         return Ok(Found {
@@ -58,7 +58,7 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &mut K
         let below = segments.get(index + 1).unwrap_or(&last).title.first;
         held.push_back(sealed(segment, below)?);
     }
-    let mut acked = known.remove(&id).unwrap_or_default();
+    let mut acked = known.get(&id).cloned().unwrap_or_default();
     let mut next = acked.next();
     match last.seal()? {
         Some((seal, at)) => held.push_back(whole(&last, seal, at)),

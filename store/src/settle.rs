@@ -3,7 +3,7 @@
 //! Owns: the journal while the store runs, on the commit thread.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
@@ -21,6 +21,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// See the module.
 pub(crate) struct Settler<T> {
     bell: Arc<Bell<T>>,
+    /// What was known at the start: of logs that are not open, it still is, and is kept for whoever opens them.
+    others: Arc<Mutex<Known>>,
     journal: Journal,
     /// Since when the journal cannot be written.
     broken: Option<Instant>,
@@ -30,9 +32,10 @@ pub(crate) struct Settler<T> {
 }
 
 impl<T> Settler<T> {
-    pub(crate) fn new(bell: Arc<Bell<T>>, journal: Journal) -> Settler<T> {
+    pub(crate) fn new(bell: Arc<Bell<T>>, others: Arc<Mutex<Known>>, journal: Journal) -> Settler<T> {
         Settler {
             bell,
+            others,
             journal,
             broken: None,
             waiting: BTreeMap::new(),
@@ -97,12 +100,12 @@ impl<T> Settler<T> {
         }
     }
 
-    /// What all logs know, but for what is gone with its segment.
+    /// What is known of all logs.
     fn known(&self) -> Known {
-        let mut known = Known::new();
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = others.clone();
         for log in self.bell.logs() {
-            let state = log.lock();
-            known.insert(log.id, state.acked.clone());
+            known.insert(log.id, log.lock().acked.clone());
         }
         known
     }

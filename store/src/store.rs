@@ -87,8 +87,8 @@ pub struct Store<T> {
     settings: Settings,
     bell: Arc<Bell<T>>,
     space: Arc<Space>,
-    /// What is known of logs that are not open.
-    known: Mutex<Known>,
+    /// What was known at the start: of logs that are not open, it still is.
+    known: Arc<Mutex<Known>>,
     logs: Mutex<BTreeMap<String, Arc<Log<T>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     _lock: Box<dyn Any + Send + std::marker::Sync>,
@@ -143,11 +143,11 @@ impl<T: Send + 'static> Store<T> {
         let known = Journal::read(&*disk, &acks).map_err(io("reading acknowledgements"))?;
         let bell = Bell::new();
         let space = Arc::new(Space::default());
-        let mut store = Store {
+        let store = Store {
             disk: Arc::clone(&disk),
             bell: Arc::clone(&bell),
             space: Arc::clone(&space),
-            known: Mutex::new(known),
+            known: Arc::new(Mutex::new(known)),
             logs: Mutex::default(),
             thread: Mutex::new(None),
             _lock: lock,
@@ -156,8 +156,7 @@ impl<T: Send + 'static> Store<T> {
         for (name, settings) in names {
             store.log(name, settings.clone())?;
         }
-        // Those of logs that are not open now are kept as they are.
-        let mut known = store.known.get_mut().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut known = store.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for log in bell.logs() {
             known.insert(log.id, log.lock().acked.clone());
         }
@@ -173,7 +172,7 @@ impl<T: Send + 'static> Store<T> {
                 keep_free: store.settings.keep_free,
                 active: BTreeMap::new(),
             },
-            settler: Settler::new(bell, journal),
+            settler: Settler::new(bell, Arc::clone(&store.known), journal),
             interval: match store.settings.sync {
                 Sync::Always => None,
                 Sync::Interval(interval) => Some(interval),
@@ -213,10 +212,10 @@ impl<T: Send + 'static> Store<T> {
         };
         self.disk.make_dir(&dir).map_err(io("making the directory of a log"))?;
         self.disk.sync_dir(&all).map_err(io("making the directory of a log"))?;
-        let found = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            recover::open(&*self.disk, &dir, &path.join("quarantine"), &mut known).map_err(io("reading a log"))?
-        };
+        // Held until the log is listed: a checkpoint finds it either here or there.
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let quarantine = path.join("quarantine");
+        let found = recover::open(&*self.disk, &dir, &quarantine, &known).map_err(io("reading a log"))?;
         let log = Arc::new(Log::new(
             (Arc::from(name), dir, found.id),
             settings,
@@ -226,6 +225,7 @@ impl<T: Send + 'static> Store<T> {
             Arc::downgrade(&self.bell),
         ));
         self.bell.add(Arc::clone(&log));
+        drop(known);
         logs.insert(name.to_owned(), Arc::clone(&log));
         self.configure_space(&logs);
         Ok(log)

@@ -69,11 +69,6 @@ impl Sim {
         self.world().faults.clear();
     }
 
-    /// How many calls there have been.
-    pub(crate) fn calls(&self) -> u64 {
-        self.world().calls
-    }
-
     /// So many bytes fit from now on, all files together.
     pub(crate) fn set_capacity(&self, bytes: Option<u64>) {
         self.world().capacity = bytes;

@@ -150,7 +150,7 @@ impl World {
                     let model = self.models.get_mut(name).unwrap();
                     assert_eq!(model.appended.insert(sequence, token), None, "a sequence twice");
                 }
-                Err((_, Refused::Failed(_))) => return,
+                Err((_, Refused::Failed(_) | Refused::Full)) => return,
                 other => panic!("{other:?}"),
             }
         }
@@ -403,4 +403,33 @@ fn what_a_failed_sync_left_in_memory_only_is_not_built_upon() {
         }
     }
     assert!(seen > 0, "no sync failed");
+}
+
+#[test]
+fn a_full_disk_is_no_failure_and_nothing_told_is_lost() {
+    each_seed(|mut world| {
+        let mut running = start(&world.sim).unwrap();
+        world.check(&running, false);
+        for capacity in [200_000, 400_000, 100_000, 2_000_000] {
+            world.sim.set_capacity(Some(capacity));
+            for _ in 0..20 {
+                world.act(&mut running);
+            }
+            for name in ["a", "b"] {
+                assert_eq!(running.log(name).failure(), None);
+            }
+        }
+        world.sim.set_capacity(None);
+        running.round(true);
+        running.round(true);
+        world.learn(&running);
+        for (name, model) in &world.models {
+            // What waited for room has found it, in its order.
+            assert_eq!(running.log(name).holding().unsynced, 0, "{name}");
+            assert_eq!(model.told.len(), model.appended.len(), "{name}");
+        }
+        world.sim = world.sim.after_power_cut(&mut world.random);
+        let running = start(&world.sim).unwrap();
+        world.check(&running, false);
+    });
 }
