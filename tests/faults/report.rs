@@ -58,7 +58,11 @@ impl Report {
         );
         for text in &wrong {
             // The whole of a panic stands above.
-            let most = if text.starts_with("panicked") { LINES } else { usize::MAX };
+            let most = if text.starts_with("panicked") {
+                LINES
+            } else {
+                usize::MAX
+            };
             let lines: Vec<&str> = text.lines().take(most).collect();
             eprintln!("  {}", lines.join("\n  "));
         }

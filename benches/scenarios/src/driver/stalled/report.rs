@@ -96,6 +96,11 @@ impl Report {
         if quantile_ms(&self.refusals(), 990).is_some_and(|p99| p99 > REFUSAL_MS) {
             missed.push("refusals");
         }
+        // No more can have waited than had a place, each once in a deadline.
+        let turns = self.case.seconds as f64 / (f64::from(DEADLINE_US) / 1e6) + 1.0;
+        if self.refused_late() as f64 > self.peaks.unsettled * turns {
+            missed.push("late");
+        }
         missed
     }
 
