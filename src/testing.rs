@@ -293,16 +293,17 @@ impl World {
     pub(crate) fn assert_at_rest(&self) {
         let m = &self.port.metrics;
         let ends = [
-            &m.delivered,
-            &m.dead_lettered,
-            &m.dropped,
-            &m.expired,
-            &m.returned,
+            &m.books.delivered,
+            &m.books.dead_lettered,
+            &m.books.stored,
+            &m.books.dropped,
+            &m.books.expired,
+            &m.books.returned,
         ]
         .map(|counter| counter.get());
         assert_eq!(m.obligations.get(), ends.iter().sum::<u64>(), "ends: {ends:?}");
-        assert_eq!((m.pending.get(), self.budget.used(), self.unsettled()), (0, 0, 0));
-        assert_eq!(m.held_lanes.get(), 0);
+        assert_eq!((m.books.pending.get(), self.budget.used(), self.unsettled()), (0, 0, 0));
+        assert_eq!(m.books.held_lanes.get(), 0);
         self.assert_nothing_pending();
     }
 

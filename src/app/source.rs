@@ -114,7 +114,7 @@ impl AppSource {
             lag: view.post.lag_now(),
             oldest_s: view.pulse.oldest().as_secs_f64(),
             unsettled: view.pulse.unsettled.load(Ordering::Relaxed),
-            held_lanes: u64::try_from(view.metrics.held_lanes.get()).unwrap_or(0),
+            held_lanes: u64::try_from(view.metrics.books.held_lanes.get()).unwrap_or(0),
             last_error: last_error(&view.post),
         }
     }

@@ -12,8 +12,10 @@ use super::origin::{Origin, Port, Settled};
 pub enum End {
     /// The remote confirmed it.
     Delivered,
-    /// A dead-letter destination confirmed it.
+    /// A dead-letter destination confirmed it, or the local dead letters have it.
     DeadLettered,
+    /// A log has it on the disk (C24), and delivers it.
+    Stored,
     /// Dropped by a rule that the user wrote (`on_rejected: drop`, `on_malformed: drop`); the sender may be told why.
     Dropped(Outcome),
     /// Its time had passed (C19).
@@ -27,7 +29,7 @@ impl End {
     #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
-            End::Delivered | End::DeadLettered | End::Expired => Outcome::Accepted,
+            End::Delivered | End::DeadLettered | End::Stored | End::Expired => Outcome::Accepted,
             End::Dropped(outcome) | End::Returned(outcome) => outcome,
         }
     }
@@ -46,6 +48,7 @@ pub struct Ender {
 struct Tally {
     delivered: u64,
     dead_lettered: u64,
+    stored: u64,
     dropped: u64,
     expired: u64,
     returned: u64,
@@ -76,7 +79,7 @@ impl Ender {
             Origin::Ticket(ticket) => {
                 self.switch_to(ticket.port());
                 self.tally.count(end);
-                ticket.end(end.outcome());
+                ticket.end(end);
             }
             // A branch of a join is no obligation of its own: the leg that was split is counted when the join ends.
             Origin::Join(join) => join.end(end, self),
@@ -110,6 +113,7 @@ impl Tally {
         match end {
             End::Delivered => self.delivered += 1,
             End::DeadLettered => self.dead_lettered += 1,
+            End::Stored => self.stored += 1,
             End::Dropped(_) => self.dropped += 1,
             End::Expired => self.expired += 1,
             End::Returned(_) => self.returned += 1,
@@ -117,21 +121,22 @@ impl Tally {
     }
 
     fn report(&mut self, port: &Port) {
-        let metrics = &port.metrics;
+        let books = &port.metrics.books;
         let mut total = 0;
         for (count, counter) in [
-            (self.delivered, &metrics.delivered),
-            (self.dead_lettered, &metrics.dead_lettered),
-            (self.dropped, &metrics.dropped),
-            (self.expired, &metrics.expired),
-            (self.returned, &metrics.returned),
+            (self.delivered, &books.delivered),
+            (self.dead_lettered, &books.dead_lettered),
+            (self.stored, &books.stored),
+            (self.dropped, &books.dropped),
+            (self.expired, &books.expired),
+            (self.returned, &books.returned),
         ] {
             if count > 0 {
                 counter.inc_by(count);
                 total += count;
             }
         }
-        metrics.pending.sub(i64::try_from(total).unwrap_or(i64::MAX));
+        books.pending.sub(i64::try_from(total).unwrap_or(i64::MAX));
         *self = Tally::default();
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn settled(port: &Port, outcome: Outcome, events: u64) {
 /// Counts obligations in; they are pending until [`crate::delivery::end::Ender`] counts them out.
 pub(super) fn obligations(port: &Port, legs: u32) {
     port.metrics.obligations.inc_by(u64::from(legs));
-    port.metrics.pending.add(i64::from(legs));
+    port.metrics.books.pending.add(i64::from(legs));
 }
 
 /// Counts what owes nothing.
@@ -57,7 +57,7 @@ pub(super) fn without_legs(port: &Port, outcome: Outcome, why: NoLegs) {
         NoLegs::Unmatched => metrics.unmatched.inc(),
         NoLegs::Expired => {
             metrics.obligations.inc();
-            metrics.expired.inc();
+            metrics.books.expired.inc();
         }
         NoLegs::Malformed if outcome == Outcome::Accepted => metrics.dropped_by_rule("malformed").inc(),
         NoLegs::Malformed | NoLegs::Refused => {}

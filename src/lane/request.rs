@@ -336,16 +336,20 @@ fn unreserve(reserved: &[(&Arc<Destination>, u64)]) {
 async fn wait(ticket: Arc<Ticket>, matched: u32, deadline: Instant) -> Verdict {
     // Dropped while it waits (its runtime went away), nobody will ever tell the sender: what is not dispatched goes.
     let _closing = Closing(Arc::clone(&ticket));
-    let outcome = tokio::select! {
+    let (outcome, stored) = tokio::select! {
         biased;
-        outcome = ticket.done() => outcome,
+        done = ticket.done() => done,
         () = tokio::time::sleep_until(deadline) => {
-            if ticket.close() { Outcome::Unknown(Reason::Deadline) } else { Outcome::Released(Reason::Deadline) }
+            let sent = ticket.close();
+            (if sent { Outcome::Unknown(Reason::Deadline) } else { Outcome::Released(Reason::Deadline) }, false)
         }
     };
     books::settled(ticket.port(), outcome, 1);
     crash::point("ingress.settled");
-    verdict(outcome, matched)
+    Verdict {
+        stored,
+        ..verdict(outcome, matched)
+    }
 }
 
 /// Closes a ticket that nobody waits for any more.

@@ -77,7 +77,7 @@ families! {
     OBLIGATIONS = Counter "weft_obligations_total" ["ingress"]
         "Obligations that the routes gave to events of this ingress: one for each event and destination.";
     OBLIGATIONS_SETTLED = Counter "weft_obligations_settled_total" ["ingress", "result"]
-        "Obligations that ended, by result: delivered, dead_lettered, dropped, expired, returned.";
+        "Obligations that ended, by result: delivered, dead_lettered, stored, dropped, expired, returned.";
     OBLIGATIONS_PENDING = Gauge "weft_obligations_pending" ["ingress"]
         "Obligations not yet met; weft_obligations_total less all results, when nothing is under way.";
 
@@ -120,6 +120,31 @@ families! {
         "Age of the oldest event that waits; 0 when there is none.";
     BREAKER_STATE = Gauge "weft_breaker_state" ["destination"]
         "The destination's breaker: 0 closed, 1 half open (a probe is under way), 2 open.";
+
+    STORE_FOUND = Counter "weft_store_found_total" ["log"]
+        "Events that the log held when the process started.";
+    STORE_APPENDED = Counter "weft_store_appended_total" ["log"]
+        "Events that became durable in the log.";
+    STORE_SETTLED = Counter "weft_store_settled_total" ["log", "result"]
+        "Events that left the log, by result: delivered, dead_lettered, stored (in another log), dropped, expired, damaged, purged; returned ones stay, and are sent again.";
+    STORE_REFUSED = Counter "weft_store_refused_total" ["log"]
+        "Events that the log did not take, because it failed.";
+    STORE_PENDING = Gauge "weft_store_pending_events" ["log"]
+        "Events in the log.";
+    STORE_UNDER_WAY = Gauge "weft_store_under_way_events" ["log"]
+        "Events that were read from the log and are on their way.";
+    STORE_WAITING = Gauge "weft_store_waiting_events" ["log"]
+        "Events that wait in memory for room in the log; their senders still have them.";
+    STORE_BYTES = Gauge "weft_store_bytes" ["log"]
+        "Bytes that the log has on the disk.";
+    STORE_HELD = Gauge "weft_store_held_lanes" ["log"]
+        "1 while an event that nobody takes holds the log up.";
+    STORE_OLDEST = Gauge "weft_store_oldest_seconds" ["log"]
+        "Age of the oldest event in the log, once it was read; 0 when there is none.";
+    STORE_FULL = Gauge "weft_store_full" ["log"]
+        "1 while the log has no room.";
+    STORE_FAILED = Gauge "weft_store_failed" ["log"]
+        "1 once a write or sync of the log has failed: it takes nothing more before a restart.";
 
     MEMORY_BUDGET = Gauge "weft_memory_budget_bytes" []
         "The byte budget for events: limits.memory less a quarter for client buffers.";

@@ -1,15 +1,15 @@
 //! What is counted for one ingress.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use weft_api::outcome::{Outcome, Reason};
 
+use super::books::Books;
 use super::{Make, families, lock};
 
 const OUTCOMES: [&str; 4] = ["accepted", "rejected", "released", "unknown"];
-const RESULTS: [&str; 5] = ["delivered", "dead_lettered", "dropped", "expired", "returned"];
 
 /// The handles of one ingress.
 pub struct IngressMetrics {
@@ -29,22 +29,10 @@ pub struct IngressMetrics {
     pub settled: [IntCounter; 4],
     /// Obligations given.
     pub obligations: IntCounter,
-    /// Obligations that a remote confirmed.
-    pub delivered: IntCounter,
-    /// Obligations that ended in the dead letter.
-    pub dead_lettered: IntCounter,
-    /// Obligations dropped by a rule that the user wrote.
-    pub dropped: IntCounter,
-    /// Obligations that expired.
-    pub expired: IntCounter,
-    /// Obligations given back to the sender: rejected, released or unknown at ingress, or revoked with their lane.
-    pub returned: IntCounter,
-    /// Obligations not yet met.
-    pub pending: IntGauge,
+    /// What became of them.
+    pub books: Arc<Books>,
     /// Events not yet settled.
     pub unsettled: IntGauge,
-    /// Lanes that stand still behind a refusal.
-    pub held_lanes: IntGauge,
     /// What the remote still holds for us.
     pub lag: Lag,
     /// Age in seconds of the oldest event that is not settled.
@@ -163,8 +151,8 @@ impl Families {
     }
 
     pub(super) fn resolve(&self, name: &str) -> IngressMetrics {
-        let [delivered, dead_lettered, dropped, expired, returned] =
-            RESULTS.map(|result| self.results.with_label_values(&[name, result]));
+        let pending = self.pending.with_label_values(&[name]);
+        let held_lanes = self.held_lanes.with_label_values(&[name]);
         let refused = |reason: &Reason| self.refused.with_label_values(&[name, reason.as_str()]);
         IngressMetrics {
             events: self.events.with_label_values(&[name]),
@@ -175,14 +163,8 @@ impl Families {
             overdelivered: self.overdelivered.with_label_values(&[name]),
             settled: OUTCOMES.map(|outcome| self.settled.with_label_values(&[name, outcome])),
             obligations: self.obligations.with_label_values(&[name]),
-            delivered,
-            dead_lettered,
-            dropped,
-            expired,
-            returned,
-            pending: self.pending.with_label_values(&[name]),
+            books: Arc::new(Books::resolve(&self.results, pending, held_lanes, name)),
             unsettled: self.unsettled.with_label_values(&[name]),
-            held_lanes: self.held_lanes.with_label_values(&[name]),
             lag: Lag {
                 ingress: name.to_owned(),
                 vector: self.lag.clone(),
@@ -218,9 +200,7 @@ impl Families {
         for reason in Reason::ALL {
             let _ = self.refused.remove_label_values(&[name, reason.as_str()]);
         }
-        for result in RESULTS {
-            let _ = self.results.remove_label_values(&[name, result]);
-        }
+        Books::forget(&self.results, name);
         for what in lock(&gone.dropped_by_rule.known).keys() {
             let _ = self.dropped_by_rule.remove_label_values(&[name, what]);
         }

@@ -8,10 +8,12 @@
 //!
 //! Does not know: what the numbers mean for delivery, nor HTTP.
 
+mod books;
 mod destination;
 pub mod families;
 mod ingress;
 mod process;
+mod store;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
+pub use books::Books;
 pub use destination::DestinationMetrics;
 pub use families::{Family, Kind};
 pub use ingress::{IngressMetrics, Lag};
 pub use process::{ProcessMetrics, ReloadResult};
+pub use store::LogMetrics;
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -35,10 +39,12 @@ pub struct Metrics {
     registry: Registry,
     ingress_families: ingress::Families,
     destination_families: destination::Families,
+    store_families: store::Families,
     route_matched: IntCounterVec,
     process: ProcessMetrics,
     ingresses: Mutex<BTreeMap<String, Arc<IngressMetrics>>>,
     destinations: Mutex<BTreeMap<String, Arc<DestinationMetrics>>>,
+    logs: Mutex<BTreeMap<String, Arc<LogMetrics>>>,
     refreshes: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
 }
 
@@ -58,10 +64,12 @@ impl Metrics {
         Arc::new(Metrics {
             ingress_families: ingress::Families::new(&make),
             destination_families: destination::Families::new(&make),
+            store_families: store::Families::new(&make),
             route_matched: make.counters(&families::ROUTE_MATCHED),
             process: ProcessMetrics::new(&make),
             ingresses: Mutex::default(),
             destinations: Mutex::default(),
+            logs: Mutex::default(),
             refreshes: Mutex::default(),
             registry,
         })
@@ -84,6 +92,16 @@ impl Metrics {
         let handle = known.entry(name.to_owned());
         handle
             .or_insert_with(|| Arc::new(self.destination_families.resolve(name)))
+            .clone()
+    }
+
+    /// The handles of one log of the store; its series exist from now on, at 0.
+    #[must_use]
+    pub fn log(&self, name: &str) -> Arc<LogMetrics> {
+        let mut known = lock(&self.logs);
+        let handle = known.entry(name.to_owned());
+        handle
+            .or_insert_with(|| Arc::new(self.store_families.resolve(name)))
             .clone()
     }
 
@@ -118,6 +136,13 @@ impl Metrics {
     pub fn forget_destination(&self, name: &str) {
         if lock(&self.destinations).remove(name).is_some() {
             self.destination_families.forget(name);
+        }
+    }
+
+    /// Takes the series of a log that is gone out of the scrape.
+    pub fn forget_log(&self, name: &str) {
+        if lock(&self.logs).remove(name).is_some() {
+            self.store_families.forget(name);
         }
     }
 

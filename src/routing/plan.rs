@@ -1,9 +1,11 @@
 //! Plans: where an event's obligation may go, and where it goes next after a failure.
 //!
 //! Owns: the node arena that routes and groups compile into, the choice among an anycast's members, and the step from
-//! one choice to the next. Pure: what it must know of the living destinations comes through [`View`].
-//! Invariants: the arena has no cycles and no empty node; a named group is one node however many routes name it.
+//! one choice to the next. Pure: what it must know of the living destinations and logs comes through [`View`].
+//! Invariants: the arena has no cycles and no empty node; a named group is one node however many routes name it; a log
+//! stands in one node only.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use smallvec::SmallVec;
@@ -11,14 +13,20 @@ use smallvec::SmallVec;
 use super::anycast;
 
 mod advance;
+mod path;
 #[cfg(test)]
 mod tests;
 
 pub use advance::{Failure, Moved};
+pub use path::{Choice, Path};
 
 /// A destination with an egress of its own, by its place in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct DestId(pub u16);
+
+/// A log of the store, by its place in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LogId(pub u16);
 
 /// A node of the arena.
 pub type NodeId = u32;
@@ -37,6 +45,21 @@ pub enum Node {
     Any(Anycast),
     /// The first that takes it (C16).
     First(Fallback),
+    /// What is below, out of a log (C24).
+    Stored(Stored),
+}
+
+/// A place that has a log of its own: a leg goes into the log, and what comes out of it goes on below.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// The log.
+    pub log: LogId,
+    /// What is below; `None` for the local dead letters, which people read.
+    pub inner: Option<NodeId>,
+    /// `when_full: move`: full is as good as down.
+    pub full_moves: bool,
+    /// The file does not ask for the log any more: it takes what comes until it is empty, so that order holds.
+    pub ending: bool,
 }
 
 /// How an anycast chooses.
@@ -141,6 +164,19 @@ pub trait View {
     fn pending(&self, id: DestId) -> u64;
     /// Whether it would be tried now: its breaker is not open.
     fn available(&self, id: DestId) -> bool;
+    /// How a log stands.
+    fn log(&self, id: LogId) -> LogView;
+}
+
+/// What a plan must know of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogView {
+    /// Legs in it, or on their way into it.
+    pub pending: u64,
+    /// It has no room now.
+    pub full: bool,
+    /// It takes nothing more in the life of the process (C26).
+    pub failed: bool,
 }
 
 /// One choice on the way from a plan's root to the destination that a leg is at.
@@ -164,12 +200,36 @@ pub enum Target {
     To(DestId),
     /// To a multicast inside an anycast or a fallback: a join of several legs.
     All(NodeId),
+    /// Into a log.
+    Log(LogId),
+}
+
+/// A place with bounds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bounded {
+    /// A destination's queue.
+    To(DestId),
+    /// A log.
+    Log(LogId),
+}
+
+/// Who asks for a way through a plan.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// The event.
+    pub key: &'a dyn anycast::Keyed,
+    /// The living destinations and logs.
+    pub view: &'a dyn View,
+    /// A log holds the leg: it needs no second one, unless a backlog is ahead of it there.
+    pub held: bool,
 }
 
 /// The arena.
 #[derive(Debug, Default)]
 pub struct Plans {
     nodes: Vec<Node>,
+    /// Endpoints and groups.
+    names: Vec<(Arc<str>, NodeId)>,
 }
 
 impl Plans {
@@ -191,14 +251,15 @@ impl Plans {
         match self.node(step.node) {
             Node::First(first) => first.members[usize::from(step.current)],
             Node::Any(any) => any.members[usize::from(step.current)].node,
-            Node::To(_) | Node::All(_) => step.node,
+            Node::To(_) | Node::All(_) | Node::Stored(_) => step.node,
         }
     }
 
-    /// Whether a node takes no more: a destination that `full` says is full, all of a choice, any of a multicast.
-    pub fn is_full(&self, node: NodeId, full: &dyn Fn(DestId) -> bool) -> bool {
+    /// Whether a node takes no more: a place that `full` says is full, all of a choice, any of a multicast.
+    pub fn is_full(&self, node: NodeId, full: &dyn Fn(Bounded) -> bool) -> bool {
         match self.node(node) {
-            Node::To(dest) => full(*dest),
+            Node::To(dest) => full(Bounded::To(*dest)),
+            Node::Stored(stored) => full(Bounded::Log(stored.log)),
             Node::All(children) => children.iter().any(|child| self.is_full(*child, full)),
             Node::Any(any) => any.members.iter().all(|member| self.is_full(member.node, full)),
             Node::First(first) => first.members.iter().all(|member| self.is_full(*member, full)),
@@ -232,31 +293,38 @@ impl Plans {
                 Node::All(children) => open.extend(children.iter().rev()),
                 Node::First(first) => open.extend(first.members.iter().rev()),
                 Node::Any(any) => open.extend(any.members.iter().rev().map(|m| m.node)),
+                Node::Stored(stored) => open.extend(stored.inner),
             }
         }
         found
     }
 
     /// Chooses from `node` down to a target, noting the choices in `steps`.
-    pub fn descend(
-        &self,
-        node: NodeId,
-        key: &dyn anycast::Keyed,
-        view: &dyn View,
-        steps: &mut Steps,
-    ) -> Target {
+    pub fn descend(&self, node: NodeId, asker: Asker<'_>, steps: &mut Steps) -> Target {
+        let Asker { view, .. } = asker;
         let mut node = node;
         loop {
             let (current, child) = match self.node(node) {
                 Node::To(dest) => return Target::To(*dest),
                 Node::All(_) => return Target::All(node),
+                Node::Stored(stored) => match self.past(stored, asker) {
+                    None => return Target::Log(stored.log),
+                    Some(inner) => {
+                        node = inner;
+                        continue;
+                    }
+                },
                 Node::First(first) => {
                     let open = |n: &NodeId| !first.on.unavailable || self.available(*n, view);
-                    let at = first.members.iter().position(open).unwrap_or(0);
+                    let members = || first.members.iter();
+                    // Where all are down, one that keeps the event until it is back.
+                    let at = members().position(open);
+                    let at = at.or_else(|| members().position(|n| self.keeps(*n, view)));
+                    let at = at.unwrap_or(0);
                     (at, first.members[at])
                 }
                 Node::Any(any) => {
-                    let at = self.choose(any, key, view, 0);
+                    let at = self.choose(any, asker, 0);
                     (at, any.members[at].node)
                 }
             };
@@ -278,14 +346,27 @@ impl Plans {
         }
     }
 
-    fn choose(&self, any: &Anycast, key: &dyn anycast::Keyed, view: &dyn View, tried: u64) -> usize {
+    fn choose(&self, any: &Anycast, asker: Asker<'_>, tried: u64) -> usize {
+        let Asker { key, view, .. } = asker;
+        let node = |at: usize| any.members[at].node;
         let untried = |at: usize| tried & (1 << at) == 0;
-        let ready = |at: usize| untried(at) && (any.wait || self.available(any.members[at].node, view));
-        let pending = |at: usize| self.pending(any.members[at].node, view);
+        let ready = |at: usize| untried(at) && (any.wait || self.available(node(at), view));
+        let keeps = |at: usize| untried(at) && self.keeps(node(at), view);
+        let pending = |at: usize| self.pending(node(at), view);
         let turn = any.turn.fetch_add(1, Ordering::Relaxed);
         anycast::choose(any, turn, key, &pending, &ready)
+            .or_else(|| anycast::choose(any, turn, key, &pending, &keeps))
             .or_else(|| anycast::choose(any, turn, key, &pending, &untried))
             .unwrap_or(0)
+    }
+
+    /// What is below a log, where a leg goes past the log itself: nothing stands in it, and it is not needed.
+    fn past(&self, stored: &Stored, asker: Asker<'_>) -> Option<NodeId> {
+        let inner = stored.inner?;
+        let log = asker.view.log(stored.log);
+        let needless =
+            log.failed || stored.ending || asker.held && self.available(inner, asker.view);
+        (log.pending == 0 && needless).then_some(inner)
     }
 
     fn available(&self, node: NodeId, view: &dyn View) -> bool {
@@ -294,18 +375,44 @@ impl Plans {
             Node::All(children) => children.iter().all(|child| self.available(*child, view)),
             Node::Any(any) => any.members.iter().any(|m| self.available(m.node, view)),
             Node::First(first) => first.members.iter().any(|m| self.available(*m, view)),
+            Node::Stored(stored) => {
+                let log = view.log(stored.log);
+                // A log that failed and is empty is not in the way.
+                let way = takes(stored, log) || log.failed && log.pending == 0 && stored.inner.is_some();
+                way && stored.inner.is_none_or(|inner| self.available(inner, view))
+            }
+        }
+    }
+
+    /// Whether an event that goes there is kept, even while nothing below is available.
+    fn keeps(&self, node: NodeId, view: &dyn View) -> bool {
+        match self.node(node) {
+            Node::To(_) => false,
+            Node::All(children) => children.iter().all(|child| self.keeps(*child, view)),
+            Node::Any(any) => any.members.iter().any(|m| self.keeps(m.node, view)),
+            Node::First(first) => first.members.iter().any(|m| self.keeps(*m, view)),
+            Node::Stored(stored) => takes(stored, view.log(stored.log)),
         }
     }
 
     fn pending(&self, node: NodeId, view: &dyn View) -> u64 {
-        if let Node::To(dest) = self.node(node) {
-            return view.pending(*dest);
+        match self.node(node) {
+            Node::To(dest) => view.pending(*dest),
+            // What came out of the log is pending there until it has left both.
+            Node::Stored(stored) => {
+                let below = stored.inner.map_or(0, |inner| self.pending(inner, view));
+                view.log(stored.log).pending.max(below)
+            }
+            _ => {
+                let below = self.destinations(node).into_iter();
+                below.map(|dest| view.pending(dest)).sum()
+            }
         }
-        self.destinations(node)
-            .into_iter()
-            .map(|dest| view.pending(dest))
-            .sum()
     }
+}
+
+fn takes(stored: &Stored, log: LogView) -> bool {
+    !log.failed && !(stored.full_moves && log.full)
 }
 
 fn index(at: usize) -> u8 {

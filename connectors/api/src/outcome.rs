@@ -112,6 +112,8 @@ reasons! {
     Stopping = "stopping",
     /// The destination was removed by a reload.
     Removed = "removed",
+    /// The store failed, and takes nothing more before a restart (C26).
+    StoreFailed = "store_failed",
     /// Whoever held it went away without an answer (a panic, a cancelled task).
     Abandoned = "abandoned",
 }

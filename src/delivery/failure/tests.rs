@@ -69,7 +69,7 @@ async fn a_refused_event_goes_to_the_dead_letter_with_its_story() {
     assert_eq!((dead.id(), dead.source()), ("1", "/test"));
     batch.accept_all();
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
-    assert_eq!(world.port.metrics.dead_lettered.get(), 1);
+    assert_eq!(world.port.metrics.books.dead_lettered.get(), 1);
     assert_eq!(world.destination("a").metrics.dead_lettered.get(), 1);
     world.assert_at_rest();
 }
@@ -162,7 +162,7 @@ async fn without_a_dead_letter_a_refusal_holds_an_in_order_lane_until_it_is_take
         pass(LONG).await;
         a.fail(&refused());
         assert_eq!(outcome(&mut lanes), None);
-        assert_eq!(world.port.metrics.held_lanes.get(), 1);
+        assert_eq!(world.port.metrics.books.held_lanes.get(), 1);
     }
     pass(LONG).await;
     a.accept_all();
@@ -177,7 +177,7 @@ async fn a_branch_of_a_nested_multicast_that_is_held_shows_its_lane_as_held() {
     let (mut a, mut b) = (world.remote("a"), world.remote("b"));
     a.accept_all();
     b.fail(&refused());
-    assert_eq!(world.port.metrics.held_lanes.get(), 1);
+    assert_eq!(world.port.metrics.books.held_lanes.get(), 1);
     pass(LONG).await;
     b.accept_all();
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
@@ -192,7 +192,7 @@ async fn without_a_dead_letter_a_refusal_is_dropped_where_the_user_wrote_it() {
     let (world, mut lanes, _) = one(draft, Settle::InOrder);
     world.remote("a").fail(&refused());
     assert_eq!(outcome(&mut lanes), Some(Outcome::Rejected(Reason::Refused)));
-    assert_eq!(world.port.metrics.dropped.get(), 1);
+    assert_eq!(world.port.metrics.books.dropped.get(), 1);
     world.assert_at_rest();
 }
 
@@ -283,7 +283,7 @@ async fn a_nested_multicast_is_delivered_when_all_of_it_is() {
     assert_eq!(
         (
             world.port.metrics.obligations.get(),
-            world.port.metrics.delivered.get()
+            world.port.metrics.books.delivered.get()
         ),
         (1, 1)
     );
@@ -339,8 +339,8 @@ async fn a_branch_that_went_to_the_dead_letter_is_no_delivery_of_the_whole() {
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
     assert_eq!(
         (
-            world.port.metrics.dead_lettered.get(),
-            world.port.metrics.delivered.get()
+            world.port.metrics.books.dead_lettered.get(),
+            world.port.metrics.books.delivered.get()
         ),
         (1, 0)
     );
@@ -398,7 +398,7 @@ async fn a_stale_leg_that_fails_is_neither_moved_nor_dead_lettered() {
     lanes.close(lane);
     batch.fail_rest(&refused());
     assert_eq!(dlt.accept_all(), [""; 0]);
-    assert_eq!(world.port.metrics.returned.get(), 1);
+    assert_eq!(world.port.metrics.books.returned.get(), 1);
     world.assert_at_rest();
 }
 
@@ -413,7 +413,7 @@ async fn an_expired_event_is_not_delivered_and_is_counted() {
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
     assert_eq!(
         (
-            world.port.metrics.expired.get(),
+            world.port.metrics.books.expired.get(),
             world.destination("a").metrics.expired.get()
         ),
         (1, 1)

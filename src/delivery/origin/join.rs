@@ -91,8 +91,9 @@ impl Join {
 fn rank(end: End) -> u8 {
     match end {
         End::Delivered | End::Returned(_) => 0,
-        End::Expired => 1,
-        End::DeadLettered => 2,
-        End::Dropped(_) => 3,
+        End::Stored => 1,
+        End::Expired => 2,
+        End::DeadLettered => 3,
+        End::Dropped(_) => 4,
     }
 }

@@ -130,7 +130,7 @@ impl LanePort {
     /// One more leg holds the lane up.
     pub fn hold(&self) {
         if self.held.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.port.metrics.held_lanes.inc();
+            self.port.metrics.books.held_lanes.inc();
             tracing::warn!(ingress = %self.port.name, lane = %self.name, "lane is held by a refused event");
         }
     }
@@ -138,7 +138,7 @@ impl LanePort {
     /// One leg less does.
     pub fn unhold(&self) {
         if self.held.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.port.metrics.held_lanes.dec();
+            self.port.metrics.books.held_lanes.dec();
             tracing::info!(ingress = %self.port.name, lane = %self.name, "lane goes on");
         }
     }

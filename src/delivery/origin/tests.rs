@@ -118,9 +118,9 @@ fn a_lane_is_held_as_long_as_one_leg_holds_it() {
     lane.hold();
     lane.hold();
     lane.unhold();
-    assert_eq!(port.metrics.held_lanes.get(), 1);
+    assert_eq!(port.metrics.books.held_lanes.get(), 1);
     lane.unhold();
-    assert_eq!(port.metrics.held_lanes.get(), 0);
+    assert_eq!(port.metrics.books.held_lanes.get(), 0);
 }
 
 #[test]

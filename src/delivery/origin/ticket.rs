@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 use weft_api::outcome::Outcome;
 
 use super::Port;
+use crate::delivery::end::End;
 
 /// Gives back what a request took: window and budget. Called once, when the last leg is gone.
 pub trait Charge: Send + Sync {
@@ -28,6 +29,8 @@ pub struct Ticket {
 struct State {
     left: u32,
     worst: Outcome,
+    /// A log has a leg of it.
+    stored: bool,
     /// Legs that an egress has, may have delivered, or has delivered.
     dispatched: u32,
     closed: bool,
@@ -41,6 +44,7 @@ impl Ticket {
         let state = State {
             left: legs,
             worst: Outcome::Accepted,
+            stored: false,
             dispatched: 0,
             closed: false,
             waker: None,
@@ -60,11 +64,12 @@ impl Ticket {
     }
 
     /// One leg ended.
-    pub fn end(&self, outcome: Outcome) {
+    pub fn end(&self, end: End) {
         let waker = {
             let mut state = self.lock();
             state.left = state.left.saturating_sub(1);
-            state.worst = state.worst.join(outcome);
+            state.worst = state.worst.join(end.outcome());
+            state.stored |= end == End::Stored;
             if state.left == 0 { state.waker.take() } else { None }
         };
         if let Some(waker) = waker {
@@ -72,12 +77,13 @@ impl Ticket {
         }
     }
 
-    /// Waits for the last leg. Cancel-safe.
-    pub async fn done(&self) -> Outcome {
+    /// Waits for the last leg; says what became of all, and whether some of it is stored rather than delivered.
+    /// Cancel-safe.
+    pub async fn done(&self) -> (Outcome, bool) {
         poll_fn(|cx| {
             let mut state = self.lock();
             if state.left == 0 {
-                return Poll::Ready(state.outcome());
+                return Poll::Ready((state.outcome(), state.stored));
             }
             state.waker = Some(cx.waker().clone());
             Poll::Pending

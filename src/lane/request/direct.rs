@@ -135,7 +135,7 @@ impl Lane {
                 crash::point("egress.confirmed");
                 pass.accepted();
                 metrics.obligations.inc();
-                metrics.delivered.inc();
+                metrics.books.delivered.inc();
                 if came == Answer::InTime {
                     books::settled(&self.port, Outcome::Accepted, 1);
                     crash::point("ingress.settled");

@@ -1,7 +1,6 @@
 //! The step from one choice of a plan to the next, after a failure.
 
-use super::{Anycast, Fallback, Member, Node, Plans, Step, Steps, Target, View, index};
-use crate::routing::anycast;
+use super::{Anycast, Asker, Fallback, Member, Node, Plans, Step, Steps, Target, View, index};
 
 /// A step from one choice to the next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,15 +39,14 @@ impl Plans {
     pub fn advance(
         &self,
         failure: Failure,
-        key: &dyn anycast::Keyed,
-        view: &dyn View,
+        asker: Asker<'_>,
         steps: &mut Steps,
     ) -> Option<Moved> {
-        let (depth, step, next) = self.next_step(failure, view, steps)?;
+        let (depth, step, next) = self.next_step(failure, asker.view, steps)?;
         let (current, child, repick) = match (self.node(step.node), next) {
             (Node::First(first), Next::Member(at)) => (at, first.members[at], false),
             (Node::Any(any), Next::Choose) => {
-                let at = self.choose(any, key, view, step.tried);
+                let at = self.choose(any, asker, step.tried);
                 (at, any.members[at].node, true)
             }
             _ => return None,
@@ -58,7 +56,7 @@ impl Plans {
             current: index(current),
             ..step
         });
-        let target = self.descend(child, key, view, steps);
+        let target = self.descend(child, asker, steps);
         Some(Moved { target, repick })
     }
 
@@ -85,7 +83,7 @@ impl Plans {
                     failure = self.failure_of_group(any, failure, view);
                     None
                 }
-                Node::To(_) | Node::All(_) => None,
+                Node::To(_) | Node::All(_) | Node::Stored(_) => None,
             };
             if let Some(next) = next {
                 return Some((depth, step, next));

@@ -33,14 +33,14 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
     }
     for (number, metrics) in &log.ingress_metrics {
         let ends = [
-            &metrics.delivered,
-            &metrics.dead_lettered,
-            &metrics.dropped,
-            &metrics.expired,
-            &metrics.returned,
+            &metrics.books.delivered,
+            &metrics.books.dead_lettered,
+            &metrics.books.dropped,
+            &metrics.books.expired,
+            &metrics.books.returned,
         ];
         let ends: Vec<u64> = ends.into_iter().map(|counter| counter.get()).collect();
-        let (owed, pending) = (metrics.obligations.get(), metrics.pending.get());
+        let (owed, pending) = (metrics.obligations.get(), metrics.books.pending.get());
         if owed != ends.iter().sum::<u64>() || pending != 0 {
             found.push(format!(
                 "C32: i{number}: {owed} obligations, ends {ends:?}, {pending} pending"
@@ -52,8 +52,8 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                 "C21: i{number}: {over} events were taken past the credit"
             ));
         }
-        if metrics.held_lanes.get() != 0 {
-            let held = metrics.held_lanes.get();
+        if metrics.books.held_lanes.get() != 0 {
+            let held = metrics.books.held_lanes.get();
             found.push(format!("C32: i{number}: {held} lanes are still held"));
         }
     }

@@ -16,6 +16,7 @@ mod mode;
 mod rules;
 #[cfg(any(test, feature = "cloudevents-sdk"))]
 pub mod sdk;
+mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

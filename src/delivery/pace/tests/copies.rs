@@ -34,7 +34,7 @@ async fn a_second_copy_of_what_was_confirmed_is_not_sent_and_counts_as_delivered
     plain(&mut lanes, lane, &["2", "3", "1"]);
     assert_eq!(a.accept_all(), ["3"]);
     assert_eq!(settled(&mut lanes), 5);
-    let port = &world.port.metrics;
+    let port = &world.port.metrics.books;
     assert_eq!((port.delivered.get(), deduplicated(&world)), (5, 2));
     assert_eq!(world.destination("a").metrics.delivered.get(), 3);
     at_rest(&world, &mut lanes);
@@ -169,7 +169,7 @@ async fn a_dead_letter_is_no_repetition_of_its_event_nor_of_an_earlier_one() {
         assert_eq!(dlt.accept_all().len(), sent);
     }
     assert_eq!(settled(&mut lanes), 2);
-    let port = &world.port.metrics;
+    let port = &world.port.metrics.books;
     assert_eq!((port.delivered.get(), port.dead_lettered.get()), (2, 2));
     at_rest(&world, &mut lanes);
 }

@@ -12,7 +12,7 @@ async fn an_event_that_no_route_takes_holds_an_in_order_lane_until_a_reload_free
     lanes.deliver(lane, &mut incoming(1));
     pass(Duration::from_secs(30)).await;
     assert_eq!(said(&mut lanes), []);
-    assert_eq!(world.port.metrics.held_lanes.get(), 1);
+    assert_eq!(world.port.metrics.books.held_lanes.get(), 1);
     let reloaded = reject(Draft::new(&["a"])).route(to("a")).build();
     world.gate.store(reloaded.gate.load_full());
     pass(Duration::from_secs(30)).await;
@@ -49,7 +49,7 @@ async fn what_comes_behind_an_event_that_no_route_takes_does_not_pass_it() {
     pass(Duration::from_secs(30)).await;
     assert_eq!(said(&mut lanes), []);
     let metrics = &world.port.metrics;
-    assert_eq!((metrics.unmatched.get(), metrics.held_lanes.get()), (1, 1));
+    assert_eq!((metrics.unmatched.get(), metrics.books.held_lanes.get()), (1, 1));
     let reloaded = strict(None);
     world.gate.store(reloaded.gate.load_full());
     pass(Duration::from_secs(30)).await;
