@@ -129,6 +129,7 @@ impl Draft {
                 builder: Arc::new(ByHand),
                 fingerprint: String::new(),
                 settings: Settings::default(),
+                store: None,
             })
         };
         let ingress = IngressSpec {
@@ -144,6 +145,7 @@ impl Draft {
             ingresses: vec![ingress],
             destinations: endpoints.iter().map(endpoint).collect(),
             routes: Vec::new(),
+            store: None,
         };
         Draft {
             spec,

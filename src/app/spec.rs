@@ -40,6 +40,7 @@ pub(super) fn of(model: &Model) -> Spec {
             .map(|destination| of_destination(destination, &common))
             .collect(),
         routes: model.routes.iter().map(of_route).collect(),
+        store: None,
     }
 }
 
@@ -70,10 +71,12 @@ fn of_destination(destination: &Destination, common: &str) -> DestinationSpec {
             builder: Arc::clone(&endpoint.builder),
             fingerprint: fingerprint(common, &endpoint.effective, &[]),
             settings: settings(endpoint),
+            store: None,
         }),
         Destination::Group(group) => DestinationSpec::Group {
             name: Arc::clone(&group.name),
             plan: of_plan(&group.plan),
+            store: None,
         },
     }
 }

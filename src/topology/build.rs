@@ -155,7 +155,9 @@ impl Names<'_> {
             .destinations
             .iter()
             .find_map(|destination| match destination {
-                DestinationSpec::Group { name: known, plan } if known == name => Some(plan),
+                DestinationSpec::Group {
+                    name: known, plan, ..
+                } if known == name => Some(plan),
                 _ => None,
             });
         let plan = group.ok_or_else(|| format!("no destination is named {name}"))?;

@@ -192,7 +192,9 @@ impl Rehearsal {
                 {
                     found.push(Arc::clone(&endpoint.name));
                 }
-                DestinationSpec::Group { name: group, plan } if **group == *name => {
+                DestinationSpec::Group {
+                    name: group, plan, ..
+                } if **group == *name => {
                     plan_names(plan, &mut |member| self.collect(member, found));
                 }
                 _ => {}

@@ -1,5 +1,6 @@
 //! What a topology is built from: names, builders and settings; all validated, nothing living.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,46 @@ pub struct Spec {
     pub destinations: Vec<DestinationSpec>,
     /// In the order of the file.
     pub routes: Vec<RouteSpec>,
+    /// Where this router keeps events; `None`: nowhere.
+    pub store: Option<StoreSpec>,
+}
+
+/// `store:` of the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoreSpec {
+    /// The directory.
+    pub path: PathBuf,
+    /// Bytes on the disk for all logs together.
+    pub max_bytes: u64,
+    /// Bytes that the file system must have left.
+    pub keep_free: u64,
+    /// When a record counts as kept.
+    pub sync: weft_store::Sync,
+    /// The log of the local dead letters.
+    pub dead_letters: LogSpec,
+}
+
+/// `store:` of a destination or group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogSpec {
+    /// Bytes on the disk.
+    pub max_bytes: u64,
+    /// How long after its arrival a record is still delivered; `None`: as long as its event lives.
+    pub max_age: Option<Duration>,
+    /// How long what was delivered is kept to be sent again; `None`: not at all.
+    pub retain: Option<Duration>,
+    /// What becomes of what does not fit.
+    pub when_full: WhenFull,
+}
+
+/// What becomes of an event for which a log has no room (C27).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WhenFull {
+    /// It is not taken: lanes in order wait, requests are refused.
+    #[default]
+    Block,
+    /// A plan around the log goes on as if the destination were down.
+    Move,
 }
 
 /// One ingress.
@@ -74,6 +115,8 @@ pub enum DestinationSpec {
         name: Arc<str>,
         /// Its plan.
         plan: PlanSpec,
+        /// Its log.
+        store: Option<LogSpec>,
     },
 }
 
@@ -87,6 +130,8 @@ pub struct EndpointSpec {
     pub fingerprint: String,
     /// How it is delivered to.
     pub settings: Settings,
+    /// Its log.
+    pub store: Option<LogSpec>,
 }
 
 /// A plan by names.
@@ -116,6 +161,9 @@ pub enum PlanSpec {
     },
 }
 
+/// The name under which a dead letter means the log of this router (see [`StoreSpec::dead_letters`]).
+pub const LOCAL: &str = "local";
+
 /// One route.
 pub struct RouteSpec {
     /// Its name.
@@ -128,7 +176,7 @@ pub struct RouteSpec {
     pub to: PlanSpec,
     /// What it adds.
     pub add: Vec<Addition>,
-    /// Where what will never be taken goes.
+    /// Where what will never be taken goes; [`LOCAL`]: into this router's own dead letters.
     pub dead_letter: Option<Arc<str>>,
     /// How long an event may take.
     pub max_age: Option<Duration>,

@@ -67,7 +67,8 @@ impl Acked {
     /// The runs, the base first where there is one.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u64>> {
         let base = (self.base > 0).then_some(0..self.base);
-        base.into_iter().chain(self.runs.iter().map(|(from, to)| *from..*to))
+        base.into_iter()
+            .chain(self.runs.iter().map(|(from, to)| *from..*to))
     }
 }
 

@@ -89,7 +89,11 @@ impl<T> Bell<T> {
     /// For how long the round has been going on that is under way: a disk that hangs.
     pub(crate) fn in_round(&self) -> Option<Duration> {
         let began = self.round.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(self.started.elapsed().saturating_sub(Duration::from_millis(began)))
+        Some(
+            self.started
+                .elapsed()
+                .saturating_sub(Duration::from_millis(began)),
+        )
     }
 
     fn work(&self) -> MutexGuard<'_, Work<T>> {

@@ -239,7 +239,9 @@ impl<T: Send + 'static> Committer<T> {
             .map(|(id, _)| *id)
             .collect();
         for id in due {
-            let Some((log, _)) = self.resting.remove(&id) else { continue };
+            let Some((log, _)) = self.resting.remove(&id) else {
+                continue;
+            };
             let state = log.lock();
             let (failed, synced) = (state.failed.is_some(), state.synced == state.durable);
             drop(state);

@@ -94,7 +94,10 @@ impl<T: Send + 'static> Reader<T> {
                     return Ok(());
                 }
                 left -= records.len() - before;
-                bytes += records[before..].iter().map(|record| record.payload.len() as u64).sum::<u64>();
+                bytes += records[before..]
+                    .iter()
+                    .map(|record| record.payload.len() as u64)
+                    .sum::<u64>();
             }
             if self.at < held.end {
                 return Ok(());

@@ -131,12 +131,7 @@ fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
 }
 
 /// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.
-fn mend(
-    disk: &dyn Disk,
-    last: &Segment,
-    quarantine: &Path,
-    held: &mut VecDeque<Held>,
-) -> io::Result<u64> {
+fn mend(disk: &dyn Disk, last: &Segment, quarantine: &Path, held: &mut VecDeque<Held>) -> io::Result<u64> {
     let walked = last.walk(u64::MAX)?;
     let seen = walked.next(last.title.first);
     let end = cut(last, &walked)?;
@@ -242,7 +237,11 @@ fn mend_tail(
     let file = disk.create(&path)?;
     file.write_at(0, &title.to_bytes())?;
     let mut at = RECORDS_AT;
-    for span in walked.spans.iter().filter(|span| span.to > tail.at && span.from < end.at) {
+    for span in walked
+        .spans
+        .iter()
+        .filter(|span| span.to > tail.at && span.from < end.at)
+    {
         let from = span.from.max(tail.at);
         if span.good {
             at = copy_records(last, &*file, (from, span.to), at)?;
@@ -272,12 +271,19 @@ fn mend_tail(
     Ok(held)
 }
 
-fn copy_records(last: &Segment, to: &dyn crate::disk::DiskFile, place: (u64, u64), at: u64) -> io::Result<u64> {
+fn copy_records(
+    last: &Segment,
+    to: &dyn crate::disk::DiskFile,
+    place: (u64, u64),
+    at: u64,
+) -> io::Result<u64> {
     let mut window = Window::new(&*last.file);
     let (mut from, mut at) = (place.0, at);
     while from < place.1 {
         let piece = window.piece(from)?;
-        let count = piece.len().min(usize::try_from(place.1 - from).unwrap_or(usize::MAX));
+        let count = piece
+            .len()
+            .min(usize::try_from(place.1 - from).unwrap_or(usize::MAX));
         if count == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
@@ -289,7 +295,10 @@ fn copy_records(last: &Segment, to: &dyn crate::disk::DiskFile, place: (u64, u64
 }
 
 fn set_aside(disk: &dyn Disk, last: &Segment, quarantine: &Path, span: &Span) -> io::Result<()> {
-    let name = format!("{:016x}-{:016x}-{:x}.bad", last.title.log, last.title.number, span.from);
+    let name = format!(
+        "{:016x}-{:016x}-{:x}.bad",
+        last.title.log, last.title.number, span.from
+    );
     tracing::error!(path = %last.path.display(), at = span.from, name, "damaged records are set aside");
     copy(disk, &*last.file, span.from..span.to, quarantine, &name)
 }

@@ -192,14 +192,19 @@ impl Segment {
     /// As the file has it.
     pub(crate) fn seal(&self) -> io::Result<Option<(Seal, u64)>> {
         let length = self.file.len()?;
-        let Some(at) = length.checked_sub(record::span(SEAL)).filter(|at| *at >= RECORDS_AT) else {
+        let Some(at) = length
+            .checked_sub(record::span(SEAL))
+            .filter(|at| *at >= RECORDS_AT)
+        else {
             return Ok(None);
         };
         let mut bytes = [0; HEAD + SEAL];
         self.file.read_at(at, &mut bytes)?;
         let head = Head::read(&bytes, self.title.salt());
         let sealed = head.filter(|head| head.kind == Kind::Seal && head.fits(&bytes[HEAD..]));
-        Ok(sealed.and_then(|_| Seal::read(&bytes[HEAD..])).map(|seal| (seal, at)))
+        Ok(sealed
+            .and_then(|_| Seal::read(&bytes[HEAD..]))
+            .map(|seal| (seal, at)))
     }
 
     /// What stands at `at`. Sequences are taken from `expected` up to, and without, `below`.
@@ -237,7 +242,8 @@ impl Segment {
         (expected, below): (u64, u64),
     ) -> io::Result<Option<Head>> {
         let head = Head::read(window.get(at, HEAD)?, self.title.salt());
-        let Some(head) = head.filter(|head| (expected..below).contains(&head.sequence) || head.kind != Kind::Data)
+        let Some(head) =
+            head.filter(|head| (expected..below).contains(&head.sequence) || head.kind != Kind::Data)
         else {
             return Ok(None);
         };

@@ -59,7 +59,9 @@ pub enum OpenError {
     #[error("another process has the store at {0}: one process a directory")]
     Locked(PathBuf),
     /// It was written by another version.
-    #[error("the store at {path} has the format {found:?}, and this version reads \"weft store 1\": use the version that wrote it, or another path")]
+    #[error(
+        "the store at {path} has the format {found:?}, and this version reads \"weft store 1\": use the version that wrote it, or another path"
+    )]
     Format {
         /// Its directory.
         path: PathBuf,
@@ -67,7 +69,9 @@ pub enum OpenError {
         found: String,
     },
     /// A name that no log can have.
-    #[error("{0:?} cannot name a log: 1 to 200 bytes of letters, digits, '.', '_', '-' and '%', not beginning with '.'")]
+    #[error(
+        "{0:?} cannot name a log: 1 to 200 bytes of letters, digits, '.', '_', '-' and '%', not beginning with '.'"
+    )]
     Name(String),
     /// The system refused something.
     #[error("the store at {path}: {doing}: {error}")]
@@ -160,7 +164,8 @@ impl<T: Send + 'static> Store<T> {
         for log in bell.logs() {
             known.insert(log.id, log.lock().acked.clone());
         }
-        let journal = Journal::begin(Arc::clone(&disk), acks, &known).map_err(io("writing acknowledgements"))?;
+        let journal =
+            Journal::begin(Arc::clone(&disk), acks, &known).map_err(io("writing acknowledgements"))?;
         let committer = Committer {
             bell: Arc::clone(&bell),
             disk,
@@ -210,8 +215,12 @@ impl<T: Send + 'static> Store<T> {
                 error,
             }
         };
-        self.disk.make_dir(&dir).map_err(io("making the directory of a log"))?;
-        self.disk.sync_dir(&all).map_err(io("making the directory of a log"))?;
+        self.disk
+            .make_dir(&dir)
+            .map_err(io("making the directory of a log"))?;
+        self.disk
+            .sync_dir(&all)
+            .map_err(io("making the directory of a log"))?;
         // Held until the log is listed: a checkpoint finds it either here or there.
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let quarantine = path.join("quarantine");
@@ -307,12 +316,15 @@ fn prepare(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Any + Send + std::mar
         }
     };
     disk.make_dir(path).map_err(io("making the directory"))?;
-    let lock = disk.lock(&path.join("lock")).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::Locked(path.to_owned()),
-        _ => io("locking")(error),
-    })?;
+    let lock = disk
+        .lock(&path.join("lock"))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked(path.to_owned()),
+            _ => io("locking")(error),
+        })?;
     for name in ["acks", "quarantine", "logs"] {
-        disk.make_dir(&path.join(name)).map_err(io("making the directory"))?;
+        disk.make_dir(&path.join(name))
+            .map_err(io("making the directory"))?;
     }
     format(disk, path)?;
     disk.sync_dir(path).map_err(io("making the directory"))?;

@@ -109,7 +109,10 @@ impl Writer {
         let (number, max_bytes) = {
             let state = log.lock();
             let last = state.segments.back();
-            (last.map_or(1, |held| held.segment.title.number + 1), state.settings.max_bytes)
+            (
+                last.map_or(1, |held| held.segment.title.number + 1),
+                state.settings.max_bytes,
+            )
         };
         let title = Title {
             log: log.id,
@@ -176,7 +179,10 @@ impl Writer {
     /// Looks at what the file system has left, and whether logs have room again.
     pub(crate) fn look_at_space<T>(&mut self, disk: &dyn Disk, logs: &[Arc<Log<T>>]) {
         let free = disk.free_bytes(&self.path).unwrap_or(u64::MAX);
-        self.set_low(free < self.keep_free, &format!("{free} bytes are left on its disk"));
+        self.set_low(
+            free < self.keep_free,
+            &format!("{free} bytes are left on its disk"),
+        );
         for log in logs {
             log.note_room(&mut log.lock());
         }
@@ -207,7 +213,13 @@ impl Writer {
 /// Writes a seal at `at`, cuts the file behind it, and syncs both. Returns the file's length.
 pub(crate) fn write_seal(file: &dyn DiskFile, log: u64, at: u64, seal: Seal) -> io::Result<u64> {
     let mut bytes = Vec::new();
-    record::write(&mut bytes, Kind::Seal, (seal.next, seal.next), Salt::new(log), &[&seal.to_bytes()]);
+    record::write(
+        &mut bytes,
+        Kind::Seal,
+        (seal.next, seal.next),
+        Salt::new(log),
+        &[&seal.to_bytes()],
+    );
     file.write_at(at, &bytes)?;
     let end = at + bytes.len() as u64;
     file.set_len(end)?;

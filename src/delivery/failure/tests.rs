@@ -466,6 +466,7 @@ async fn a_dead_letter_that_is_split_among_a_group_is_a_dead_letter_at_each_memb
         .push(crate::topology::spec::DestinationSpec::Group {
             name: "dead".into(),
             plan,
+            store: None,
         });
     let (world, mut lanes, _) = one(draft, Settle::Individual);
     let (mut a, mut d1, mut d2) = (world.remote("a"), world.remote("d1"), world.remote("d2"));

@@ -101,7 +101,10 @@ impl Sim {
         let paths: Vec<PathBuf> = after.dirs.keys().cloned().collect();
         for path in paths {
             let lost = path.parent().is_some_and(|parent| {
-                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let name = path
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .unwrap_or_default();
                 world.dirs.contains_key(parent)
                     && after
                         .dirs

@@ -158,11 +158,15 @@ impl World {
 
     fn acknowledge(&mut self, running: &Running, name: &str) {
         let model = self.models.get_mut(name).unwrap();
-        let Ok((records, _)) = running.all(name) else { return };
+        let Ok((records, _)) = running.all(name) else {
+            return;
+        };
         for record in records {
             assert!(!model.acknowledged.contains(&record.sequence));
             if self.random.bool() {
-                running.log(name).acknowledge(record.sequence..record.sequence + 1);
+                running
+                    .log(name)
+                    .acknowledge(record.sequence..record.sequence + 1);
                 model.acknowledged.insert(record.sequence);
             }
         }
@@ -188,7 +192,10 @@ impl World {
             assert!(records.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
             for (sequence, token) in &found {
                 assert_eq!(model.appended.get(sequence), Some(token), "{name}: a stranger");
-                assert!(!model.settled.contains(sequence), "{name}: {sequence} was acknowledged");
+                assert!(
+                    !model.settled.contains(sequence),
+                    "{name}: {sequence} was acknowledged"
+                );
             }
             let lost = model.appended.iter().filter(|(sequence, token)| {
                 model.told.contains(token)
@@ -197,19 +204,27 @@ impl World {
             });
             let lost: Vec<u64> = lost.map(|(sequence, _)| *sequence).collect();
             if damage {
-                assert!(lost.len() as u64 <= damaged, "{name}: {lost:?} lost, {damaged} damaged");
+                assert!(
+                    lost.len() as u64 <= damaged,
+                    "{name}: {lost:?} lost, {damaged} damaged"
+                );
             } else {
                 assert!(lost.is_empty(), "{name}: {lost:?} lost");
                 assert_eq!(damaged, 0, "{name}");
             }
             // What is there again is open again; what is not there never was.
-            model.acknowledged.retain(|sequence| !found.contains_key(sequence));
-            let known = |sequence: &u64| found.contains_key(sequence) || model.acknowledged.contains(sequence);
+            model
+                .acknowledged
+                .retain(|sequence| !found.contains_key(sequence));
+            let known =
+                |sequence: &u64| found.contains_key(sequence) || model.acknowledged.contains(sequence);
             let (kept, gone): (BTreeMap<u64, u64>, BTreeMap<u64, u64>) = std::mem::take(&mut model.appended)
                 .into_iter()
                 .partition(|(sequence, _)| known(sequence));
             model.appended = kept;
-            model.told.retain(|token| !gone.values().any(|known| known == token));
+            model
+                .told
+                .retain(|token| !gone.values().any(|known| known == token));
             let id = running.log(name).id;
             if id != model.id {
                 *model = Model {
@@ -287,7 +302,11 @@ fn after_a_failed_write_or_sync_nothing_told_is_lost() {
         for _ in 0..4 {
             let mut running = start(&world.sim).unwrap();
             world.check(&running, false);
-            let fault = if world.random.bool() { Fault::Sync } else { Fault::Write };
+            let fault = if world.random.bool() {
+                Fault::Sync
+            } else {
+                Fault::Write
+            };
             let calls = world.random.u64(1..100);
             world.sim.arm(calls, fault);
             for _ in 0..60 {
@@ -362,7 +381,10 @@ fn a_torn_end_at_every_byte_leaves_what_was_before() {
         let running = start(&sim).unwrap();
         let (found, damaged) = running.all("a").unwrap();
         assert_eq!(damaged, 0);
-        assert!(found.len() >= first.len() && both.starts_with(&found), "cut at {length}");
+        assert!(
+            found.len() >= first.len() && both.starts_with(&found),
+            "cut at {length}"
+        );
     }
 }
 

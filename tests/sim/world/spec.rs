@@ -66,6 +66,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
                     }),
                     fingerprint: format!("{:?}", case.client),
                     settings: settings(case),
+                    store: None,
                 })
             })
         });
@@ -76,6 +77,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
         .map(|(number, group)| DestinationSpec::Group {
             name: format!("g{number}").into(),
             plan: group_plan(group),
+            store: None,
         });
     let mut routes: Vec<RouteSpec> = setup.routes.iter().map(route).collect();
     if let (true, Some(route)) = (broken, routes.last_mut()) {
@@ -86,6 +88,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
         ingresses: ingresses.collect(),
         destinations: endpoints.chain(groups).collect(),
         routes,
+        store: None,
     }
 }
 
