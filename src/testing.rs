@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -21,6 +22,7 @@ use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
 use crate::delivery::settings::Settings;
+use crate::delivery::stored::DurableQueue;
 use crate::delivery::wiring::Wiring;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
@@ -28,10 +30,12 @@ use crate::lane::request::RequestLaneSet;
 use crate::lane::stream::StreamLanes;
 use crate::metrics::Metrics;
 use crate::routing::filter::Predicate;
-use crate::topology::build::{Built, build};
+use crate::topology::build::{Built, Living, build};
 use crate::topology::spec::{
-    DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
+    DestinationSpec, EndpointSpec, IngressSpec, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, StoreSpec,
+    UnmatchedSpec, WhenFull,
 };
+use crate::topology::storage::Storage;
 
 /// An event with this id.
 pub(crate) fn event(id: &str) -> Event {
@@ -153,6 +157,31 @@ impl Draft {
         }
     }
 
+    /// A store in this directory, and a log for each of these endpoints.
+    pub(crate) fn store(mut self, path: &Path, logs: &[&str]) -> Draft {
+        let log = LogSpec {
+            max_bytes: 16 << 20,
+            max_age: None,
+            retain: None,
+            when_full: WhenFull::Block,
+        };
+        self.spec.store = Some(StoreSpec {
+            path: path.to_owned(),
+            max_bytes: 64 << 20,
+            keep_free: 0,
+            sync: weft_store::Sync::Always,
+            dead_letters: log.clone(),
+        });
+        for destination in &mut self.spec.destinations {
+            if let DestinationSpec::Endpoint(endpoint) = destination
+                && logs.contains(&&*endpoint.name)
+            {
+                endpoint.store = Some(log.clone());
+            }
+        }
+        self
+    }
+
     pub(crate) fn settings(mut self, name: &str, change: impl FnOnce(&mut Settings)) -> Draft {
         let found = self
             .spec
@@ -205,11 +234,19 @@ impl Draft {
         let metrics = Metrics::new();
         let budget = Budget::new(self.budget);
         let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
+        let mut storage = Storage::open(&self.spec, &metrics).unwrap();
+        let living = Living {
+            logs: Some(storage.as_ref().map(Storage::living).unwrap_or_default()),
+            ..Living::default()
+        };
         let Built { wiring, mut policies } =
-            build(&self.spec, &numbers, HashMap::new(), &budget, &metrics, 1).unwrap();
+            build(&self.spec, &numbers, &living, &budget, &metrics, 1).unwrap();
         let ingress = &self.spec.ingresses[0];
         let port = Port::new("in".into(), metrics.ingress("in"), ingress.drop_rejected);
         let wiring = Arc::new(wiring);
+        if let Some(storage) = &mut storage {
+            storage.adopt(&wiring, self.budget);
+        }
         let gate = Gate {
             wiring: Arc::clone(&wiring),
             policy: policies.remove(0),
@@ -220,6 +257,7 @@ impl Draft {
             gate: Arc::new(ArcSwap::from_pointee(gate)),
             budget,
             pulse: Arc::new(Pulse::default()),
+            storage,
         }
     }
 }
@@ -231,6 +269,7 @@ pub(crate) struct World {
     pub(crate) gate: CurrentGate,
     pub(crate) budget: Arc<Budget>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) storage: Option<Storage>,
 }
 
 impl World {
@@ -240,6 +279,19 @@ impl World {
             .iter()
             .find(|destination| &*destination.name == name)
             .unwrap()
+    }
+
+    /// The log of a destination, or `local`.
+    pub(crate) fn log(&self, name: &str) -> Arc<DurableQueue> {
+        let storage = self.storage.as_ref().unwrap();
+        Arc::clone(storage.queue(name).unwrap())
+    }
+
+    /// Ends the store as the router does.
+    pub(crate) async fn stop(mut self) {
+        let storage = self.storage.take().unwrap();
+        storage.drain();
+        storage.stop().await;
     }
 
     /// A remote that takes batches of up to 100 events, 1,000 in flight.

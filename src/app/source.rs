@@ -53,6 +53,7 @@ impl AppSource {
             used.set(as_gauge(budget.used()));
             board.ingresses().iter().for_each(refresh_ingress);
             board.destinations().iter().for_each(refresh_destination);
+            board.logs().iter().for_each(|log| log.publish());
         }));
         source
     }

@@ -14,11 +14,12 @@ use super::dead_letter;
 use super::destination::Destination;
 use super::door::Recorded;
 use super::end::{End, Ender};
-use super::forward::{forward, start};
+use super::forward::{asker, forward, go_on, start};
 use super::leg::{Leg, NO_LIFE, NO_ROUTE};
 use super::origin::{Join, LastResort, Origin};
+use super::stored::DurableQueue;
 use super::sweep::STALE;
-use crate::routing::plan::{Failure, Moved, NodeId};
+use crate::routing::plan::{Failure, Moved, NodeId, Target};
 
 #[cfg(test)]
 mod tests;
@@ -133,6 +134,61 @@ pub(super) fn removed(destination: &Arc<Destination>, mut leg: Leg) {
 pub(super) fn give_back(leg: Leg, reason: Reason, ender: &mut Ender) {
     let outcome = not_delivered(&leg, reason);
     ender.end(leg.duty, End::Returned(outcome));
+}
+
+/// A log did not take a leg, and will not: it failed, or the leg is too large for it.
+pub(super) fn not_stored(queue: &Arc<DurableQueue>, mut leg: Leg, error: &SendError) {
+    leg.duty.note(error);
+    let mut ender = Ender::default();
+    if leg.duty.is_stale() {
+        ender.end(leg.duty, STALE);
+        return;
+    }
+    let failure = match error.fault {
+        Fault::Event => Failure::Refused,
+        Fault::Attempt | Fault::Destination => Failure::Unavailable { open: true },
+    };
+    if failure != Failure::Refused
+        && let Some(target) = past_log(queue, &mut leg)
+    {
+        forward(leg, target);
+        return;
+    }
+    if let Some(moved) = advance(&mut leg, failure) {
+        forward(leg, moved.target);
+        return;
+    }
+    let outcome = match failure {
+        Failure::Refused => Outcome::Rejected(error.reason),
+        _ => not_delivered(&leg, error.reason),
+    };
+    if join_of(&leg).is_some_and(|join| join.would_move(failure)) {
+        ender.end(leg.duty, End::Returned(outcome));
+        return;
+    }
+    match given_up(&leg, error.reason, outcome) {
+        Next::DeadLetter(node, reason) if failure == Failure::Refused => {
+            start(dead_letter::wrap(leg, Some(&queue.name), reason), node);
+        }
+        // The store is no place to give an event up for: it waits, and its sender with it.
+        _ if last_resort(&leg) != LastResort::Return => queue.keep_waiting(leg),
+        Next::End(end) => ender.end(leg.duty, end),
+        _ => ender.end(leg.duty, End::Returned(outcome)),
+    }
+}
+
+/// The way past a log that failed and has nothing more in it.
+fn past_log(queue: &Arc<DurableQueue>, leg: &mut Leg) -> Option<Target> {
+    let wiring = Arc::clone(&leg.duty.wiring);
+    let log = wiring.log_of(queue)?;
+    let before = leg.duty.steps.clone();
+    match go_on(leg, wiring.table.logs[usize::from(log.0)]) {
+        Target::Log(_) => {
+            leg.duty.steps = before;
+            None
+        }
+        target => Some(target),
+    }
 }
 
 /// Whether the plan of `leg` would go elsewhere after `failure`, itself or around it.
@@ -346,12 +402,11 @@ fn first_of(split: &Leg) -> Option<Arc<Destination>> {
 }
 
 fn advance(leg: &mut Leg, failure: Failure) -> Option<Moved> {
-    let Leg { event, duty } = leg;
-    let wiring = &duty.wiring;
-    wiring
-        .table
-        .plans
-        .advance(failure, event, &**wiring, &mut duty.steps)
+    let wiring = Arc::clone(&leg.duty.wiring);
+    let mut steps = std::mem::take(&mut leg.duty.steps);
+    let moved = wiring.table.plans.advance(failure, asker(leg), &mut steps);
+    leg.duty.steps = steps;
+    moved
 }
 
 fn join_of(leg: &Leg) -> Option<&Arc<Join>> {
@@ -367,11 +422,12 @@ fn last_resort(leg: &Leg) -> LastResort {
 
 fn dead_letter_of(leg: &Leg) -> Option<NodeId> {
     let table = &leg.duty.wiring.table;
-    if leg.duty.route == NO_ROUTE {
-        None
-    } else {
-        table.routes[leg.duty.route as usize].dead_letter
-    }
+    let own = match leg.duty.route {
+        NO_ROUTE => None,
+        route => table.routes[route as usize].dead_letter,
+    };
+    // Its sender was told that it is safe, and is asked no more: what nobody takes must not hold up the log for ever.
+    own.or_else(|| table.dead_letters.filter(|_| leg.duty.is_stored()))
 }
 
 fn not_delivered(leg: &Leg, reason: Reason) -> Outcome {

@@ -1,4 +1,4 @@
-//! The way of a leg into a queue, or into several: a multicast inside another plan is split here.
+//! The way of a leg to where it waits, or to several places: a multicast inside another plan is split here.
 
 use std::sync::Arc;
 
@@ -6,17 +6,15 @@ use tokio::time::Instant;
 
 use super::leg::Leg;
 use super::origin::{Join, Origin};
-use crate::routing::plan::{NodeId, Steps, Target};
+use crate::routing::plan::{Asker, NodeId, Steps, Target};
 
 /// Queues a leg at a target, splitting it where the target is a multicast.
 pub fn forward(mut leg: Leg, target: Target) {
+    let wiring = Arc::clone(&leg.duty.wiring);
     match target {
-        Target::To(id) => {
-            let wiring = Arc::clone(&leg.duty.wiring);
-            wiring.destination(id).push_one(leg);
-        }
+        Target::To(id) => wiring.destination(id).push_one(leg),
+        Target::Log(id) => _ = wiring.log(id).push(leg, None),
         Target::All(node) => {
-            let wiring = Arc::clone(&leg.duty.wiring);
             let parts = wiring.table.plans.parts(node);
             leg.duty.arrived = Instant::now();
             let (event, route, since, expires) = (
@@ -43,9 +41,25 @@ pub fn forward(mut leg: Leg, target: Target) {
 
 /// Queues a fresh leg at the node of its plan.
 pub fn start(mut leg: Leg, node: NodeId) {
-    let wiring = Arc::clone(&leg.duty.wiring);
-    let mut steps = Steps::new();
-    let target = wiring.table.plans.descend(node, &leg.event, &*wiring, &mut steps);
-    leg.duty.steps = steps;
+    leg.duty.steps = Steps::new();
+    let target = go_on(&mut leg, node);
     forward(leg, target);
+}
+
+/// Chooses from `node` down where a leg goes on, behind the choices that led it there.
+pub(super) fn go_on(leg: &mut Leg, node: NodeId) -> Target {
+    let wiring = Arc::clone(&leg.duty.wiring);
+    let mut steps = std::mem::take(&mut leg.duty.steps);
+    let target = wiring.table.plans.descend(node, asker(leg), &mut steps);
+    leg.duty.steps = steps;
+    target
+}
+
+/// A leg as one that asks for its way.
+pub(super) fn asker(leg: &Leg) -> Asker<'_> {
+    Asker {
+        key: &leg.event,
+        view: &*leg.duty.wiring,
+        held: leg.duty.is_stored(),
+    }
 }

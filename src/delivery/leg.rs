@@ -71,6 +71,7 @@ pub struct Duty {
     /// Counts it among the requests of the destination where it is.
     pub(super) visit: Option<Visit>,
     request: bool,
+    stored: bool,
     /// The lane that it holds up.
     held: Option<Arc<LanePort>>,
 }
@@ -84,6 +85,7 @@ pub(super) struct Parting {
 }
 
 /// What failed first and last.
+#[derive(Clone, Debug)]
 pub struct LastFailure {
     /// The last error.
     pub error: SendError,
@@ -103,7 +105,7 @@ impl Leg {
     /// A fresh obligation.
     #[must_use]
     pub fn new(event: Event, origin: Origin, wiring: Arc<Wiring>, route: u32, now: Instant) -> Leg {
-        let request = origin.is_request();
+        let (request, stored) = (origin.is_request(), origin.is_stored());
         let duty = Duty {
             origin: Some(origin),
             wiring,
@@ -128,6 +130,7 @@ impl Leg {
             failure: None,
             visit: None,
             request,
+            stored,
             held: None,
         };
         Leg { event, duty }
@@ -175,6 +178,12 @@ impl Duty {
     #[must_use]
     pub fn is_request(&self) -> bool {
         self.request
+    }
+
+    /// Whether it came out of a log, which has it until it ends.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.stored
     }
 
     /// Nobody waits for it any more: its lane was rewound or closed, or its request was answered.

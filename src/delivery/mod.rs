@@ -1,13 +1,15 @@
 //! Delivery: everything between an event's match and the end of its legs.
 //!
 //! Owns: each destination's queue, order, batches, retries, breaker, pace (retry budget, rate, dedupe), the byte budget of the
-//! process and each destination's share of it, and the way of a leg through its plan to an end.
+//! process and each destination's share of it, the logs that stand before destinations, and the way of a leg through its
+//! plan to an end.
 //! Invariants
 //! - A leg ends exactly once ([`end::End`]); one that is dropped ends as unknown.
-//! - A leg is in exactly one place: a queue, a batch, a direct send, or a join.
+//! - A leg is in exactly one place: a queue, a batch, a direct send, a join, or on its way into a log.
 //! - No lock of a destination is held while another destination, a mailbox or a ticket is touched.
 //!
-//! There is no pump task: an egress takes batches from the queue in its own task, and settles there. Does not know:
+//! There is no pump task: an egress takes batches from the queue in its own task, and settles there; only a log has a task
+//! of its own, which reads. Does not know:
 //! lanes and their windows, protocols, configuration files.
 
 pub mod batch;
@@ -30,5 +32,6 @@ pub mod retry_budget;
 mod returns;
 pub mod room;
 pub mod settings;
+pub mod stored;
 pub mod sweep;
 pub mod wiring;

@@ -1,4 +1,5 @@
-//! The room of a destination: how much is pending there, within which bounds, and who waits for some of it.
+//! The room of a destination: how much is pending there, within which bounds, and who waits for some of it; and of a log,
+//! as far as lanes wait for it.
 //!
 //! Bounds are those of its own queue, and a share of what it has in common with others: the process' byte budget, and
 //! the windows of request lanes ([`Visit`]).
@@ -9,6 +10,45 @@ use std::sync::atomic::Ordering;
 use super::destination::{Destination, State, unlock};
 use super::leg::Leg;
 use super::origin::Port;
+use super::stored::DurableQueue;
+
+/// A place at which a lane waits for room.
+#[derive(Clone)]
+pub enum Place {
+    /// A destination's queue.
+    Destination(Arc<Destination>),
+    /// A log.
+    Log(Arc<DurableQueue>),
+}
+
+impl Place {
+    /// Whether it has no room now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Place::Destination(destination) => destination.is_full(),
+            Place::Log(queue) => queue.is_full(),
+        }
+    }
+
+    /// The same; if it has none, `port` is nudged once there is.
+    pub fn is_full_for(&self, port: &Arc<Port>) -> bool {
+        match self {
+            Place::Destination(destination) => destination.is_full_for(port),
+            Place::Log(queue) => queue.is_full_for(Some(port)),
+        }
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Place) -> bool {
+        match (self, other) {
+            (Place::Destination(a), Place::Destination(b)) => Arc::ptr_eq(a, b),
+            (Place::Log(a), Place::Log(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
 
 /// A leg of a request at a destination; dropped when the leg leaves or ends.
 pub struct Visit(Arc<Destination>);

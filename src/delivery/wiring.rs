@@ -1,10 +1,11 @@
-//! One immutable wiring of routes to living destinations. A reload makes a new one; legs keep the one that matched
+//! One immutable wiring of routes to living destinations and logs. A reload makes a new one; legs keep the one that matched
 //! them, so that each event sees the old or the new table, never a mix (C30).
 
 use std::sync::Arc;
 
 use super::destination::Destination;
-use crate::routing::plan::{DestId, View};
+use super::stored::DurableQueue;
+use crate::routing::plan::{DestId, LogId, LogView, View};
 use crate::routing::table::Table;
 
 /// The table and its destinations.
@@ -13,6 +14,8 @@ pub struct Wiring {
     pub table: Table,
     /// By [`DestId`].
     pub destinations: Vec<Arc<Destination>>,
+    /// By [`LogId`].
+    pub logs: Vec<Arc<DurableQueue>>,
     /// Counts the matches of each route, by its place in the table.
     pub matched: Vec<prometheus::IntCounter>,
 }
@@ -23,6 +26,19 @@ impl Wiring {
     pub fn destination(&self, id: DestId) -> &Arc<Destination> {
         &self.destinations[usize::from(id.0)]
     }
+
+    /// The log with this id.
+    #[must_use]
+    pub fn log(&self, id: LogId) -> &Arc<DurableQueue> {
+        &self.logs[usize::from(id.0)]
+    }
+
+    /// The id of a log here.
+    #[must_use]
+    pub fn log_of(&self, queue: &Arc<DurableQueue>) -> Option<LogId> {
+        let at = self.logs.iter().position(|known| Arc::ptr_eq(known, queue))?;
+        u16::try_from(at).ok().map(LogId)
+    }
 }
 
 impl View for Wiring {
@@ -32,5 +48,9 @@ impl View for Wiring {
 
     fn available(&self, id: DestId) -> bool {
         self.destination(id).is_available()
+    }
+
+    fn log(&self, id: LogId) -> LogView {
+        Wiring::log(self, id).view()
     }
 }

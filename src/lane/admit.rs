@@ -17,7 +17,7 @@ use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
 use crate::delivery::wiring::Wiring;
 use crate::routing::index::Matches;
-use crate::routing::plan::{NodeId, Steps, Target};
+use crate::routing::plan::{Asker, Bounded, NodeId, Steps, Target};
 use crate::routing::table::Obligations;
 
 /// What the file says about an ingress, as far as admission cares.
@@ -230,22 +230,28 @@ impl Gate {
 
     /// Chooses where an obligation starts.
     pub fn target(&self, owing: &Owing, steps: &mut Steps) -> Target {
-        self.wiring
-            .table
-            .plans
-            .descend(owing.node, &owing.event, &*self.wiring, steps)
+        let asker = Asker {
+            key: &owing.event,
+            view: &*self.wiring,
+            held: false,
+        };
+        self.wiring.table.plans.descend(owing.node, asker, steps)
     }
 
     /// Whether a target takes no more: an event that waits for its answer is refused then. `share`: how many requests one
     /// destination may hold.
     #[must_use]
     pub fn is_full(&self, target: Target, share: u64) -> bool {
-        let full = |id| {
-            let destination = self.wiring.destination(id);
-            destination.is_full() || destination.requests() >= share
+        let full = |place| match place {
+            Bounded::Log(id) => self.wiring.log(id).is_full(),
+            Bounded::To(id) => {
+                let destination = self.wiring.destination(id);
+                destination.is_full() || destination.requests() >= share
+            }
         };
         match target {
-            Target::To(id) => full(id),
+            Target::To(id) => full(Bounded::To(id)),
+            Target::Log(id) => full(Bounded::Log(id)),
             Target::All(node) => self.wiring.table.plans.is_full(node, &full),
         }
     }

@@ -272,7 +272,7 @@ impl Lane {
             let leg = owing.into_leg(Origin::Ticket(Arc::clone(&ticket)), &gate.wiring, steps, now);
             match target {
                 Target::To(id) => gate.wiring.destination(id).push_reserved(leg, reserved),
-                Target::All(_) => forward(leg, target),
+                Target::All(_) | Target::Log(_) => forward(leg, target),
             }
         }
         ticket
@@ -301,7 +301,7 @@ fn reserve(gate: &Gate, choices: &[Choice], share: u64) -> Result<(), (Reason, D
         let Target::To(id) = choice.target else {
             if gate.is_full(choice.target, share) {
                 unreserve(&reserved);
-                return Err((Reason::Overloaded, RETRY_AFTER));
+                return Err((full_because(gate, choice.target), RETRY_AFTER));
             }
             continue;
         };
@@ -324,6 +324,14 @@ fn reserve(gate: &Gate, choices: &[Choice], share: u64) -> Result<(), (Reason, D
         reserved.push((destination, bytes));
     }
     Ok(())
+}
+
+/// A log that failed has no room, but that is no overload.
+fn full_because(gate: &Gate, target: Target) -> Reason {
+    match target {
+        Target::Log(id) if gate.wiring.log(id).view().failed => Reason::StoreFailed,
+        _ => Reason::Overloaded,
+    }
 }
 
 fn unreserve(reserved: &[(&Arc<Destination>, u64)]) {

@@ -330,8 +330,7 @@ impl LanesBackend for StreamLanes {
             self.try_parked(now);
             for lane in self.lanes.iter_mut().flatten() {
                 // Full again is waited for again: the nudge that told of room was the only one.
-                lane.full
-                    .retain(|destination| destination.is_full_for(&self.port));
+                lane.full.retain(|place| place.is_full_for(&self.port));
             }
             self.look_at_lanes(now);
             self.publish();

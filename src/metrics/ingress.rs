@@ -42,6 +42,12 @@ pub struct IngressMetrics {
 }
 
 impl IngressMetrics {
+    /// The same with other books.
+    pub(super) fn with_books(mut self, books: Books) -> IngressMetrics {
+        self.books = Arc::new(books);
+        self
+    }
+
     /// The counter of events settled with this outcome.
     #[must_use]
     pub fn settled(&self, outcome: Outcome) -> &IntCounter {

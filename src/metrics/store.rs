@@ -72,12 +72,9 @@ impl Families {
     pub(super) fn resolve(&self, name: &str) -> LogMetrics {
         let gauge = |family: &IntGaugeVec| family.with_label_values(&[name]);
         let (under_way, held) = (gauge(&self.under_way), gauge(&self.held));
-        let lane = IngressMetrics {
-            books: Arc::new(Books::resolve(&self.settled, under_way, held, name)),
-            ..unlisted(name)
-        };
+        let books = Books::resolve(&self.settled, under_way, held, name);
         LogMetrics {
-            lane: Arc::new(lane),
+            lane: Arc::new(unlisted(name).with_books(books)),
             found: self.found.with_label_values(&[name]),
             appended: self.appended.with_label_values(&[name]),
             damaged: self.settled.with_label_values(&[name, "damaged"]),

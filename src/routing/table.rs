@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use weft_api::event::{AttrKind, Event, EventBuilder};
 
 use super::index::{Index, Matches};
-use super::plan::{NodeId, Plans};
+use super::plan::{LogId, Node, NodeId, Path, Plans, Steps};
 
 /// A compiled route.
 pub struct Route {
@@ -57,6 +57,10 @@ pub struct Table {
     pub plans: Plans,
     /// Finds the routes that match.
     pub index: Index,
+    /// Where each log stands, by [`LogId`].
+    pub logs: Vec<NodeId>,
+    /// Where the local dead letters stand.
+    pub dead_letters: Option<NodeId>,
 }
 
 impl Table {
@@ -76,6 +80,40 @@ impl Table {
                 }
             }
         }
+    }
+
+    /// The route with this name.
+    #[must_use]
+    pub fn route_named(&self, name: &str) -> Option<u32> {
+        let at = self.routes.iter().position(|route| &*route.name == name)?;
+        u32::try_from(at).ok()
+    }
+
+    /// What stands below a log.
+    #[must_use]
+    pub fn below(&self, log: LogId) -> NodeId {
+        let node = self.logs[usize::from(log.0)];
+        match self.plans.node(node) {
+            Node::Stored(stored) => stored.inner.unwrap_or(node),
+            _ => node,
+        }
+    }
+
+    /// The choices that led a leg into a log, as its record tells them. None where the plan has no such way there any
+    /// more: then the leg stands at the log itself.
+    #[must_use]
+    pub fn place(&self, log: LogId, route: Option<u32>, dead_letter: bool, path: &Path) -> Steps {
+        let node = self.logs[usize::from(log.0)];
+        let route = route.map(|route| &self.routes[route as usize]);
+        let roots: Vec<NodeId> = match (self.plans.named(&path.root), route) {
+            (Some(root), _) => vec![root],
+            (None, Some(route)) if dead_letter => route.dead_letter.into_iter().collect(),
+            (None, Some(route)) => route.parts.to_vec(),
+            (None, None) => Vec::new(),
+        };
+        let ways = roots.into_iter().filter_map(|root| self.plans.resolve(root, path));
+        let way = ways.into_iter().find(|(_, end)| *end == node);
+        way.map(|(steps, _)| steps).unwrap_or_default()
     }
 
     /// The event as `node` shall get it: with what the matching routes that lead there add. `None` where nothing is

@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::spec::{DestinationSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec};
+use super::spec::{
+    DestinationSpec, IngressSpec, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec, WhenFull,
+};
 use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
+use crate::delivery::stored::DurableQueue;
 use crate::delivery::wiring::Wiring;
 use crate::lane::admit::{Malformed, Policy, Unmatched};
 use crate::metrics::Metrics;
 use crate::routing::anycast::{hash, smooth_sequence};
 use crate::routing::index::{Index, Rule};
-use crate::routing::plan::{Anycast, DestId, Fallback, MEMBERS_MAX, Member, Node, NodeId, Plans};
+use crate::routing::plan::{
+    Anycast, DestId, Fallback, LogId, MEMBERS_MAX, Member, Node, NodeId, Plans, Stored,
+};
 use crate::routing::table::{Route, Table};
 
 /// How deeply plans may stand in each other, groups included.
@@ -25,14 +30,29 @@ pub struct Built {
     pub policies: Vec<Policy>,
 }
 
-/// Builds the wiring. Destinations that exist already are taken over; new ones are made, without a client.
+/// How the file calls the local dead letters.
+pub const LOCAL: &str = "local";
+
+/// What lives already, and is taken over.
+#[derive(Default)]
+pub struct Living {
+    /// Destinations, by name.
+    pub destinations: HashMap<Arc<str>, Arc<Destination>>,
+    /// Logs: the destination's or group's name, or [`LOCAL`]. `None` where there is no store behind the plans, since they
+    /// are only looked at.
+    pub logs: Option<HashMap<Arc<str>, Arc<DurableQueue>>>,
+}
+
+/// Builds the wiring. Destinations that exist already are taken over; new ones are made, without a client. Every log that
+/// the spec asks for must exist; one that exists and is not asked for stays in front of its place until it is empty.
 ///
 /// # Errors
-/// A name that nothing has, or plans that never end: the configuration check finds both before.
+/// A name that nothing has, plans that never end, or a log that is not open: the configuration check, or whoever opens
+/// the store, finds all of them before.
 pub fn build(
     spec: &Spec,
     numbers: &BTreeMap<Arc<str>, u16>,
-    existing: HashMap<Arc<str>, Arc<Destination>>,
+    living: &Living,
     budget: &Arc<Budget>,
     metrics: &Metrics,
     seed: u64,
@@ -42,12 +62,19 @@ pub fn build(
         spec,
         nodes: HashMap::new(),
         plans: Plans::default(),
+        living,
+        log_nodes: Vec::new(),
+        logs: Vec::new(),
+    };
+    let dead_letters = match &spec.store {
+        Some(store) => Some(names.logged(&Arc::from(LOCAL), None, Some(&store.dead_letters))?),
+        None => None,
     };
     for (number, endpoint) in spec.endpoints().enumerate() {
         let id = DestId(u16::try_from(number).map_err(|_| "more than 65,535 destinations".to_owned())?);
         let node = names.plans.add(Node::To(id));
-        names.nodes.insert(Arc::clone(&endpoint.name), node);
-        destinations.push(match existing.get(&endpoint.name) {
+        names.logged(&endpoint.name, Some(node), endpoint.store.as_ref())?;
+        destinations.push(match living.destinations.get(&endpoint.name) {
             Some(known) => Arc::clone(known),
             None => {
                 let handles = metrics.destination(&endpoint.name);
@@ -67,6 +94,12 @@ pub fn build(
         .iter()
         .map(|route| names.route(route))
         .collect::<Result<Vec<_>, _>>()?;
+    // One that nobody names any more may have a log that is not empty.
+    for destination in &spec.destinations {
+        if let DestinationSpec::Group { name, .. } = destination {
+            names.name(name, 0)?;
+        }
+    }
     let policies = spec
         .ingresses
         .iter()
@@ -91,11 +124,14 @@ pub fn build(
         routes,
         plans: names.plans,
         index,
+        logs: names.log_nodes,
+        dead_letters,
     };
     Ok(Built {
         wiring: Wiring {
             table,
             destinations,
+            logs: names.logs,
             matched,
         },
         policies,
@@ -107,9 +143,43 @@ struct Names<'a> {
     /// Endpoints and, once they are compiled, groups: a group is one node however many routes name it.
     nodes: HashMap<Arc<str>, NodeId>,
     plans: Plans,
+    living: &'a Living,
+    log_nodes: Vec<NodeId>,
+    logs: Vec<Arc<DurableQueue>>,
 }
 
 impl Names<'_> {
+    /// Gives a node its name, with its log in front of it if it has one.
+    fn logged(
+        &mut self,
+        name: &Arc<str>,
+        inner: Option<NodeId>,
+        spec: Option<&LogSpec>,
+    ) -> Result<NodeId, String> {
+        let queue = self.living.logs.as_ref().and_then(|logs| logs.get(name));
+        if spec.is_some() && self.living.logs.is_some() && queue.is_none() {
+            return Err(format!("the log of {name} is not open"));
+        }
+        let node = match inner {
+            Some(inner) if spec.is_none() && queue.is_none() => inner,
+            _ => {
+                let log = u16::try_from(self.log_nodes.len()).map_err(|_| "more than 65,535 logs".to_owned())?;
+                self.logs.extend(queue.cloned());
+                let node = self.plans.add(Node::Stored(Stored {
+                    log: LogId(log),
+                    inner,
+                    full_moves: spec.is_some_and(|spec| spec.when_full == WhenFull::Move),
+                    ending: spec.is_none(),
+                }));
+                self.log_nodes.push(node);
+                node
+            }
+        };
+        self.plans.name(Arc::clone(name), node);
+        self.nodes.insert(Arc::clone(name), node);
+        Ok(node)
+    }
+
     fn route(&mut self, spec: &RouteSpec) -> Result<Route, String> {
         let root = self
             .plan(&spec.to, 0)
@@ -156,14 +226,13 @@ impl Names<'_> {
             .iter()
             .find_map(|destination| match destination {
                 DestinationSpec::Group {
-                    name: known, plan, ..
-                } if known == name => Some(plan),
+                    name: known, plan, store
+                } if known == name => Some((plan, store)),
                 _ => None,
             });
-        let plan = group.ok_or_else(|| format!("no destination is named {name}"))?;
+        let (plan, store) = group.ok_or_else(|| format!("no destination is named {name}"))?;
         let node = self.plan(plan, depth + 1)?;
-        self.nodes.insert(Arc::clone(name), node);
-        Ok(node)
+        self.logged(name, Some(node), store.as_ref())
     }
 
     fn plan(&mut self, spec: &PlanSpec, depth: usize) -> Result<NodeId, String> {

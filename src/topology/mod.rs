@@ -13,6 +13,7 @@ pub mod rehearse;
 pub mod reload;
 pub mod report;
 pub mod spec;
+pub(crate) mod storage;
 pub mod supervise;
 
 // What the topology's own surface speaks of: `app` knows the topology, not what it is made of.
@@ -35,9 +36,10 @@ use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
 use crate::routing::anycast::hash;
-use build::Built;
+use build::{Built, Living};
 use report::{Board, Post};
 use spec::Spec;
+use storage::Storage;
 use supervise::{RunningEgress, RunningIngress};
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub struct Topology {
     board: Arc<Board>,
     ingresses: BTreeMap<Arc<str>, Ingress>,
     destinations: BTreeMap<Arc<str>, Egress>,
+    storage: Option<Storage>,
     /// What the sweep goes over; shared with the task that does it.
     swept: Arc<ArcSwap<Vec<Arc<Destination>>>>,
     janitor: tokio::task::JoinHandle<()>,
@@ -86,12 +89,14 @@ impl Topology {
     /// # Errors
     /// One line for an operator: what could not be built.
     pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
+        let storage = Storage::open(&spec, &metrics)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
             board: Arc::new(Board::default()),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
+            storage,
             janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept))),
             retiring: Vec::new(),
             swept,
@@ -133,6 +138,9 @@ impl Topology {
         for ingress in self.ingresses.values() {
             ingress.running.drain();
         }
+        if let Some(storage) = &self.storage {
+            storage.drain();
+        }
         let mut told = None;
         loop {
             let left = self.unsettled();
@@ -147,7 +155,8 @@ impl Topology {
         }
     }
 
-    /// Ends everything: ingresses first, so that what is unsettled is released to its senders.
+    /// Ends everything: ingresses first, so that what is unsettled is released to its senders; the store last, so that
+    /// what was delivered is not delivered again.
     pub async fn stop(mut self) {
         let ingresses = std::mem::take(&mut self.ingresses);
         let ends = ingresses
@@ -160,19 +169,28 @@ impl Topology {
             egress.destination.close(Leftover::GiveBack(Reason::Stopping));
         });
         join_all(ends).await;
+        if let Some(storage) = self.storage.take() {
+            storage.stop().await;
+        }
     }
 
     /// Brings what runs into line with `spec`. Everything that can fail happens before anything is touched.
     fn apply(&mut self, spec: Spec) -> Result<(), String> {
         let numbers = self.numbers(&spec);
-        let existing = self
-            .destinations
-            .iter()
-            .map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)));
+        if let Some(storage) = &mut self.storage {
+            storage.prepare(&spec)?;
+        }
+        let destinations = self.destinations.iter();
+        let living = Living {
+            destinations: destinations
+                .map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)))
+                .collect(),
+            logs: Some(self.storage.as_ref().map(Storage::living).unwrap_or_default()),
+        };
         let Built { wiring, policies } = build::build(
             &spec,
             &numbers,
-            existing.collect(),
+            &living,
             &self.budget,
             &self.metrics,
             self.seed,
@@ -185,6 +203,10 @@ impl Topology {
         let wiring = Arc::new(wiring);
         crash::point("reload.built");
         self.adopt_destinations(&spec, &wiring);
+        if let Some(storage) = &mut self.storage {
+            storage.adopt(&wiring, spec.budget);
+            self.board.set_logs(storage.queues());
+        }
         crash::point("reload.destinations");
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {

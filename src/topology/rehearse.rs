@@ -12,7 +12,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use weft_api::event::Event;
 use weft_api::ingress::Incoming;
 use weft_api::outcome::Outcome;
 
-use super::build::{Built, build};
+use super::build::{Built, LOCAL, Living, build};
 use super::spec::{DestinationSpec, PlanSpec, Spec};
 use crate::delivery::budget::Budget;
 use crate::delivery::leg::NO_ROUTE;
@@ -28,6 +28,7 @@ use crate::delivery::origin::LastResort;
 use crate::lane::admit::{Gate, NoLegs, Owed, Owing, Scratch};
 use crate::metrics::Metrics;
 use crate::routing::index::Matches;
+use crate::routing::plan::Bounded;
 use crate::routing::table::Obligations;
 use walk::Walk;
 
@@ -133,7 +134,7 @@ impl Rehearsal {
         let Built { wiring, policies } = build(
             spec,
             &numbers,
-            HashMap::new(),
+            &Living::default(),
             &Budget::new(spec.budget),
             &Metrics::new(),
             0,
@@ -212,14 +213,17 @@ impl Rehearsal {
         let route = (owing.route != NO_ROUTE).then(|| &gate.wiring.table.routes[owing.route as usize]);
         let endpoints = self.0.endpoints();
         let mut walk = Walk::new(
-            &gate.wiring.table.plans,
+            &gate.wiring.table,
             &owing.event,
             route.and_then(|route| route.dead_letter),
             last_resort,
             endpoints.map(|e| (&e.settings, given.get(&e.name).copied().unwrap_or_default())),
         );
         walk.run(owing.node, owing.dead_letter.is_some());
-        let named = |id: crate::routing::plan::DestId| Arc::clone(&gate.wiring.destination(id).name);
+        let named = |place| match place {
+            Bounded::To(id) => Arc::clone(&gate.wiring.destination(id).name),
+            Bounded::Log(_) => Arc::from(LOCAL),
+        };
         let (tried, ends) = walk.told(named);
         PlayedLeg {
             route: route.map(|route| Arc::clone(&route.name)),

@@ -10,7 +10,9 @@ use std::time::Duration;
 use weft_api::outcome::Reason;
 
 use super::spec::{DestinationSpec, Spec};
+use super::storage::Storage;
 use super::{Egress, STOP_GRACE, Topology};
+use crate::delivery::stored::DurableQueue;
 use crate::delivery::sweep::Leftover;
 
 /// What becomes of the legs of a destination that disappears.
@@ -54,12 +56,15 @@ impl Topology {
         spec: Spec,
         removed: &BTreeMap<String, Removal>,
     ) -> Result<Report, String> {
+        if let Some(storage) = &self.storage {
+            storage.check(&spec)?;
+        } else if spec.store.is_some() {
+            self.storage = Storage::open(&spec, &self.metrics)?;
+        }
         let report = self.compare(&spec);
         let groups: Vec<&str> = group_names(&spec);
         for name in &report.destinations.removed {
-            let pending = self
-                .destination(name)
-                .map_or(0, |destination| destination.pending_events());
+            let pending = self.pending(name);
             if pending > 0 && !removed.contains_key(name) {
                 let now = if groups.contains(&name.as_str()) {
                     ", which is now a group,"
@@ -86,9 +91,10 @@ impl Topology {
                 let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
                 let name = name.clone();
                 let gone = Arc::clone(&egress.destination);
+                let log = self.storage.as_ref().and_then(|storage| storage.queue(&name)).cloned();
                 self.retiring.retain(|task| !task.is_finished());
                 self.retiring.push(tokio::spawn(async move {
-                    retire(egress, how).await;
+                    retire(egress, log, how).await;
                     // A later reload may have made another of the same name, which counts in the same series.
                     if board.remove_destination(&gone) {
                         metrics.forget_destination(&name);
@@ -97,6 +103,16 @@ impl Topology {
             }
         }
         Ok(report)
+    }
+
+    /// What waits for a destination, or is on its way to it, its log included.
+    fn pending(&self, name: &str) -> u64 {
+        let queued = self
+            .destination(name)
+            .map_or(0, |destination| destination.pending_events());
+        let stored = self.storage.as_ref().and_then(|storage| storage.queue(name));
+        // What came out of the log is in both.
+        queued.max(stored.map_or(0, |log| log.pending()))
     }
 
     /// What `spec` would change.
@@ -155,15 +171,17 @@ fn between(known: &Prints<'_>, wanted: &Prints<'_>) -> Report {
     }
 }
 
-async fn retire(egress: Egress, how: Removal) {
+/// `log`: the destination's own; it goes on through the destination until it is empty.
+async fn retire(egress: Egress, log: Option<Arc<DurableQueue>>, how: Removal) {
     const POLL: Duration = Duration::from_millis(50);
     let Egress {
         destination, running, ..
     } = egress;
+    let stored = || log.as_ref().map_or(0, |log| log.pending());
     // Legs may still come, from plans that were made before the reload; they go the same way.
     match how {
         Removal::Drain => {
-            while destination.pending_events() > 0 {
+            while destination.pending_events() + stored() > 0 {
                 tokio::time::sleep(POLL).await;
                 destination.sweep();
             }
@@ -171,6 +189,9 @@ async fn retire(egress: Egress, how: Removal) {
         }
         Removal::DeadLetter => destination.close(Leftover::DeadLetter),
         Removal::Purge => destination.close(Leftover::Drop),
+    }
+    while stored() > 0 {
+        tokio::time::sleep(POLL).await;
     }
     running.stop(STOP_GRACE).await;
 }

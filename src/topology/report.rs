@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use weft_api::status::{Health, Report};
 
 use crate::delivery::destination::{Destination, Standing};
+use crate::delivery::stored::DurableQueue;
 use crate::lane::books::Pulse;
 use crate::metrics::IngressMetrics;
 
@@ -157,6 +158,7 @@ impl Report for Post {
 pub struct Board {
     ingresses: RwLock<Vec<IngressView>>,
     destinations: RwLock<Vec<DestinationView>>,
+    logs: RwLock<Vec<Arc<DurableQueue>>>,
 }
 
 /// An ingress on the board.
@@ -206,6 +208,12 @@ impl Board {
             .clone()
     }
 
+    /// The logs of the store, by name.
+    #[must_use]
+    pub fn logs(&self) -> Vec<Arc<DurableQueue>> {
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Recovered and listening: every ingress that listens does.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -227,6 +235,10 @@ impl Board {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .push(view);
+    }
+
+    pub(super) fn set_logs(&self, logs: Vec<Arc<DurableQueue>>) {
+        *self.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
     }
 
     pub(super) fn remove_ingress(&self, name: &str) {

@@ -49,6 +49,9 @@ pub enum Refused {
     /// The store is being closed.
     #[error("the store is closed")]
     Closed,
+    /// Whoever wanted it does not any more.
+    #[error("it is not wanted any more")]
+    Unwanted,
 }
 
 /// Who may use the last of the room.
@@ -183,8 +186,8 @@ impl<T> Log<T> {
         log
     }
 
-    /// Appends a record, whose payload comes in parts. `token` is told when it is durable, or that it never will be. `say`
-    /// is asked last, under the lock: whether it is still wanted. Returns the record's sequence.
+    /// Appends a record, whose payload comes in parts. `token` is told when it is durable, or that it never will be.
+    /// `wanted` is asked last, under the lock: what it says yes to is appended. Returns the record's sequence.
     ///
     /// # Errors
     /// It was not appended, and `token` comes back.
@@ -194,7 +197,7 @@ impl<T> Log<T> {
         (token, claim): (T, Claim),
         now_ms: u64,
         wanted: impl FnOnce(&T) -> bool,
-    ) -> Result<Option<u64>, (T, Refused)> {
+    ) -> Result<u64, (T, Refused)> {
         let length = parts.iter().map(|part| part.len()).sum();
         if length > PAYLOAD_MAX {
             return Err((token, Refused::TooLong(length)));
@@ -213,7 +216,7 @@ impl<T> Log<T> {
             return Err((token, Refused::Full));
         }
         if !wanted(&token) {
-            return Ok(None);
+            return Err((token, Refused::Unwanted));
         }
         let (sequence, mark) = (state.next, state.synced);
         let salt = Salt::new(self.id);
@@ -224,7 +227,7 @@ impl<T> Log<T> {
         self.space.take(span);
         self.open.fetch_add(1, Ordering::Relaxed);
         self.list(state);
-        Ok(Some(sequence))
+        Ok(sequence)
     }
 
     /// Whether a record of ordinary size would be refused for want of room. Once it is so, it stays so until a tenth of the
@@ -277,6 +280,12 @@ impl<T> Log<T> {
         state.unwritten_count += new;
         self.open.fetch_sub(new, Ordering::Relaxed);
         self.list(state);
+    }
+
+    /// One more than the last sequence that a reader may find.
+    #[must_use]
+    pub fn durable(&self) -> u64 {
+        self.lock().durable
     }
 
     /// Acknowledgements that are not durable.

@@ -1,4 +1,5 @@
-//! Where a leg's end is reported: a slot of a lane, a waiting request, or the join of a multicast inside another plan.
+//! Where a leg's end is reported: a slot of a lane (of an ingress or of a log), a waiting request, or the join of a
+//! multicast inside another plan.
 
 mod join;
 mod slot;
@@ -51,6 +52,16 @@ impl Origin {
             Origin::Slot { .. } => false,
             Origin::Ticket(_) => true,
             Origin::Join(join) => join.with_parent(Duty::is_request).unwrap_or(false),
+        }
+    }
+
+    /// Whether a log stands behind it.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        match self {
+            Origin::Slot { lane, .. } => lane.port.is_log,
+            Origin::Ticket(_) => false,
+            Origin::Join(join) => join.with_parent(Duty::is_stored).unwrap_or(false),
         }
     }
 

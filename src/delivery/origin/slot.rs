@@ -22,7 +22,7 @@ pub struct Settled {
     pub outcome: Outcome,
 }
 
-/// What all lanes of one ingress share with the legs that came from them.
+/// What all lanes of one ingress, or the lane of one log, share with the legs that came from them.
 pub struct Port {
     /// The ingress' name.
     pub name: Arc<str>,
@@ -35,6 +35,8 @@ pub struct Port {
     /// The last epoch that was given out; lanes of every client that the ingress has had share the count, so that
     /// nothing of an earlier client is taken for one of a later.
     epochs: AtomicU32,
+    /// Its lane is a log's.
+    pub is_log: bool,
 }
 
 /// What one lane shares with the legs that came from it.
@@ -77,6 +79,16 @@ impl Port {
             mailbox: Mailbox::default(),
             drop_rejected: AtomicBool::new(drop_rejected),
             epochs: AtomicU32::new(0),
+            is_log: false,
+        }
+    }
+
+    /// For the lane of a log: what nobody takes holds the log up.
+    #[must_use]
+    pub fn of_log(name: Arc<str>, metrics: Arc<IngressMetrics>) -> Port {
+        Port {
+            is_log: true,
+            ..Port::new(name, metrics, false)
         }
     }
 

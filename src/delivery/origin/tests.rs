@@ -6,6 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use weft_api::outcome::{Outcome, Reason};
 
+use crate::delivery::end::End;
+
 use super::{Charge, LanePort, LastResort, Port, Settled, Ticket};
 use crate::metrics::Metrics;
 
@@ -47,10 +49,10 @@ async fn a_ticket_is_done_with_its_last_leg_and_tells_the_worst() {
         async move { ticket.done().await }
     });
     tokio::task::yield_now().await;
-    ticket.end(Outcome::Rejected(Reason::Refused));
+    ticket.end(End::Returned(Outcome::Rejected(Reason::Refused)));
     assert!(!waiting.is_finished());
-    ticket.end(Outcome::Accepted);
-    assert_eq!(waiting.await.unwrap(), Outcome::Rejected(Reason::Refused));
+    ticket.end(End::Delivered);
+    assert_eq!(waiting.await.unwrap(), (Outcome::Rejected(Reason::Refused), false));
 }
 
 /// C8: "not taken" is said only of an event that nobody has.
@@ -66,9 +68,9 @@ async fn a_ticket_of_which_one_leg_was_delivered_is_never_released() {
             ticket.recall();
         }
         ticket.recall();
-        ticket.end(Outcome::Accepted);
-        ticket.end(Outcome::Released(Reason::Unavailable));
-        assert_eq!(ticket.done().await, told);
+        ticket.end(End::Delivered);
+        ticket.end(End::Returned(Outcome::Released(Reason::Unavailable)));
+        assert_eq!(ticket.done().await, (told, false));
     }
 }
 

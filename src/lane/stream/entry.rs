@@ -10,6 +10,7 @@ use weft_api::outcome::Outcome;
 use super::StreamLanes;
 use crate::delivery::forward::forward;
 use crate::delivery::origin::{LanePort, LastResort, Origin};
+use crate::delivery::room::Place;
 use crate::lane::admit::{Gate, Owed, Owing};
 use crate::lane::books;
 use crate::lane::limbo::{LineId, Parked};
@@ -119,6 +120,14 @@ impl StreamLanes {
                         None => self.outgoing.push((Arc::clone(destination), vec![leg])),
                     }
                 }
+                Target::Log(id) => {
+                    let queue = gate.wiring.log(id);
+                    if queue.push(leg, Some(&self.port))
+                        && let Some(lane) = &mut self.lanes[lane.index as usize]
+                    {
+                        lane.wait_for(Place::Log(Arc::clone(queue)));
+                    }
+                }
                 Target::All(_) => {
                     // What was admitted before it may owe the same destinations, and goes first (C20).
                     self.flush(lane.index as usize);
@@ -133,9 +142,8 @@ impl StreamLanes {
         for (destination, legs) in &mut self.outgoing {
             if destination.push(legs, Some(&self.port))
                 && let Some(lane) = &mut self.lanes[index]
-                && !lane.full.iter().any(|known| Arc::ptr_eq(known, destination))
             {
-                lane.full.push(Arc::clone(destination));
+                lane.wait_for(Place::Destination(Arc::clone(destination)));
             }
         }
         // The vectors are kept for the next batch; destinations that a reload took away are not.

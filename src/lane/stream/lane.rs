@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use weft_api::ingress::Credit;
 
 use crate::delivery::budget::Budget;
-use crate::delivery::destination::Destination;
 use crate::delivery::origin::{LanePort, Port};
+use crate::delivery::room::Place;
 use crate::lane::ledger::Ledger;
 
 pub(super) const NONE: Credit = Credit { events: 0, bytes: 0 };
@@ -21,8 +21,8 @@ pub(super) struct Lane {
     /// The epoch under which it was opened: ids from that one on are ids of this lane.
     pub(super) opened: u32,
     pub(super) window_bytes: u64,
-    /// Destinations whose bounds this lane has reached; it has no credit while one of them is full.
-    pub(super) full: SmallVec<[Arc<Destination>; 1]>,
+    /// Places whose bounds this lane has reached; it has no credit while one of them is full.
+    pub(super) full: SmallVec<[Place; 1]>,
     /// What its connector was told last, and whether it waits for more.
     pub(super) told: Cell<Told>,
     pub(super) rewind_at: Option<Instant>,
@@ -41,6 +41,13 @@ pub(super) enum Told {
 }
 
 impl Lane {
+    /// It has reached the bounds of a place.
+    pub(super) fn wait_for(&mut self, place: Place) {
+        if !self.full.contains(&place) {
+            self.full.push(place);
+        }
+    }
+
     /// What the connector hears, who is told when there is more.
     pub(super) fn tell_credit(&self, budget: &Budget, port: &Arc<Port>) -> Credit {
         let credit = self.credit(budget, port);
@@ -76,7 +83,7 @@ impl Lane {
     }
 
     fn credit(&self, budget: &Budget, port: &Arc<Port>) -> Credit {
-        if self.rewind_at.is_some() || self.full.iter().any(|destination| destination.is_full()) {
+        if self.rewind_at.is_some() || self.full.iter().any(Place::is_full) {
             return NONE;
         }
         let (events, room) = self.ledger.room();

@@ -5,11 +5,20 @@ use std::collections::HashMap;
 use super::*;
 use crate::routing::anycast::{Keyed, smooth_sequence};
 
+mod stored;
+
 #[derive(Default)]
 struct Living {
     down: Vec<u16>,
     pending: HashMap<u16, u64>,
+    logs: HashMap<u16, LogView>,
 }
+
+const EMPTY: LogView = LogView {
+    pending: 0,
+    full: false,
+    failed: false,
+};
 
 impl View for Living {
     fn pending(&self, id: DestId) -> u64 {
@@ -18,6 +27,10 @@ impl View for Living {
 
     fn available(&self, id: DestId) -> bool {
         !self.down.contains(&id.0)
+    }
+
+    fn log(&self, id: LogId) -> LogView {
+        self.logs.get(&id.0).copied().unwrap_or(EMPTY)
     }
 }
 
@@ -68,11 +81,19 @@ fn chosen(plans: &Plans, node: NodeId, view: &Living) -> u16 {
     go(plans, node, view, &NO_KEY).0
 }
 
+fn asker<'a>(key: &'a Key, view: &'a Living) -> Asker<'a> {
+    Asker {
+        key,
+        view,
+        held: false,
+    }
+}
+
 fn go(plans: &Plans, node: NodeId, view: &Living, key: &Key) -> (u16, Steps) {
     let mut steps = Steps::new();
-    match plans.descend(node, key, view, &mut steps) {
+    match plans.descend(node, asker(key, view), &mut steps) {
         Target::To(id) => (id.0, steps),
-        Target::All(_) => panic!("a multicast"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -82,14 +103,14 @@ const OPEN: Failure = Failure::Unavailable { open: true };
 fn moved(plans: &Plans, failure: Failure, view: &Living, steps: &mut Steps) -> Option<(u16, bool)> {
     let before = steps.clone();
     let would = plans.would_move(failure, view, steps);
-    let moved = plans.advance(failure, &NO_KEY, view, steps);
+    let moved = plans.advance(failure, asker(&NO_KEY, view), steps);
     assert_eq!(would, moved.is_some());
     if moved.is_none() {
         assert_eq!(before, *steps, "what stays keeps its steps");
     }
     moved.map(|moved| match moved.target {
         Target::To(id) => (id.0, moved.repick),
-        Target::All(_) => panic!("a multicast"),
+        other => panic!("{other:?}"),
     })
 }
 
@@ -282,7 +303,7 @@ fn a_plan_is_full_when_it_has_nowhere_to_put_an_event() {
     let mut plans = plans(3);
     let group = any(&mut plans, &[(0, 1), (1, 1)], Policy::RoundRobin, false);
     let both = plans.add(Node::All([group, 2].into()));
-    let full = |ids: &'static [u16]| move |id: DestId| ids.contains(&id.0);
+    let full = |ids: &'static [u16]| move |place| matches!(place, Bounded::To(id) if ids.contains(&id.0));
     assert!(!plans.is_full(group, &full(&[0])) && plans.is_full(group, &full(&[0, 1])));
     assert!(!plans.is_full(both, &full(&[0])) && plans.is_full(both, &full(&[2])));
 }

@@ -11,7 +11,10 @@ use weft_api::outcome::{Outcome, Reason};
 use super::{Behaviour, Ending};
 use crate::delivery::origin::LastResort;
 use crate::delivery::settings::Settings;
-use crate::routing::plan::{DestId, Failure, NodeId, Plans, Steps, Target, View};
+use crate::routing::plan::{
+    Asker, Bounded, DestId, Failure, LogId, LogView, NodeId, Steps, Target, View,
+};
+use crate::routing::table::Table;
 
 /// Longest way.
 const TURNS_MAX: u32 = 100_000;
@@ -35,11 +38,19 @@ impl View for Doors<'_> {
     fn available(&self, id: DestId) -> bool {
         !self.0[usize::from(id.0)].open
     }
+
+    fn log(&self, _: LogId) -> LogView {
+        LogView {
+            pending: 0,
+            full: false,
+            failed: false,
+        }
+    }
 }
 
 /// See the module.
 pub(super) struct Walk<'a> {
-    plans: &'a Plans,
+    table: &'a Table,
     event: &'a Event,
     dead_letter: Option<NodeId>,
     last_resort: LastResort,
@@ -48,7 +59,7 @@ pub(super) struct Walk<'a> {
     split: Vec<Steps>,
     turns: u32,
     tried: Vec<DestId>,
-    ends: Vec<(End, Option<DestId>)>,
+    ends: Vec<(End, Option<Bounded>)>,
 }
 
 /// A leg.
@@ -57,6 +68,8 @@ struct Leg {
     attempts: u32,
     maybe_delivered: bool,
     dead_letter: bool,
+    /// A log has it.
+    stored: bool,
 }
 
 /// What happens to it.
@@ -79,7 +92,7 @@ enum End {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(
-        plans: &'a Plans,
+        table: &'a Table,
         event: &'a Event,
         dead_letter: Option<NodeId>,
         last_resort: LastResort,
@@ -92,7 +105,7 @@ impl<'a> Walk<'a> {
             open: false,
         });
         Walk {
-            plans,
+            table,
             event,
             dead_letter,
             last_resort,
@@ -106,14 +119,14 @@ impl<'a> Walk<'a> {
 
     /// Goes from a plan's root to the end; `dead_letter`: it is one from the start.
     pub(super) fn run(&mut self, root: NodeId, dead_letter: bool) {
-        let end = self.leg(root, dead_letter);
+        let end = self.leg(root, dead_letter, false);
         if matches!(end, End::Dropped(_) | End::Returned(_)) {
             self.ends.push((end, None));
         }
     }
 
     /// What was tried, and how it ended, by names.
-    pub(super) fn told(self, name: impl Fn(DestId) -> Arc<str>) -> (Vec<Arc<str>>, Vec<Ending>) {
+    pub(super) fn told(self, name: impl Fn(Bounded) -> Arc<str>) -> (Vec<Arc<str>>, Vec<Ending>) {
         let ends = self.ends.into_iter().map(|(end, at)| match (end, at.map(&name)) {
             (End::Delivered, Some(at)) => Ending::Delivered(at),
             (End::DeadLettered, Some(at)) => Ending::DeadLettered(at),
@@ -124,25 +137,28 @@ impl<'a> Walk<'a> {
             _ => Ending::GivenBack,
         });
         let ends = ends.collect();
-        (self.tried.into_iter().map(name).collect(), ends)
+        let tried = self.tried.into_iter().map(|id| name(Bounded::To(id)));
+        (tried.collect(), ends)
     }
 
     /// A fresh leg at a node of a plan (`delivery::forward::start`).
-    fn leg(&mut self, node: NodeId, dead_letter: bool) -> End {
+    fn leg(&mut self, node: NodeId, dead_letter: bool, stored: bool) -> End {
         let mut leg = Leg {
             steps: Steps::new(),
             attempts: 0,
             maybe_delivered: false,
             dead_letter,
+            stored,
         };
         let mut target = self.descend(node, &mut leg);
         loop {
             let next = match target {
                 Target::To(id) => self.at(id, &mut leg),
                 Target::All(node) => self.branches(node, &mut leg),
+                Target::Log(id) => self.into_log(id, &mut leg),
             };
             match next {
-                Next::Stay => self.plans.start_round(&mut leg.steps),
+                Next::Stay => self.table.plans.start_round(&mut leg.steps),
                 Next::Go { target: to, repick } => {
                     // Among the members of an anycast attempts add up.
                     if !repick {
@@ -156,10 +172,13 @@ impl<'a> Walk<'a> {
                     target = self.descend(node, &mut leg);
                 }
                 Next::End(end) => {
-                    if let (Target::To(id), false) =
-                        (target, matches!(end, End::Dropped(_) | End::Returned(_)))
-                    {
-                        self.ends.push((end, Some(id)));
+                    let at = match target {
+                        Target::To(id) => Some(Bounded::To(id)),
+                        Target::Log(id) => Some(Bounded::Log(id)),
+                        Target::All(_) => None,
+                    };
+                    if at.is_some() && !matches!(end, End::Dropped(_) | End::Returned(_)) {
+                        self.ends.push((end, at));
                     }
                     return end;
                 }
@@ -169,7 +188,38 @@ impl<'a> Walk<'a> {
 
     fn descend(&self, node: NodeId, leg: &mut Leg) -> Target {
         leg.steps.clear();
-        self.plans.descend(node, self.event, &self.doors, &mut leg.steps)
+        let asker = self.asker(leg);
+        self.table.plans.descend(node, asker, &mut leg.steps)
+    }
+
+    fn asker(&self, leg: &Leg) -> Asker<'_> {
+        Asker {
+            key: self.event,
+            view: &self.doors,
+            held: leg.stored,
+        }
+    }
+
+    /// A log takes it, and it comes out again (`delivery::stored`); the local dead letters keep it.
+    fn into_log(&mut self, log: LogId, leg: &mut Leg) -> Next {
+        if self.table.dead_letters == Some(self.table.logs[usize::from(log.0)]) {
+            return Next::End(End::DeadLettered);
+        }
+        leg.stored = true;
+        let below = self.table.below(log);
+        let target = self.table.plans.descend(below, self.asker(leg), &mut leg.steps);
+        Next::Go { target, repick: true }
+    }
+
+    /// Where it goes when nobody takes it.
+    fn dead_letter(&self, leg: &Leg) -> Option<NodeId> {
+        let local = self.table.dead_letters.filter(|_| leg.stored);
+        self.dead_letter.or(local)
+    }
+
+    /// What may be done with it then.
+    fn last_resort(&self, leg: &Leg) -> LastResort {
+        if leg.stored { LastResort::Hold } else { self.last_resort }
     }
 
     /// A multicast inside the plan: all its branches, then what their ends mean to the leg (`delivery::origin::Join`).
@@ -177,8 +227,8 @@ impl<'a> Walk<'a> {
         self.split.push(leg.steps.clone());
         let mut worst = Outcome::Accepted;
         let mut stuck = None;
-        for part in self.plans.parts(node) {
-            worst = worst.join(match self.leg(part, leg.dead_letter) {
+        for part in self.table.plans.parts(node) {
+            worst = worst.join(match self.leg(part, leg.dead_letter, leg.stored) {
                 End::Delivered | End::DeadLettered => Outcome::Accepted,
                 End::Dropped(outcome) | End::Returned(outcome) => outcome,
                 end @ (End::Waits | End::Held) => {
@@ -201,7 +251,7 @@ impl<'a> Walk<'a> {
         if let Some(next) = self.advance(failure, leg) {
             return next;
         }
-        Next::End(match (worst, self.last_resort) {
+        Next::End(match (worst, self.last_resort(leg)) {
             _ if !self.split.is_empty() => End::Returned(worst),
             (Outcome::Rejected(reason), LastResort::Hold) => End::Returned(Outcome::Released(reason)),
             (Outcome::Rejected(_), LastResort::Drop) => End::Dropped(worst),
@@ -248,7 +298,8 @@ impl<'a> Walk<'a> {
         if self.around_would_move(Failure::Refused) {
             return Next::End(End::Returned(outcome));
         }
-        if self.last_resort == LastResort::Hold && (leg.dead_letter || self.dead_letter.is_none()) {
+        let stays = leg.dead_letter || self.dead_letter(leg).is_none();
+        if self.last_resort(leg) == LastResort::Hold && stays {
             return Next::End(End::Held);
         }
         self.given_up(leg, outcome)
@@ -276,7 +327,7 @@ impl<'a> Walk<'a> {
             if !open {
                 return Next::Stay;
             }
-            self.plans.start_round(&mut leg.steps);
+            self.table.plans.start_round(&mut leg.steps);
         }
         let closed = Failure::Unavailable { open: true };
         if let Some(next) = self.advance(closed, leg) {
@@ -285,18 +336,18 @@ impl<'a> Walk<'a> {
         if self.around_would_move(closed) {
             return Next::End(End::Returned(not_delivered(leg)));
         }
-        let leaves = self.dead_letter.is_some() || self.last_resort != LastResort::Hold;
+        let leaves = self.dead_letter(leg).is_some() || self.last_resort(leg) != LastResort::Hold;
         if bound.is_none() || leg.dead_letter || !leaves {
             return Next::End(End::Waits);
         }
-        match self.last_resort {
+        match self.last_resort(leg) {
             LastResort::Drop => self.given_up(leg, Outcome::Rejected(Reason::Unavailable)),
             LastResort::Hold | LastResort::Return => self.given_up(leg, not_delivered(leg)),
         }
     }
 
     fn given_up(&self, leg: &Leg, outcome: Outcome) -> Next {
-        match (self.dead_letter, self.last_resort) {
+        match (self.dead_letter(leg), self.last_resort(leg)) {
             (Some(node), _) if !leg.dead_letter => Next::DeadLetter(node),
             (_, LastResort::Drop) if matches!(outcome, Outcome::Rejected(_)) => {
                 Next::End(End::Dropped(outcome))
@@ -306,9 +357,8 @@ impl<'a> Walk<'a> {
     }
 
     fn advance(&self, failure: Failure, leg: &mut Leg) -> Option<Next> {
-        let moved = self
-            .plans
-            .advance(failure, self.event, &self.doors, &mut leg.steps)?;
+        let asker = self.asker(leg);
+        let moved = self.table.plans.advance(failure, asker, &mut leg.steps)?;
         Some(Next::Go {
             target: moved.target,
             repick: moved.repick,
@@ -319,7 +369,7 @@ impl<'a> Walk<'a> {
     fn around_would_move(&self, failure: Failure) -> bool {
         self.split
             .iter()
-            .any(|steps| self.plans.would_move(failure, &self.doors, steps))
+            .any(|steps| self.table.plans.would_move(failure, &self.doors, steps))
     }
 }
 

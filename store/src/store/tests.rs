@@ -146,7 +146,7 @@ impl World {
             let payload = payload(token, &mut self.random);
             let (left, right) = payload.split_at(self.random.usize(..payload.len()));
             match log.append(&[left, right], (token, Claim::New), 7, |_| true) {
-                Ok(Some(sequence)) => {
+                Ok(sequence) => {
                     let model = self.models.get_mut(name).unwrap();
                     assert_eq!(model.appended.insert(sequence, token), None, "a sequence twice");
                 }

@@ -130,7 +130,7 @@ fn ends(facts: &Facts<'_>, number: usize, found: &mut Found) {
     let metrics = facts.world.log.ingress_metrics.iter();
     let counted: u64 = metrics
         .filter(|(at, _)| *at == number)
-        .map(|(_, it)| it.expired.get() + it.dropped.get())
+        .map(|(_, it)| it.books.expired.get() + it.books.dropped.get())
         .sum();
     if counted < seen {
         found.push(format!(

@@ -1,0 +1,454 @@
+//! The lane of a log: its records become legs again, and leave the log once they have ended.
+//!
+//! One task a log. Like any lane it has a window, and a mailbox through which outcomes come back; unlike a stream lane it
+//! matches nothing, since a record knows where it belongs, and it never rewinds: what came back undelivered is handed out
+//! again from memory, and the log is read again only after a crash.
+//!
+//! Owns: what is read and not settled. Invariants
+//! - A place in the window is free once the acknowledgement is durable, so that a crash repeats one window at most (C4).
+//! - Records are handed out in the order of the log (C20). No worker of the runtime waits for the disk.
+//! - Nothing that cannot be read leaves the log.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use smallvec::SmallVec;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use weft_api::crash;
+use weft_api::event::{Event, EventBuilder};
+use weft_api::outcome::Outcome;
+use weft_store::{Most, Reader};
+
+use super::{DurableQueue, LOOK_EVERY};
+use super::record::{self, Record};
+use crate::delivery::breaker::backoff;
+use crate::delivery::destination::Destination;
+use crate::delivery::end::{End, Ender};
+use crate::delivery::forward::{forward, go_on};
+use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
+use crate::delivery::origin::{Claim, LanePort, Origin, Port, Settled};
+use crate::delivery::wiring::Wiring;
+use crate::routing::plan::{LogId, Steps, Target};
+
+/// How much is read in one go.
+const READ_BYTES: u64 = 256 * 1024;
+/// The first and the longest wait before a leg that came back is handed out again, or a read is tried again.
+const AGAIN_INITIAL: Duration = Duration::from_millis(100);
+const AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// What a lane may have under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// In records; as many may come again after a crash.
+    pub records: u64,
+    /// In bytes of events.
+    pub bytes: u64,
+}
+
+/// What a lane is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Read and deliver.
+    Run,
+    /// Read nothing more; settle what comes back.
+    Drain,
+    /// Settle what has come back, and end.
+    Stop,
+}
+
+/// See the module.
+pub struct LogLane {
+    queue: Arc<DurableQueue>,
+    wiring: Arc<ArcSwap<Wiring>>,
+    port: Arc<LanePort>,
+    epoch: u32,
+    claim: Claim,
+    window: Window,
+    /// `None` while it reads.
+    reader: Option<Reader<Leg>>,
+    reading: Option<Reading>,
+    /// Below this everything was read.
+    read_to: u64,
+    /// How many reads failed in a row, and when the next one is due.
+    failures: u32,
+    not_before: Option<Instant>,
+    open: HashMap<u64, Open>,
+    open_bytes: u64,
+    /// What came back, and when it is handed out again.
+    again: BinaryHeap<Reverse<(Instant, u64)>>,
+    full: SmallVec<[Arc<Destination>; 1]>,
+    inbox: Vec<Settled>,
+    builder: EventBuilder,
+    damaged: u64,
+    published: Instant,
+}
+
+type Read = (Reader<Leg>, Vec<weft_store::Record>, std::io::Result<()>);
+
+struct Reading {
+    task: JoinHandle<Read>,
+    /// Records below this were there when it began.
+    to: u64,
+    records: usize,
+}
+
+/// A record that is read and not settled.
+struct Open {
+    event: Event,
+    wiring: Arc<Wiring>,
+    route: u32,
+    steps: Steps,
+    attempts: u32,
+    tries: u32,
+    maybe_delivered: bool,
+    dead_letter: bool,
+    since: Instant,
+    expires: Option<Instant>,
+    failure: Option<Box<LastFailure>>,
+    /// How often it came back.
+    returns: u32,
+}
+
+impl LogLane {
+    /// The lane of `queue`, which reads through `reader`. `wiring`: the one in force.
+    #[must_use]
+    pub fn new(
+        queue: Arc<DurableQueue>,
+        port: &Arc<Port>,
+        reader: Reader<Leg>,
+        wiring: Arc<ArcSwap<Wiring>>,
+        window: Window,
+    ) -> LogLane {
+        let epoch = port.take_epoch();
+        let lane = LanePort::new(Arc::clone(port), Arc::clone(&queue.name), 0, epoch, true);
+        LogLane {
+            claim: port.mailbox.claim(),
+            port: Arc::new(lane),
+            queue,
+            wiring,
+            epoch,
+            window,
+            reader: Some(reader),
+            reading: None,
+            read_to: 0,
+            failures: 0,
+            not_before: None,
+            open: HashMap::new(),
+            open_bytes: 0,
+            again: BinaryHeap::new(),
+            full: SmallVec::new(),
+            inbox: Vec::new(),
+            builder: EventBuilder::new(),
+            damaged: 0,
+            published: Instant::now(),
+        }
+    }
+
+    /// Runs until it is told to stop. Dropped before, what is under way is stale, and comes out of the log again.
+    pub async fn run(mut self, mut orders: watch::Receiver<Order>) {
+        loop {
+            self.settle();
+            self.publish();
+            self.queue.look();
+            let order = *orders.borrow_and_update();
+            if order == Order::Stop {
+                return;
+            }
+            let due = self.turn(order);
+            let (mailbox, claim) = (&self.port.port.mailbox, self.claim);
+            let inbox = &mut self.inbox;
+            let read = async {
+                match &mut self.reading {
+                    Some(reading) => (&mut reading.task).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Outcomes first: what they free is what everything else waits for.
+                biased;
+                () = std::future::poll_fn(|cx| mailbox.poll_take(claim, inbox, cx)) => {}
+                changed = orders.changed() => if changed.is_err() { return },
+                read = read => self.take(read),
+                () = self.queue.bell.notified() => {}
+                // Now and then for what waits in memory, and may have expired.
+                () = tokio::time::sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Hands out what is due, and reads on where there is room. Returns when to look again.
+    fn turn(&mut self, order: Order) -> Instant {
+        let now = Instant::now();
+        while let Some(Reverse((due, sequence))) = self.again.peek().copied() {
+            if due > now {
+                break;
+            }
+            self.again.pop();
+            self.hand_out_again(sequence);
+        }
+        let port = &self.port.port;
+        self.full.retain(|destination| destination.is_full_for(port));
+        if order == Order::Run && self.full.is_empty() && self.not_before.is_none_or(|at| at <= now) {
+            self.not_before = None;
+            self.read();
+        }
+        let again = self.again.peek().map(|Reverse((due, _))| *due);
+        let due = [again, self.not_before].into_iter().flatten().min();
+        // Now and then for what waits in memory, and may have expired.
+        let look = now + LOOK_EVERY;
+        due.map_or(look, |due| due.min(look))
+    }
+
+    /// Begins a read, if there is something to read and room for it.
+    fn read(&mut self) {
+        let to = self.queue.log.durable();
+        let taken = self.open.len() as u64 + self.queue.log.unwritten();
+        let room = self.window.records.saturating_sub(taken);
+        let bytes = self.window.bytes.saturating_sub(self.open_bytes);
+        if to <= self.read_to || room == 0 || bytes == 0 && !self.open.is_empty() {
+            return;
+        }
+        let Some(mut reader) = self.reader.take() else { return };
+        let most = Most {
+            records: usize::try_from(room).unwrap_or(usize::MAX),
+            bytes: bytes.clamp(1, READ_BYTES),
+        };
+        let task = tokio::task::spawn_blocking(move || {
+            let mut records = Vec::new();
+            let result = reader.read(most, &mut records);
+            (reader, records, result)
+        });
+        self.reading = Some(Reading {
+            task,
+            to,
+            records: most.records,
+        });
+    }
+
+    /// Takes what was read.
+    fn take(&mut self, read: Result<Read, tokio::task::JoinError>) {
+        let Some(reading) = self.reading.take() else { return };
+        let Ok((reader, records, result)) = read else {
+            // The reader is lost with its thread: the runtime ends, or it panicked.
+            tracing::error!(log = %self.queue.name, "reading the store ended: it goes on at the next start");
+            return;
+        };
+        let damaged = reader.damaged();
+        self.queue.metrics.damaged.inc_by(damaged - self.damaged);
+        self.damaged = damaged;
+        self.reader = Some(reader);
+        let last = records.last().map(|record| record.sequence + 1);
+        match result {
+            Ok(()) if records.is_empty() => self.read_to = self.read_to.max(reading.to),
+            Ok(()) => self.failures = 0,
+            Err(error) => {
+                let wait = backoff(AGAIN_INITIAL, AGAIN_MAX, self.failures, 0.5);
+                self.failures = self.failures.saturating_add(1);
+                self.not_before = Some(Instant::now() + wait);
+                tracing::error!(log = %self.queue.name, %error, "reading the store: it is tried again");
+            }
+        }
+        self.read_to = self.read_to.max(last.unwrap_or(0));
+        debug_assert!(records.len() <= reading.records);
+        self.hand_out(records);
+    }
+
+    fn hand_out(&mut self, records: Vec<weft_store::Record>) {
+        let wiring = self.wiring.load_full();
+        let Some(log) = wiring.log_of(&self.queue) else {
+            return;
+        };
+        let now = Instant::now();
+        let mut legs: Vec<(Arc<Destination>, Vec<Leg>)> = Vec::new();
+        let mut ender = Ender::default();
+        let mut count = 0u64;
+        for raw in records {
+            let sequence = raw.sequence;
+            let Some(record) = record::read(raw.payload, &mut self.builder) else {
+                tracing::error!(
+                    log = %self.queue.name,
+                    sequence,
+                    "a record that this version cannot read: it stays in the log (use the version that wrote it)"
+                );
+                continue;
+            };
+            let open = self.open_of(record, &wiring, log, now);
+            let leg = self.leg(sequence, &open);
+            count += 1;
+            self.open_bytes += open.event.size();
+            self.open.insert(sequence, open);
+            if leg.duty.expires.is_some_and(|at| at <= now) {
+                ender.end(leg.duty, End::Expired);
+                continue;
+            }
+            match start(leg, log) {
+                (leg, Target::To(id)) => {
+                    let destination = wiring.destination(id);
+                    match legs.iter_mut().find(|(known, _)| Arc::ptr_eq(known, destination)) {
+                        Some((_, legs)) => legs.push(leg),
+                        None => legs.push((Arc::clone(destination), vec![leg])),
+                    }
+                }
+                (leg, target) => {
+                    // What was handed out before it may owe the same destinations, and goes first (C20).
+                    self.flush(&mut legs);
+                    forward(leg, target);
+                }
+            }
+        }
+        self.flush(&mut legs);
+        self.count(count);
+        crash::point("store.read");
+    }
+
+    fn flush(&mut self, legs: &mut Vec<(Arc<Destination>, Vec<Leg>)>) {
+        for (destination, mut legs) in legs.drain(..) {
+            let full = destination.push(&mut legs, Some(&self.port.port));
+            if full && !self.full.iter().any(|known| Arc::ptr_eq(known, &destination)) {
+                self.full.push(destination);
+            }
+        }
+    }
+
+    fn count(&self, legs: u64) {
+        let metrics = &self.port.port.metrics;
+        metrics.obligations.inc_by(legs);
+        metrics.books.pending.add(i64::try_from(legs).unwrap_or(i64::MAX));
+    }
+
+    fn open_of(&self, record: Record, wiring: &Arc<Wiring>, log: LogId, now: Instant) -> Open {
+        let table = &wiring.table;
+        let route = table.route_named(&record.route);
+        let steps = table.place(log, route, record.dead_letter, &record.path);
+        let clock = &self.queue.clock;
+        let own = record.expires_ms.and_then(|at| clock.instant(at));
+        let expires = match (own, self.queue.too_old_at(record.stored_ms)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let age = Duration::from_millis(clock.now_ms().saturating_sub(record.admitted_ms));
+        Open {
+            event: record.event,
+            wiring: Arc::clone(wiring),
+            route: route.unwrap_or(NO_ROUTE),
+            steps,
+            attempts: record.attempts,
+            tries: record.tries,
+            maybe_delivered: record.maybe_delivered,
+            dead_letter: record.dead_letter,
+            // Older than the process' clock is as old as that.
+            since: now.checked_sub(age).unwrap_or(now),
+            expires,
+            failure: record.failure,
+            returns: 0,
+        }
+    }
+
+    fn leg(&self, sequence: u64, open: &Open) -> Leg {
+        let origin = Origin::Slot {
+            lane: Arc::clone(&self.port),
+            epoch: self.epoch,
+            seq: sequence,
+        };
+        let mut leg = Leg::new(open.event.clone(), origin, Arc::clone(&open.wiring), open.route, open.since);
+        leg.duty.arrived = Instant::now();
+        leg.duty.steps = open.steps.clone();
+        leg.duty.attempts = open.attempts;
+        leg.duty.tries = open.tries;
+        leg.duty.maybe_delivered = open.maybe_delivered;
+        leg.duty.dead_letter = open.dead_letter;
+        leg.duty.expires = open.expires;
+        leg.duty.failure.clone_from(&open.failure);
+        leg
+    }
+
+    fn hand_out_again(&mut self, sequence: u64) {
+        let Some(open) = self.open.get(&sequence) else { return };
+        let leg = self.leg(sequence, open);
+        self.count(1);
+        match open.wiring.log_of(&self.queue) {
+            Some(log) => {
+                let (leg, target) = start(leg, log);
+                forward(leg, target);
+            }
+            None => drop(leg),
+        }
+    }
+
+    /// Applies what came back.
+    fn settle(&mut self) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let mut done = Vec::new();
+        for settled in inbox.drain(..) {
+            if settled.epoch != self.epoch {
+                continue;
+            }
+            match settled.outcome {
+                Outcome::Accepted => {
+                    if let Some(open) = self.open.remove(&settled.seq) {
+                        self.open_bytes -= open.event.size();
+                        done.push(settled.seq);
+                    }
+                }
+                Outcome::Rejected(_) | Outcome::Released(_) | Outcome::Unknown(_) => {
+                    self.came_back(settled.seq, settled.outcome);
+                }
+            }
+        }
+        self.inbox = inbox;
+        done.sort_unstable();
+        for run in runs(&done) {
+            self.queue.log.acknowledge(run);
+        }
+    }
+
+    /// Shows the age of what it has waited for longest; a look at all of it, so not often.
+    fn publish(&mut self) {
+        if self.published.elapsed() >= LOOK_EVERY {
+            self.published = Instant::now();
+            let oldest = self.open.values().map(|open| open.since).min();
+            let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
+            self.queue.metrics.oldest.set(age);
+        }
+    }
+
+    fn came_back(&mut self, sequence: u64, outcome: Outcome) {
+        let Some(open) = self.open.get_mut(&sequence) else { return };
+        open.maybe_delivered |= matches!(outcome, Outcome::Unknown(_));
+        let wait = backoff(AGAIN_INITIAL, AGAIN_MAX, open.returns, 1.0);
+        open.returns = open.returns.saturating_add(1);
+        self.again.push(Reverse((Instant::now() + wait, sequence)));
+    }
+}
+
+impl Drop for LogLane {
+    fn drop(&mut self) {
+        // Legs of this life are nobody's now; what they stood for is still in the log.
+        self.port.set_epoch(self.port.port.take_epoch());
+        self.queue.metrics.oldest.set(0.0);
+    }
+}
+
+/// Where a leg out of a log goes.
+fn start(mut leg: Leg, log: LogId) -> (Leg, Target) {
+    let wiring = Arc::clone(&leg.duty.wiring);
+    let target = go_on(&mut leg, wiring.table.below(log));
+    (leg, target)
+}
+
+/// Sorted sequences as runs.
+fn runs(sorted: &[u64]) -> Vec<std::ops::Range<u64>> {
+    let mut runs: Vec<std::ops::Range<u64>> = Vec::new();
+    for sequence in sorted {
+        match runs.last_mut() {
+            Some(run) if run.end == *sequence => run.end += 1,
+            _ => runs.push(*sequence..*sequence + 1),
+        }
+    }
+    runs
+}

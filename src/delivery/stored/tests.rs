@@ -1,0 +1,235 @@
+//! Logs between lanes and destinations, with a real store in a directory of its own. Its threads have their own time, so
+//! that these tests wait for what happens, and the clock is not paused.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use weft_api::event::Attributes;
+use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
+use weft_api::outcome::Outcome;
+
+use crate::testing::{Draft, Remote, World, down, event, first, ids, keyed, refused, spec, to};
+
+/// Removed when it is dropped.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Dir {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("weft-stored-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Dir(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn draft(dir: &Dir, endpoints: &[&str], logs: &[&str]) -> Draft {
+    Draft::new(endpoints).store(&dir.0, logs)
+}
+
+fn lane(world: &World, settle: Settle) -> (Lanes, LaneId) {
+    let mut lanes = world.lanes();
+    let lane = lanes.open(spec(settle, 10_000));
+    (lanes, lane)
+}
+
+fn deliver(lanes: &mut Lanes, lane: LaneId, range: std::ops::Range<u32>) {
+    let mut batch = range.map(|id| Incoming::from(event(&id.to_string()))).collect();
+    lanes.deliver(lane, &mut batch);
+}
+
+/// Waits until slots up to `last` are settled; all are accepted.
+async fn accepted(lanes: &mut Lanes, end: u64) {
+    let mut settled = 0;
+    while settled < end {
+        match lanes.next().await.1 {
+            LaneEvent::Settled { first, last, outcome } => {
+                assert_eq!((first, outcome), (settled, Outcome::Accepted));
+                settled = last + 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Takes and confirms until so many have come; returns their ids.
+async fn take(remote: &mut Remote, count: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let batch = remote.next().await;
+        all.extend(ids(&batch));
+        batch.accept_all();
+    }
+    assert_eq!(all.len(), count);
+    all
+}
+
+/// Waits until something holds; "never" is a minute.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to this: {what}");
+}
+
+fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|id| id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_event_is_acknowledged_once_it_is_stored_and_delivered_later() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..50);
+    accepted(&mut lanes, 50).await;
+    let books = &world.port.metrics.books;
+    assert_eq!((books.stored.get(), books.delivered.get()), (50, 0));
+    assert_eq!(take(&mut world.remote("a"), 50).await, numbers(0..50));
+    let log = world.log("a");
+    until("the log is empty", || log.pending() == 0).await;
+    let ended = &log.metrics.lane.books;
+    assert_eq!((log.metrics.appended.get(), ended.delivered.get(), ended.pending.get()), (50, 50, 0));
+    world.assert_at_rest();
+}
+
+#[tokio::test]
+async fn a_request_is_answered_202_once_it_is_stored() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a", "b"], &["a"]).route(to("a")).route(to("b")).build();
+    let lane = world.requests(10);
+    let answer = lane.submit(Incoming::from(event("1")), Duration::from_secs(60));
+    take(&mut world.remote("b"), 1).await;
+    let verdict = answer.await;
+    assert_eq!((verdict.outcome, verdict.stored, verdict.matched), (Outcome::Accepted, true, 2));
+    take(&mut world.remote("a"), 1).await;
+    until("the log is empty", || world.log("a").pending() == 0).await;
+    world.assert_at_rest();
+}
+
+/// C20, C24: what the process held when it ended comes out of the log of the next, in order, with its key and attributes.
+#[tokio::test]
+async fn what_is_stored_outlives_the_process_with_its_order_and_key() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    let mut batch = (0..100).map(|id| Incoming::from(keyed(&id.to_string(), "k"))).collect();
+    lanes.deliver(lane, &mut batch);
+    accepted(&mut lanes, 100).await;
+    // Some are delivered, and that is not forgotten.
+    let mut a = world.remote("a");
+    let mut seen = take(&mut a, 30.min(100)).await;
+    drop(lanes);
+    world.stop().await;
+
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let left = world.log("a").metrics.found.get();
+    assert_eq!(left, 100 - seen.len() as u64);
+    let batch = world.remote("a").next().await;
+    assert_eq!(batch.events()[0].transport_key().map(|key| &key[..]), Some(&b"k"[..]));
+    seen.extend(ids(&batch));
+    batch.accept_all();
+    seen.extend(take(&mut world.remote("a"), 100 - seen.len()).await);
+    assert_eq!(seen, numbers(0..100));
+}
+
+#[tokio::test]
+async fn a_destination_that_fails_gets_the_event_again_and_the_log_keeps_it_until_then() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..1);
+    accepted(&mut lanes, 1).await;
+    let mut a = world.remote("a");
+    for _ in 0..3 {
+        a.next().await.fail_rest(&down());
+        assert_eq!(world.log("a").pending(), 1);
+    }
+    take(&mut a, 1).await;
+    until("the log is empty", || world.log("a").pending() == 0).await;
+}
+
+#[tokio::test]
+async fn what_nobody_takes_goes_from_the_log_to_the_dead_letter_of_its_route() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a", "dlt"], &["a"]).route(to("a")).dead_letter("dlt").build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..1);
+    accepted(&mut lanes, 1).await;
+    world.remote("a").next().await.fail_rest(&refused());
+    let batch = world.remote("dlt").next().await;
+    assert_eq!(batch.events()[0].get("weftroute").unwrap().text, "r0");
+    assert_eq!(world.log("a").pending(), 1, "it leaves the log once the dead letter has it");
+    batch.accept_all();
+    until("the log is empty", || world.log("a").pending() == 0).await;
+    assert_eq!(world.log("a").metrics.lane.books.dead_lettered.get(), 1);
+}
+
+/// Its sender was told that it is safe: without a dead letter of its route the local ones have it, and the log goes on.
+#[tokio::test]
+async fn what_nobody_takes_and_has_no_dead_letter_is_kept_among_the_local_ones() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..2);
+    accepted(&mut lanes, 2).await;
+    let mut a = world.remote("a");
+    let mut refusals = 0;
+    while refusals < 2 {
+        let batch = a.next().await;
+        refusals += batch.events().len();
+        batch.fail_rest(&refused());
+    }
+    let dead = world.log("local");
+    until("both are dead letters", || dead.log.open() == 2).await;
+    until("the log is empty", || world.log("a").pending() == 0).await;
+    assert_eq!(world.log("a").metrics.lane.books.dead_lettered.get(), 2);
+}
+
+/// A fallback around the log goes on as without a store, out of the log, too.
+#[tokio::test]
+async fn a_leg_out_of_a_log_moves_on_in_the_plan_that_brought_it_there() {
+    let dir = Dir::new();
+    let plan = || first(vec![to("a"), to("b")]);
+    let world = draft(&dir, &["a", "b"], &["a"]).route(plan()).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..1);
+    accepted(&mut lanes, 1).await;
+    world.stop().await;
+
+    let world = draft(&dir, &["a", "b"], &["a"]).route(plan()).build();
+    world.remote("a").next().await.fail_rest(&refused());
+    assert_eq!(take(&mut world.remote("b"), 1).await, ["0"]);
+    until("the log is empty", || world.log("a").pending() == 0).await;
+    assert_eq!(world.destination("a").metrics.moved_fallback.get(), 1);
+}
+
+/// C30: the file lost the log; what is in it is delivered first, and then nothing stands in the way.
+#[tokio::test]
+async fn a_log_that_the_file_does_not_name_any_more_is_delivered_before_what_comes() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane_id) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane_id, 0..20);
+    accepted(&mut lanes, 20).await;
+    drop(lanes);
+    world.stop().await;
+
+    let world = draft(&dir, &["a"], &[]).route(to("a")).build();
+    let (mut lanes, lane_id) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane_id, 20..40);
+    assert_eq!(take(&mut world.remote("a"), 40).await, numbers(0..40));
+    accepted(&mut lanes, 20).await;
+    until("the log is empty", || world.log("a").pending() == 0).await;
+    assert_eq!(world.port.metrics.books.stored.get(), 20);
+}

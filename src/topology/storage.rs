@@ -1,0 +1,304 @@
+//! The store of a router: its logs, and the task of each.
+//!
+//! Owns: the directory while the process lives, what is open in it, and in which wiring each log delivers. Invariants
+//! - A log is open before anything can come to it, and everything that was acknowledged is on the disk before the process
+//!   ends (C24, C28).
+//! - A log that no file asks for any more goes on until it is empty; nothing that it holds is forgotten.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use weft_api::outcome::Reason;
+use weft_store::disk::Real;
+use weft_store::{Log, LogSettings, Settings, Store};
+
+use super::build::LOCAL;
+use super::spec::{DestinationSpec, LogSpec, Spec, StoreSpec};
+use crate::delivery::leg::Leg;
+use crate::delivery::origin::Port;
+use crate::delivery::stored::clock::WallClock;
+use crate::delivery::stored::lane::{LogLane, Order, Window};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules};
+use crate::delivery::wiring::Wiring;
+use crate::metrics::Metrics;
+
+/// How many records a log's lane may have under way: what a crash repeats at most.
+const WINDOW: u64 = 2048;
+/// What the events of all lanes of logs together may take beside the budget, as a part of it; and of one at least and most.
+const BUDGET_PART: u64 = 8;
+const WINDOW_BYTES: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * 1024 * 1024;
+/// What legs that a log holds may take beyond all bounds, so that logs give way to each other.
+const RESERVE: u64 = 64 * 1024 * 1024;
+/// How long the disk may take at the end of the process.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
+/// How long a lane whose task panicked rests.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+/// How the logs of destinations and groups are called on the disk, and that of the dead letters.
+const OF_DESTINATION: &str = "d.";
+const DEAD: &str = "dead";
+
+/// See the module.
+pub(crate) struct Storage {
+    store: Arc<Store<Leg>>,
+    spec: StoreSpec,
+    clerk: Arc<Clerk>,
+    clock: Arc<WallClock>,
+    metrics: Arc<Metrics>,
+    logs: BTreeMap<Arc<str>, Open>,
+}
+
+struct Open {
+    queue: Arc<DurableQueue>,
+    /// Once it is in a wiring.
+    running: Option<Running>,
+}
+
+struct Running {
+    orders: watch::Sender<Order>,
+    wiring: Arc<ArcSwap<Wiring>>,
+    task: JoinHandle<()>,
+}
+
+impl Storage {
+    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. Waits for the disk.
+    ///
+    /// # Errors
+    /// One line for an operator.
+    pub(crate) fn open(spec: &Spec, metrics: &Arc<Metrics>) -> Result<Option<Storage>, String> {
+        let Some(store) = &spec.store else { return Ok(None) };
+        let settings = Settings {
+            path: store.path.clone(),
+            max_bytes: store.max_bytes,
+            reserve: RESERVE,
+            keep_free: store.keep_free,
+            sync: store.sync,
+        };
+        let clerk = Arc::new(Clerk::default());
+        let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
+        let opened = Store::open(Arc::new(Real), settings, &[], keeper).map_err(|error| error.to_string())?;
+        let mut storage = Storage {
+            store: Arc::new(opened),
+            spec: store.clone(),
+            clerk,
+            clock: Arc::new(WallClock::new()),
+            metrics: Arc::clone(metrics),
+            logs: BTreeMap::new(),
+        };
+        storage.prepare(spec)?;
+        Ok(Some(storage))
+    }
+
+    /// Opens the logs that `spec` asks for and that are not open, and those that are left of destinations that are still
+    /// there. Waits for the disk.
+    ///
+    /// # Errors
+    /// One line for an operator.
+    pub(crate) fn prepare(&mut self, spec: &Spec) -> Result<(), String> {
+        let Some(store) = &spec.store else { return Ok(()) };
+        let wanted = wanted(spec);
+        self.open_log(&Arc::from(LOCAL), Kind::DeadLetters, &store.dead_letters)?;
+        for (name, log) in &wanted {
+            if let Some(log) = log {
+                self.open_log(name, Kind::Backlog, log)?;
+            }
+        }
+        let left = self.store.unopened().map_err(|error| error.to_string())?;
+        for file in left {
+            let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
+            match wanted.iter().find(|(known, _)| **known == *name) {
+                Some((name, _)) => {
+                    let ending = LogSpec {
+                        max_bytes: store.max_bytes,
+                        max_age: None,
+                        retain: None,
+                        when_full: super::spec::WhenFull::Block,
+                    };
+                    self.open_log(name, Kind::Backlog, &ending)?;
+                }
+                None => tracing::error!(
+                    log = file,
+                    "the store has a log of a destination that is not in the file: it is kept \
+                     (name the destination again to deliver what is in it, or remove its directory)"
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
+        let rules = LogRules { max_age: spec.max_age };
+        let file = match kind {
+            Kind::Backlog => format!("{OF_DESTINATION}{name}"),
+            Kind::DeadLetters => DEAD.to_owned(),
+        };
+        let log = self.log(&file, spec)?;
+        if let Some(open) = self.logs.get(name) {
+            open.queue.configure(rules);
+            return Ok(());
+        }
+        let metrics = self.metrics.log(name);
+        let queue = DurableQueue::new(Arc::clone(name), kind, log, rules, metrics, Arc::clone(&self.clock));
+        self.clerk.add(&queue);
+        self.logs.insert(Arc::clone(name), Open { queue, running: None });
+        Ok(())
+    }
+
+    fn log(&self, file: &str, spec: &LogSpec) -> Result<Arc<Log<Leg>>, String> {
+        let settings = LogSettings {
+            max_bytes: spec.max_bytes,
+            max_age: spec.max_age,
+            retain: spec.retain,
+        };
+        self.store.log(file, settings).map_err(|error| error.to_string())
+    }
+
+    /// Whether a reload to `spec` can be.
+    ///
+    /// # Errors
+    /// One line for an operator.
+    pub(crate) fn check(&self, spec: &Spec) -> Result<(), String> {
+        let fixed = |spec: &StoreSpec| (spec.path.clone(), spec.max_bytes, spec.keep_free, spec.sync);
+        match &spec.store {
+            Some(store) if fixed(store) == fixed(&self.spec) => Ok(()),
+            _ => Err("store: its path, max_bytes, keep_free and sync, and whether there is one, change at a restart only".into()),
+        }
+    }
+
+    /// The logs, by the names of their places.
+    pub(crate) fn living(&self) -> HashMap<Arc<str>, Arc<DurableQueue>> {
+        let logs = self.logs.iter();
+        logs.map(|(name, open)| (Arc::clone(name), Arc::clone(&open.queue)))
+            .collect()
+    }
+
+    /// The log of a destination or group.
+    pub(crate) fn queue(&self, name: &str) -> Option<&Arc<DurableQueue>> {
+        self.logs.get(name).map(|open| &open.queue)
+    }
+
+    /// All of them.
+    pub(crate) fn queues(&self) -> Vec<Arc<DurableQueue>> {
+        self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
+    }
+
+    /// From now on logs deliver through `wiring`; one that it does not have goes on through the one before. `budget`: of
+    /// the process.
+    pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, budget: u64) {
+        let each = budget / BUDGET_PART / self.logs.len().max(1) as u64;
+        let window = Window {
+            records: WINDOW,
+            bytes: each.clamp(*WINDOW_BYTES.start(), *WINDOW_BYTES.end()),
+        };
+        for open in self.logs.values_mut() {
+            if wiring.log_of(&open.queue).is_none() {
+                continue;
+            }
+            match &open.running {
+                Some(running) => running.wiring.store(Arc::clone(wiring)),
+                None => {
+                    let current = Arc::new(ArcSwap::from(Arc::clone(wiring)));
+                    let (orders, heard) = watch::channel(Order::Run);
+                    let queue = Arc::clone(&open.queue);
+                    let task = match queue.kind {
+                        Kind::Backlog => {
+                            let port = Port::of_log(Arc::clone(&queue.name), Arc::clone(&queue.metrics.lane));
+                            let lane = Lane {
+                                store: Arc::clone(&self.store),
+                                queue,
+                                port: Arc::new(port),
+                                wiring: Arc::clone(&current),
+                                window,
+                            };
+                            tokio::spawn(lane.run(heard))
+                        }
+                        Kind::DeadLetters => tokio::spawn(queue.watch(heard)),
+                    };
+                    open.running = Some(Running {
+                        orders,
+                        wiring: current,
+                        task,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Reads nothing more out of the logs, and gives back what waits for room in them.
+    pub(crate) fn drain(&self) {
+        for open in self.logs.values() {
+            if let Some(running) = &open.running {
+                running.orders.send_replace(Order::Drain);
+            }
+            open.queue.give_back(Reason::Stopping);
+        }
+    }
+
+    /// Ends everything: what came back is acknowledged, and all of it on the disk when this returns, unless the disk does
+    /// not answer.
+    pub(crate) async fn stop(self) {
+        for open in self.logs.into_values() {
+            open.queue.give_back(Reason::Stopping);
+            if let Some(mut running) = open.running {
+                running.orders.send_replace(Order::Stop);
+                // A lane that panicked has said so itself.
+                let _ = (&mut running.task).await;
+            }
+        }
+        let store = self.store;
+        let closed = tokio::task::spawn_blocking(move || store.close(CLOSE_MAX)).await;
+        if !matches!(closed, Ok(true)) {
+            tracing::error!("the store did not close in time: the next start looks through it");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the lane of a log is made of; made anew when it panics.
+struct Lane {
+    store: Arc<Store<Leg>>,
+    queue: Arc<DurableQueue>,
+    port: Arc<Port>,
+    wiring: Arc<ArcSwap<Wiring>>,
+    window: Window,
+}
+
+impl Lane {
+    async fn run(self, orders: watch::Receiver<Order>) {
+        loop {
+            let reader = self.store.reader(&self.queue.log, true);
+            let (queue, wiring) = (Arc::clone(&self.queue), Arc::clone(&self.wiring));
+            let lane = LogLane::new(queue, &self.port, reader, wiring, self.window);
+            // Ends with this task.
+            let mut task = JoinSet::new();
+            task.spawn(lane.run(orders.clone()));
+            let ended = task.join_next().await;
+            // What it had under way is nobody's now.
+            for destination in &self.wiring.load().destinations {
+                destination.sweep_stale();
+            }
+            if matches!(ended, None | Some(Ok(()))) {
+                return;
+            }
+            tracing::error!(log = %self.queue.name, "the lane of a log panicked, which is a fault of Weft: it starts again");
+            tokio::time::sleep(AFTER_PANIC).await;
+        }
+    }
+}
+
+/// Destinations and groups with what the file says of their logs.
+fn wanted(spec: &Spec) -> Vec<(Arc<str>, Option<LogSpec>)> {
+    let places = spec.destinations.iter().map(|destination| match destination {
+        DestinationSpec::Endpoint(endpoint) => (&endpoint.name, &endpoint.store),
+        DestinationSpec::Group { name, store, .. } => (name, store),
+    });
+    places.map(|(name, store)| (Arc::clone(name), store.clone())).collect()
+}
