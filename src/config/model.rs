@@ -80,7 +80,7 @@ pub enum Destination {
     /// One with a connector.
     Endpoint(Box<Endpoint>),
     /// A plan over others.
-    Group(Group),
+    Group(Box<Group>),
 }
 
 /// A destination with a connector.

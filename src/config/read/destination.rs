@@ -76,12 +76,12 @@ impl Reader<'_> {
         let (node, store) = self.group_store(node);
         let plan = self.group_plan(&node, &OF_NAMED);
         let item = plan.map(|plan| {
-            Destination::Group(Group {
+            Destination::Group(Box::new(Group {
                 name: name.clone(),
                 plan,
                 store,
                 effective: node.clone(),
-            })
+            }))
         });
         (node, item)
     }
