@@ -406,7 +406,7 @@ fn the_schema_gives_a_store_to_destinations_and_named_groups_and_to_no_multicast
     assert_eq!(with_store("NamedGroup"), [true, true, false]);
     assert_eq!(with_store("Group"), [false, false, false]);
     let words = definitions["Keep"]["anyOf"].as_array().unwrap();
-    assert_eq!(words[0]["type"], "boolean");
+    assert_eq!(words[0]["type"], serde_json::json!(["boolean", "null"]));
     assert_eq!(words[1]["$ref"], "#/$defs/LogKeys");
 }
 

@@ -187,6 +187,6 @@ impl JsonSchema for Keep {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "boolean" }, generator.subschema_for::<LogKeys>()] })
+        json_schema!({ "anyOf": [{ "type": ["boolean", "null"] }, generator.subschema_for::<LogKeys>()] })
     }
 }
