@@ -225,6 +225,7 @@ fn rig(settings: Settings) -> (Lanes, Outlet) {
         builder: Arc::new(Nothing),
         fingerprint: String::new(),
         settings,
+        store: None,
     };
     let ingress = IngressSpec {
         name: "in".into(),
@@ -249,6 +250,7 @@ fn rig(settings: Settings) -> (Lanes, Outlet) {
         ingresses: vec![ingress],
         destinations,
         routes: vec![route],
+        store: None,
     };
     let metrics = Metrics::new();
     let budget = Budget::new(1 << 40);

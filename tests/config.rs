@@ -141,6 +141,7 @@ const FULL: &str = r#"
 node: { name: n1, cluster: paris }
 observe: { listen: "0.0.0.0:9000" }
 limits: { memory: 512MiB, event: 2MiB }
+store: { path: "/var/lib/${file:/run/secrets/artemis}", sync: { interval: 200ms }, dead_letters: { max_age: 30d } }
 x-note: { anything: [1, 2] }
 connections:
   main:
@@ -155,13 +156,13 @@ ingress:
   jobs: { kafka: { connection: main, topics: [jobs], group: g, brokers: ["b:9092"] }, on_rejected: drop }
 destinations:
   crm: { http: { url: "http://crm", headers: { x-tenant: a } }, retry: { attempts: 20 }, order_by: subject }
-  erp: { http: { url: "http://erp" } }
+  erp: { http: { url: "http://erp" }, store: true }
   dlt: { kafka: { connection: main, topic: dead } }
   out: { log: }
   workers: { anycast: [crm, { to: erp, weight: 2 }], policy: hash, order_by: key, member_down: wait }
-  billing: { fallback: [workers, out], on: [timeout] }
+  billing: { fallback: [workers, out], on: [timeout], store: { max_bytes: 2GiB, when_full: move } }
 routes:
-  hot: { from: [web], filters: [{ prefix: { type: com. } }, { sql: "celsius > 80" }], to: billing, add: { a: "{subject | else none}", b: 5 } }
+  hot: { from: [web], filters: [{ prefix: { type: com. } }, { sql: "celsius > 80" }], to: billing, dead_letter: local, add: { a: "{subject | else none}", b: 5 } }
   all: { to: [crm, { anycast: [erp, out] }], labels: { team: x }, dead_letter: out }
   dead: { to: dlt }
   off: { to: out, enabled: false }
@@ -218,6 +219,14 @@ fn a_whole_file_becomes_a_model() {
         "a default dead letter is no use to a route that leads there"
     );
     assert_eq!(model.removed("old"), Some(config::Removed::Purge));
+    assert_eq!(model.routes[0].dead_letter.as_deref(), Some("local"));
+    let store = model.store.as_ref().unwrap();
+    assert_eq!(
+        (store.path.as_str(), store.max_bytes.get()),
+        ("/var/lib/hunter2", 8 << 30)
+    );
+    assert_eq!(erp.store, Some(config::keys::LogKeys::default()));
+    assert_eq!(crm.store, None);
 }
 
 fn full() -> String {
@@ -285,6 +294,120 @@ fn pace_and_repetitions_are_read_and_printed_as_they_are_in_effect() {
         (budget, rate, dedupe),
         (config::keys::Budget::default(), None, None)
     );
+}
+
+#[test]
+fn a_store_is_read_and_printed_as_it_is_in_effect() {
+    let file = |top: &str, keys: &str| {
+        good(&format!(
+            "store: {{ path: /s{top} }}\ningress: {{ web: {{ http: {{ listen: '127.0.0.1:80' }}, dead_letter: local }} }}\n\
+             destinations: {{ a: {{ http: {{ url: 'http://a' }} }}, b: {{ log: {keys} }}, c: {{ anycast: [a, b] {keys} }} }}\n\
+             routes: {{ r: {{ to: c }} }}"
+        ))
+    };
+    let of = |model: &Model| {
+        let logs = ["b", "c"].map(|name| match model.destination(name) {
+            Some(Destination::Endpoint(endpoint)) => endpoint.store.clone(),
+            Some(Destination::Group(group)) => group.store.clone(),
+            None => panic!("{name} is a destination"),
+        });
+        let store = model.store.clone().unwrap();
+        (logs.map(|log| log.map(|log| log.within(&store))), store)
+    };
+    for (top, keys, printed) in [
+        ("", ", store: true", "max_bytes: 8GiB\n      when_full: block\n"),
+        ("", ", store: ", "max_bytes: 8GiB\n      when_full: block\n"),
+        (
+            "",
+            ", store: \"${TRUE:-true}\"",
+            "max_bytes: 8GiB\n      when_full: block\n",
+        ),
+        (
+            ", max_bytes: 32MiB",
+            ", store: {}",
+            "max_bytes: 32MiB\n      when_full: block\n",
+        ),
+        (
+            "",
+            ", store: { max_age: 3d, max_bytes: 4MiB }",
+            "max_age: 3d\n      max_bytes: 4MiB\n      when_full: block\n",
+        ),
+        (
+            "",
+            ", store: { when_full: move, retain: 24h }",
+            "when_full: move\n      retain: 24h\n      max_bytes: 8GiB\n",
+        ),
+        (
+            ", sync: { interval: 200ms }",
+            ", store: {}",
+            "sync:\n    interval: 200ms\n",
+        ),
+        (
+            ", dead_letters: { max_age: 30d }",
+            ", store: {}",
+            "max_age: 30d\n    max_bytes: 1GiB\n",
+        ),
+        (
+            "",
+            "",
+            "path: /s\n  max_bytes: 8GiB\n  keep_free: 256MiB\n  sync: always\n  dead_letters:\n    max_bytes: 1GiB\n",
+        ),
+    ] {
+        let model = file(top, keys);
+        let text = config::print(&model);
+        assert!(text.contains(printed), "{top}{keys}:\n{text}");
+        let again = good(&text);
+        assert_eq!(of(&again), of(&model), "{top}{keys}:\n{text}");
+        assert_eq!(config::print(&again), text, "{top}{keys}");
+    }
+    let without = file("", ", store: false");
+    let (logs, _) = of(&without);
+    assert_eq!(logs, [None, None]);
+    assert!(
+        without
+            .destination("b")
+            .unwrap()
+            .effective()
+            .get("store")
+            .is_none()
+    );
+}
+
+#[test]
+fn a_default_store_passes_by_what_is_lossy_and_what_says_no() {
+    let model = good(
+        "store: { path: /s }\ningress: { web: { http: { listen: '127.0.0.1:80' } } }\n\
+         defaults: { destination: { store: { max_age: 1h } } }\n\
+         destinations: { a: { log: }, b: { log: , lossy: true }, c: { log: , store: false }, d: { fallback: [a, b] } }\n\
+         routes: { r: { to: [c, d] } }",
+    );
+    let kept = |name: &str| match model.destination(name) {
+        Some(Destination::Endpoint(endpoint)) => endpoint.store.is_some(),
+        Some(Destination::Group(group)) => group.store.is_some(),
+        None => panic!("{name} is a destination"),
+    };
+    assert_eq!(["a", "b", "c", "d"].map(kept), [true, false, false, false]);
+}
+
+#[test]
+fn the_schema_gives_a_store_to_destinations_and_named_groups_and_to_no_multicast() {
+    let schema = config::schema::schema(fake::ALL);
+    let (top, definitions) = (&schema["properties"], &schema["$defs"]);
+    assert_eq!(top["store"]["$ref"], "#/$defs/StoreKeys");
+    assert_eq!(definitions["StoreKeys"]["required"], serde_json::json!(["path"]));
+    let destination = &top["destinations"]["additionalProperties"]["anyOf"];
+    assert!(destination[0]["properties"]["store"].is_object());
+    assert_eq!(destination[1]["$ref"], "#/$defs/NamedGroup");
+    let with_store = |name: &str| {
+        let kinds = definitions[name]["anyOf"].as_array().unwrap().iter();
+        let stores = kinds.map(|kind| kind["properties"]["store"].is_object());
+        stores.collect::<Vec<bool>>()
+    };
+    assert_eq!(with_store("NamedGroup"), [true, true, false]);
+    assert_eq!(with_store("Group"), [false, false, false]);
+    let words = definitions["Keep"]["anyOf"].as_array().unwrap();
+    assert_eq!(words[0]["type"], serde_json::json!(["boolean", "null"]));
+    assert_eq!(words[1]["$ref"], "#/$defs/LogKeys");
 }
 
 #[test]
@@ -538,7 +661,7 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_good_file_makes_the_loader_panic(
-        at in 0usize..2000, cut in 0usize..40, put in "[-:{}\\[\\],&*!|>'\"%@`#\\n\\t ${}a-z0-9]{0,12}"
+        at in 0usize..2300, cut in 0usize..40, put in "[-:{}\\[\\],&*!|>'\"%@`#\\n\\t ${}a-z0-9]{0,12}"
     ) {
         let chars: Vec<char> = full().chars().collect();
         let at = at.min(chars.len());

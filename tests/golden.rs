@@ -14,6 +14,9 @@ const CASES: &[(&str, &[&str])] = &[
     ("check-twice", &["check", "routes.yaml", "twice.yaml"]),
     ("check-missing-file", &["check", "nowhere.yaml"]),
     ("check-print", &["check", "--print", "secret.yaml"]),
+    ("check-store", &["check", "store.yaml"]),
+    ("check-store-print", &["check", "--print", "store.yaml"]),
+    ("check-store-wrong", &["check", "store-wrong.yaml"]),
     (
         "explain-event",
         &[
@@ -109,6 +112,18 @@ const CASES: &[(&str, &[&str])] = &[
     (
         "diff-secret",
         &["check", "--diff", "secret.yaml", "secret-moved.yaml"],
+    ),
+    (
+        "diff-store",
+        &["check", "--diff", "store.yaml", "store-changed.yaml"],
+    ),
+    (
+        "diff-store-restart",
+        &["check", "--diff", "store.yaml", "store-restart.yaml"],
+    ),
+    (
+        "diff-store-gone",
+        &["check", "--diff", "store.yaml", "store-gone.yaml"],
     ),
     ("diff-same", &["check", "--diff", "routes.yaml", "routes.yaml"]),
     (

@@ -77,6 +77,19 @@ pub fn fixed(old: &Model, new: &Model) -> Vec<&'static str> {
     if old.limits.memory != new.limits.memory {
         why.push("limits.memory takes effect at a restart only");
     }
+    match (&old.store, &new.store) {
+        (None, None) => {}
+        (Some(old), Some(new)) => {
+            if old.path != new.path {
+                why.push("store.path takes effect at a restart only");
+            }
+            if (old.max_bytes, old.keep_free, old.sync) != (new.max_bytes, new.keep_free, new.sync) {
+                why.push("store.max_bytes, keep_free and sync take effect at a restart only");
+            }
+        }
+        (None, Some(_)) => why.push("a store is opened at a start only"),
+        (Some(_), None) => why.push("a store is closed at a stop only"),
+    }
     why
 }
 
@@ -260,7 +273,7 @@ fn word(unmatched: &Unmatched) -> &str {
 /// Keys of the router as a whole, as both files have them.
 fn router(old: &Model, new: &Model) -> Vec<KeyChange> {
     let mut changes = Vec::new();
-    for section in ["node", "observe", "admin", "limits", "unmatched"] {
+    for section in ["node", "observe", "admin", "limits", "store", "unmatched"] {
         let empty = |model: &Model| Node {
             value: Value::Map(Vec::new()),
             ..model.effective.clone()

@@ -1,9 +1,10 @@
 //! From the configuration's model to what a topology is built from.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use weft_api::config::{Node, Value};
+use weft_api::config::{HumanDuration, Node, Value};
 
 use crate::config::keys::{self, OnMalformed, OnRejected};
 use crate::config::{Destination, Endpoint, Ingress, Model, Plan, Route, Unmatched};
@@ -14,11 +15,15 @@ use crate::topology::rate::Rate;
 use crate::topology::retry_budget::RetryBudget;
 use crate::topology::settings::{Batching, Bounds, Retry, Settings};
 use crate::topology::spec::{
-    DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
+    DestinationSpec, EndpointSpec, IngressSpec, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, StoreSpec,
+    UnmatchedSpec, WhenFull,
 };
 
 /// Keys of an ingress that admission reads, not its connector: changing them reopens nothing.
 const ADMISSION_KEYS: [&str; 4] = ["dead_letter", "on_rejected", "on_malformed", "unmatched"];
+
+/// Keys of a destination that its log reads, not its connector.
+const LOG_KEYS: [&str; 1] = ["store"];
 
 /// Everything that runs, as the file has it.
 pub(super) fn of(model: &Model) -> Spec {
@@ -37,10 +42,10 @@ pub(super) fn of(model: &Model) -> Spec {
         destinations: model
             .destinations
             .iter()
-            .map(|destination| of_destination(destination, &common))
+            .map(|destination| of_destination(destination, model.store.as_ref(), &common))
             .collect(),
         routes: model.routes.iter().map(of_route).collect(),
-        store: None,
+        store: model.store.as_ref().map(of_store),
     }
 }
 
@@ -64,19 +69,54 @@ fn of_ingress(ingress: &Ingress, common: &str) -> IngressSpec {
     }
 }
 
-fn of_destination(destination: &Destination, common: &str) -> DestinationSpec {
+fn of_destination(
+    destination: &Destination,
+    store: Option<&keys::StoreKeys>,
+    common: &str,
+) -> DestinationSpec {
+    let log = |log: &Option<keys::LogKeys>| Some(of_log(log.as_ref()?, store?));
     match destination {
         Destination::Endpoint(endpoint) => DestinationSpec::Endpoint(EndpointSpec {
             name: Arc::clone(&endpoint.name),
             builder: Arc::clone(&endpoint.builder),
-            fingerprint: fingerprint(common, &endpoint.effective, &[]),
+            fingerprint: fingerprint(common, &endpoint.effective, &LOG_KEYS),
             settings: settings(endpoint),
-            store: None,
+            store: log(&endpoint.store),
         }),
         Destination::Group(group) => DestinationSpec::Group {
             name: Arc::clone(&group.name),
             plan: of_plan(&group.plan),
-            store: None,
+            store: log(&group.store),
+        },
+    }
+}
+
+fn of_store(store: &keys::StoreKeys) -> StoreSpec {
+    StoreSpec {
+        path: PathBuf::from(&store.path),
+        max_bytes: store.max_bytes.get(),
+        keep_free: store.keep_free.get(),
+        sync: match store.sync {
+            keys::SyncKeys::Always => weft_store::Sync::Always,
+            keys::SyncKeys::Interval(every) => weft_store::Sync::Interval(every.get()),
+        },
+        dead_letters: LogSpec {
+            max_bytes: store.dead_letters.max_bytes.get(),
+            max_age: store.dead_letters.max_age.map(HumanDuration::get),
+            retain: None,
+            when_full: WhenFull::Block,
+        },
+    }
+}
+
+fn of_log(log: &keys::LogKeys, store: &keys::StoreKeys) -> LogSpec {
+    LogSpec {
+        max_bytes: log.max_bytes.unwrap_or(store.max_bytes).get(),
+        max_age: log.max_age.map(HumanDuration::get),
+        retain: log.retain.map(HumanDuration::get),
+        when_full: match log.when_full {
+            keys::WhenFullWord::Block => WhenFull::Block,
+            keys::WhenFullWord::Move => WhenFull::Move,
         },
     }
 }

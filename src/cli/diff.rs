@@ -126,9 +126,11 @@ fn effect(section: &str, entry: &Entry) -> String {
             "closed: it takes nothing more in, and what is unsettled goes back to its senders"
         }
         ("destinations", Change::Added) => "a new client",
-        ("destinations", Change::Changed) => return another_client(entry),
+        ("destinations", Change::Changed) if entry.anew => return another_client(entry),
+        ("destinations", Change::Changed) => return format!("keeps its client; {}", its_log(entry)),
         ("destinations", Change::Removed) => return gone(entry),
         ("groups", Change::Added) => "new",
+        ("groups", Change::Changed) if only_its_log(entry) => its_log(entry),
         ("groups", Change::Changed) => {
             "for events that match from now on; those that are under way keep their plan"
         }
@@ -160,6 +162,23 @@ fn another_client(entry: &Entry) -> String {
         "another client; pending events go through it, and what is in flight ends first{}",
         common(entry)
     )
+}
+
+/// Whether nothing differs but `store`.
+fn only_its_log(entry: &Entry) -> bool {
+    let of_log = |key: &KeyChange| key.path == "store" || key.path.starts_with("store.");
+    !entry.keys.is_empty() && entry.keys.iter().all(of_log)
+}
+
+/// What becomes of the log of an entry in which nothing else differs.
+fn its_log(entry: &Entry) -> &'static str {
+    match entry.keys.iter().find(|key| key.path == "store") {
+        Some(key) if key.from.is_none() => "events that come in from now on are kept first",
+        Some(key) if key.to.is_none() => {
+            "what its log holds is delivered first; once that is empty, nothing is kept any more"
+        }
+        _ => "its log goes on with what the new file says",
+    }
 }
 
 /// Why an entry is made anew that says the same.

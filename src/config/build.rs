@@ -10,7 +10,7 @@ use super::model::Model;
 use super::read::{Draft, Named, unmatched, without};
 
 /// Sections of the effective file, in the order in which it is printed.
-const AS_WRITTEN: [&str; 4] = ["node", "observe", "admin", "limits"];
+const AS_WRITTEN: [&str; 5] = ["node", "observe", "admin", "limits", "store"];
 
 pub(super) fn build(draft: Draft, warnings: Vec<Finding>) -> Model {
     let groups = check::groups(&draft);
@@ -50,6 +50,7 @@ pub(super) fn build(draft: Draft, warnings: Vec<Finding>) -> Model {
         observe: draft.observe,
         admin: draft.admin,
         limits: draft.limits,
+        store: draft.store,
         ingress: kept(draft.ingress),
         destinations: kept(draft.destinations),
         routes: routes.collect(),

@@ -95,6 +95,7 @@ fn flow(node: &Node, path: &str) -> String {
             let items: Vec<String> = items.iter().map(|item| flow(item, path)).collect();
             format!("[{}]", items.join(", "))
         }
+        Value::Map(entries) if entries.is_empty() => "{}".to_owned(),
         Value::Map(entries) => {
             let entries: Vec<String> = entries
                 .iter()

@@ -14,7 +14,8 @@ use weft_api::mapping::Accept;
 use weft_api::template::Template;
 
 use super::keys::{
-    Admin, Batch, Breaker, Dedupe, Limits, NodeKeys, Observe, OnMalformed, OnRejected, Queue, Rate, Retry,
+    Admin, Batch, Breaker, Dedupe, Limits, LogKeys, NodeKeys, Observe, OnMalformed, OnRejected, Queue, Rate,
+    Retry, StoreKeys,
 };
 use crate::routing::filter::Predicate;
 use crate::routing::plan::{FallbackOn, KeyRule, Policy};
@@ -30,6 +31,8 @@ pub struct Model {
     pub admin: Admin,
     /// Bounds on the process.
     pub limits: Limits,
+    /// Where events are kept; `None`: nowhere.
+    pub store: Option<StoreKeys>,
     /// In the order of the file.
     pub ingress: Vec<Ingress>,
     /// In the order of the file.
@@ -57,7 +60,7 @@ pub struct Ingress {
     pub builder: Arc<dyn IngressBuilder>,
     /// Which messages are taken; `None`: the connector's default.
     pub accept: Option<Accept>,
-    /// Where what cannot become an event goes.
+    /// Where what cannot become an event goes; `local`: into the store's dead letters.
     pub dead_letter: Option<Arc<str>>,
     /// What an in-order lane does at a refusal.
     pub on_rejected: OnRejected,
@@ -77,7 +80,7 @@ pub enum Destination {
     /// One with a connector.
     Endpoint(Box<Endpoint>),
     /// A plan over others.
-    Group(Group),
+    Group(Box<Group>),
 }
 
 /// A destination with a connector.
@@ -105,6 +108,8 @@ pub struct Endpoint {
     pub dedupe: Option<Dedupe>,
     /// At most once.
     pub lossy: bool,
+    /// Its log, as it was written; `None`: nothing is kept for it.
+    pub store: Option<LogKeys>,
     /// All its keys as they are in effect, the connector's section among them.
     pub effective: Node,
 }
@@ -116,6 +121,8 @@ pub struct Group {
     pub name: Arc<str>,
     /// What it stands for; never a bare destination.
     pub plan: Plan,
+    /// Its log, as it was written; `None`: nothing is kept for it.
+    pub store: Option<LogKeys>,
     /// Its keys.
     pub effective: Node,
 }
@@ -186,7 +193,7 @@ pub struct Route {
     pub to: Plan,
     /// What it adds.
     pub add: Vec<Addition>,
-    /// Where what will never be taken goes.
+    /// Where what will never be taken goes; `local`: into the store's dead letters.
     pub dead_letter: Option<Arc<str>>,
     /// How long after its admission an event is still delivered.
     pub max_age: Option<Duration>,

@@ -27,6 +27,9 @@ pub fn print(model: &Model) -> String {
     ] {
         fill(file.entry(key).or_insert(Json::Null), &all);
     }
+    if let Some(store) = &model.store {
+        fill(file.entry("store").or_insert(Json::Null), &value(store));
+    }
     let mut sections = |key: &str, name: &str, all: Json| {
         if let Some(entry) = file.get_mut(key).and_then(|section| section.get_mut(name)) {
             fill(entry, &all);
@@ -37,13 +40,20 @@ pub fn print(model: &Model) -> String {
     }
     let endpoints = value(&DestinationKeys::default());
     for destination in &model.destinations {
-        if let Destination::Endpoint(endpoint) = destination {
-            let mut all = endpoints.clone();
-            if let Some(dedupe) = &endpoint.dedupe {
-                all["dedupe"] = value(dedupe);
+        let (mut all, log) = match destination {
+            Destination::Endpoint(endpoint) => {
+                let mut all = endpoints.clone();
+                if let Some(dedupe) = &endpoint.dedupe {
+                    all["dedupe"] = value(dedupe);
+                }
+                (all, &endpoint.store)
             }
-            sections("destinations", &endpoint.name, all);
+            Destination::Group(group) => (json!({}), &group.store),
+        };
+        if let (Some(log), Some(store)) = (log, &model.store) {
+            all["store"] = value(&log.within(store));
         }
+        sections("destinations", destination.name(), all);
     }
     file.entry("unmatched")
         .or_insert_with(|| Json::String(word(&model.unmatched).to_owned()));
@@ -117,11 +127,12 @@ fn fill(target: &mut Json, all: &Json) {
 
 /// The sections in the order in which people read them.
 fn in_order(mut file: Map<String, Json>) -> Map<String, Json> {
-    const ORDER: [&str; 9] = [
+    const ORDER: [&str; 10] = [
         "node",
         "observe",
         "admin",
         "limits",
+        "store",
         "ingress",
         "destinations",
         "routes",

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use weft_api::connector::Connector;
 
 use super::keys::{
-    Admin, AnycastKeys, DestinationKeys, FallbackKeys, IngressKeys, Limits, NodeKeys, Observe, RouteKeys,
-    Unmatched,
+    Admin, AnycastKeys, DestinationKeys, FallbackKeys, IngressKeys, Keep, Limits, NodeKeys, Observe,
+    RouteKeys, StoreKeys, Unmatched,
 };
 use super::model::Removed;
 use super::read::Registry;
@@ -44,6 +44,7 @@ pub fn schema(registry: Registry<'_>) -> Value {
     top.insert("observe".into(), reference::<Observe>(&mut generator));
     top.insert("admin".into(), reference::<Admin>(&mut generator));
     top.insert("limits".into(), reference::<Limits>(&mut generator));
+    top.insert("store".into(), reference::<StoreKeys>(&mut generator));
     top.insert(
         "connections".into(),
         described(
@@ -75,7 +76,7 @@ pub fn schema(registry: Registry<'_>) -> Value {
         "ingress".into(),
         described(named(ingress), "Where events come in."),
     );
-    let destination = json!({ "anyOf": [endpoint, { "$ref": "#/$defs/Group" }] });
+    let destination = json!({ "anyOf": [endpoint, { "$ref": "#/$defs/NamedGroup" }] });
     top.insert(
         "destinations".into(),
         described(named(destination), "Where events can go."),
@@ -86,11 +87,18 @@ pub fn schema(registry: Registry<'_>) -> Value {
     );
     top.insert("unmatched".into(), reference::<Unmatched>(&mut generator));
     top.insert("removed".into(), named(reference::<Removed>(&mut generator)));
-    let group = group(&mut generator);
+    let inline = group(&mut generator, &Map::new());
+    let store = described(
+        reference::<Keep>(&mut generator),
+        "Whether events are kept on this router's disk until a member has them.",
+    );
+    let of_named = [("store".to_owned(), store)].into_iter().collect();
+    let group = group(&mut generator, &of_named);
     let mut file = object(top);
     let mut definitions = generator.take_definitions(true);
     definitions.insert("Plan".into(), plan());
-    definitions.insert("Group".into(), group);
+    definitions.insert("Group".into(), inline);
+    definitions.insert("NamedGroup".into(), group);
     file["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     file["title"] = "Weft".into();
     file["required"] = json!(["ingress"]);
@@ -222,7 +230,8 @@ fn plan() -> Value {
     })
 }
 
-fn group(generator: &mut SchemaGenerator) -> Value {
+/// A group; `more`: what it has where it has a name, unless it is a multicast.
+fn group(generator: &mut SchemaGenerator, more: &Map<String, Value>) -> Value {
     let members = json!({ "type": "array", "items": { "$ref": "#/$defs/Plan" }, "minItems": 1 });
     let weighted = json!({
         "type": "array",
@@ -249,9 +258,13 @@ fn group(generator: &mut SchemaGenerator) -> Value {
         schema["required"] = json!([key]);
         schema
     };
+    let mut anycast = properties::<AnycastKeys>(generator);
+    anycast.extend(more.clone());
+    let mut fallback = properties::<FallbackKeys>(generator);
+    fallback.extend(more.clone());
     json!({ "anyOf": [
-        of("anycast", "One of these.", &weighted, properties::<AnycastKeys>(generator)),
-        of("fallback", "The first of these that takes the event.", &members, properties::<FallbackKeys>(generator)),
+        of("anycast", "One of these.", &weighted, anycast),
+        of("fallback", "The first of these that takes the event.", &members, fallback),
         of("multicast", "All of these.", &members, Map::new()),
     ] })
 }

@@ -14,11 +14,12 @@ use crate::config::{self, Environment, Model, Source};
 use crate::connectors;
 use crate::metrics::Metrics;
 use crate::topology::Topology;
-use crate::topology::spec::{DestinationSpec, Spec};
+use crate::topology::spec::{DestinationSpec, LogSpec, Spec, WhenFull};
 
 /// The file from which every case departs.
 const BASE: &str = r#"
 node: { name: n1, cluster: paris }
+store: { path: /s, max_bytes: 64MiB }
 ingress:
   web: { http: { listen: "127.0.0.1:18080" }, unmatched: reject }
   app: { http: { listen: "127.0.0.1:18081" } }
@@ -91,6 +92,8 @@ impl EgressBuilder for Noted {
 
 fn noted(model: &Model, built: &Arc<Mutex<BTreeSet<String>>>) -> Spec {
     let mut spec = spec::of(model);
+    // Nothing is opened here: not even a store.
+    spec.store = None;
     let note = |name: &str| {
         Arc::new(Noted {
             name: name.to_owned(),
@@ -101,8 +104,12 @@ fn noted(model: &Model, built: &Arc<Mutex<BTreeSet<String>>>) -> Spec {
         ingress.builder = note(&ingress.name);
     }
     for destination in &mut spec.destinations {
-        if let DestinationSpec::Endpoint(endpoint) = destination {
-            endpoint.builder = note(&endpoint.name);
+        match destination {
+            DestinationSpec::Endpoint(endpoint) => {
+                endpoint.builder = note(&endpoint.name);
+                endpoint.store = None;
+            }
+            DestinationSpec::Group { store, .. } => *store = None,
         }
     }
     spec
@@ -182,6 +189,22 @@ const CHANGES: &[(&str, &str, [&str; 4])] = &[
     ),
     // The name of the node is part of every client.
     ("name: n1", "name: n2", ["~app!~web!", "~crm!~dead!~erp!", "", ""]),
+    // A log is no part of a client.
+    (
+        "url: \"http://crm/\" }",
+        "url: \"http://crm/\" }, store: true",
+        ["", "~crm", "", ""],
+    ),
+    (
+        "attempts: 3 }",
+        "attempts: 4 }, store: { max_age: 1h }",
+        ["", "~erp!", "", ""],
+    ),
+    (
+        "both: { multicast: [crm, erp] }",
+        "both: { fallback: [crm, erp], store: {} }",
+        ["", "", "~both", ""],
+    ),
     // Secrets are others, too.
     (
         "url: \"http://erp/\"",
@@ -278,6 +301,98 @@ fn what_no_reload_can_change_is_told_with_the_words_of_the_router() {
         let new = model(&format!("{BASE}{more}"));
         assert_eq!(compare(&model(BASE), &new).refused.len(), refused, "{more}");
     }
+}
+
+#[test]
+fn a_store_stays_what_it_was_until_a_restart_and_its_logs_do_not() {
+    let line = "store: { path: /s, max_bytes: 64MiB }\n";
+    let cases = [
+        (
+            "store: { path: /s, max_bytes: 64MiB, sync: always, dead_letters: { max_age: 1h } }\n",
+            &[][..],
+        ),
+        (
+            "store: { path: /t, max_bytes: 64MiB }\n",
+            &["store.path takes effect at a restart only"],
+        ),
+        (
+            "store: { path: /s, max_bytes: 64MiB, sync: { interval: 1s } }\n",
+            &["store.max_bytes, keep_free and sync take effect at a restart only"],
+        ),
+        (
+            "store: { path: /t }\n",
+            &[
+                "store.path takes effect at a restart only",
+                "store.max_bytes, keep_free and sync take effect at a restart only",
+            ],
+        ),
+        ("", &["a store is closed at a stop only"]),
+    ];
+    for (other, refused) in cases {
+        let new = model(&BASE.replace(line, other));
+        let comparison = compare(&model(BASE), &new);
+        assert_eq!(comparison.refused, refused, "{other}");
+        assert!(!comparison.router.is_empty(), "{other}");
+        assert!(comparison.touched == Default::default(), "{other}");
+    }
+    let opened = compare(&model(&BASE.replace(line, "")), &model(BASE));
+    assert_eq!(opened.refused, ["a store is opened at a start only"]);
+}
+
+#[test]
+fn what_is_built_has_the_stores_bounds_where_a_log_says_nothing() {
+    let text = BASE
+        .replace(
+            "url: \"http://crm/\" }",
+            "url: \"http://crm/\" }, store: { max_age: 1h, when_full: move }",
+        )
+        .replace(
+            "multicast: [crm, erp]",
+            "anycast: [crm, erp], store: { max_bytes: 3MiB, retain: 1d }",
+        );
+    let spec = spec::of(&model(&text));
+    let store = spec.store.as_ref().unwrap();
+    assert_eq!((store.path.to_str(), store.max_bytes), (Some("/s"), 64 << 20));
+    assert_eq!(
+        (store.keep_free, store.sync),
+        (256 << 20, weft_store::Sync::Always)
+    );
+    assert_eq!(
+        (store.dead_letters.max_bytes, store.dead_letters.max_age),
+        (1 << 30, None)
+    );
+    let log = |name: &str| {
+        let found = spec
+            .destinations
+            .iter()
+            .find_map(|destination| match destination {
+                DestinationSpec::Endpoint(endpoint) if *endpoint.name == *name => {
+                    Some(endpoint.store.clone())
+                }
+                DestinationSpec::Group {
+                    name: group, store, ..
+                } if **group == *name => Some(store.clone()),
+                _ => None,
+            });
+        found.unwrap()
+    };
+    let hours = |hours: u64| Some(std::time::Duration::from_secs(hours * 3600));
+    let crm = LogSpec {
+        max_bytes: 64 << 20,
+        max_age: hours(1),
+        retain: None,
+        when_full: WhenFull::Move,
+    };
+    let both = LogSpec {
+        max_bytes: 3 << 20,
+        max_age: None,
+        retain: hours(24),
+        when_full: WhenFull::Block,
+    };
+    assert_eq!(
+        (log("crm"), log("both"), log("erp")),
+        (Some(crm), Some(both), None)
+    );
 }
 
 #[test]

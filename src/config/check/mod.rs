@@ -6,6 +6,7 @@ mod groups;
 mod listen;
 mod names;
 mod routes;
+mod store;
 mod unused;
 
 use weft_api::config::{Finding, Severity};
@@ -21,11 +22,13 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     groups::check(draft, findings);
     routes::check(draft, findings);
     listen::check(draft, findings);
+    store::check(draft, findings);
     // Next to a mistake, what seems unused may be what was meant.
     if findings
         .iter()
         .all(|finding| finding.severity == Severity::Warning)
     {
         unused::check(draft, findings);
+        store::warn(draft, findings);
     }
 }

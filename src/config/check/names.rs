@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weft_api::config::{Finding, Node, Value, nearest};
 
 use super::super::model::{Place, Plan};
-use super::super::read::{Draft, Named, RESERVED, at};
+use super::super::read::{Draft, LOCAL, Named, RESERVED, at};
 
 /// Most names that a remedy lists.
 const LISTED_MAX: usize = 12;
@@ -38,7 +38,9 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     }
     let dead_letters = dead_letters(&draft.routes).chain(dead_letters(&draft.ingress));
     for (name, place) in dead_letters.chain(default_dead_letters(&draft.root)) {
-        destination(&name, &place, findings);
+        if name != LOCAL {
+            destination(&name, &place, findings);
+        }
     }
     let unmatched = draft.ingress.iter().map(|named| &named.node).chain([&draft.root]);
     for (name, place) in unmatched.flat_map(|node| texts(node, "unmatched")) {
@@ -54,12 +56,12 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     }
 }
 
-fn dead_letters<T>(entries: &[Named<T>]) -> impl Iterator<Item = (String, Place)> {
+pub(super) fn dead_letters<T>(entries: &[Named<T>]) -> impl Iterator<Item = (String, Place)> {
     entries.iter().flat_map(|named| texts(&named.node, "dead_letter"))
 }
 
 /// Checked on their own, too: there may be no entry that they went into.
-fn default_dead_letters(root: &Node) -> impl Iterator<Item = (String, Place)> {
+pub(super) fn default_dead_letters(root: &Node) -> impl Iterator<Item = (String, Place)> {
     let sections = root
         .get("defaults")
         .into_iter()
@@ -89,8 +91,12 @@ fn unknown(name: &str, place: &Place, kind: &str, known: &[&str], others: &[&str
     } else {
         "destinations"
     };
-    if matches!(name, "mesh" | "local") {
-        let what = format!("`{name}` needs the mesh, which is not in this version");
+    if name == LOCAL {
+        let what = "`local` is the store's dead letters, and stands only under `dead_letter`";
+        return at(place, what, format!("name an entry of `{section}:`"));
+    }
+    if name == "mesh" {
+        let what = "`mesh` needs the mesh, which is not in this version";
         return at(place, what, format!("name an entry of `{section}:`"));
     }
     let remedy = if RESERVED.contains(&name) {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weft_api::config::{ByteSize, HumanDuration};
 
-use super::{Budget, Dedupe, OrderBy, Rate, Unavailable};
+use super::{Budget, Dedupe, Keep, OrderBy, Rate, Unavailable};
 
 /// The keys of a destination with a connector.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -30,6 +30,10 @@ pub struct DestinationKeys {
     pub dedupe: Option<Dedupe>,
     /// At most once: an event counts as delivered as soon as it was handed over.
     pub lossy: bool,
+    /// Whether events are kept on this router's disk until this destination has them: they are acknowledged once they are
+    /// there. `true` or `{}`: with all defaults.
+    #[serde(skip_serializing_if = "Keep::is_off")]
+    pub store: Keep,
 }
 
 /// How failed events are sent again: exponential waits with full jitter.

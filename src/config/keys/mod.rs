@@ -9,6 +9,7 @@ mod ingress;
 mod pace;
 mod route;
 mod router;
+mod store;
 mod words;
 
 pub use destination::{Batch, Breaker, DestinationKeys, Queue, Retry};
@@ -16,6 +17,7 @@ pub use ingress::{IngressKeys, OnMalformed, OnRejected, WindowKeys};
 pub use pace::{Budget, Dedupe, Rate};
 pub use route::{Addition, RouteKeys};
 pub use router::{Admin, Limits, NodeKeys, Observe};
+pub use store::{DeadLetterKeys, Keep, LogKeys, StoreKeys, SyncKeys, WhenFullWord};
 pub use words::{Listen, OrderBy, Unavailable, Unmatched};
 
 pub(super) use destination::{

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use weft_api::config::{Finding, Key, Node, Value};
 use weft_api::connector::EgressSettings;
 
-use super::super::keys::{DestinationKeys, fields_of};
+use super::super::keys::{DestinationKeys, Keep, LogKeys, fields_of};
 use super::super::model::{Destination, Endpoint, Group};
 use super::connection::Connection;
 use super::entry::{Allowed, map, without};
 use super::ingress::{replaced, without_kinds_from};
-use super::plan::{GROUPS, keys_of_groups};
+use super::plan::{GROUPS, OF_NAMED, keys_of_groups};
 use super::router::place;
+use super::store::STORE;
 use super::{Named, Reader, is_private};
 
 impl Reader<'_> {
@@ -72,15 +73,30 @@ impl Reader<'_> {
             .collect();
         skipped.extend(self.kinds());
         let node = without(node, &skipped);
-        let plan = self.group_plan(&node);
+        let (node, store) = self.group_store(node);
+        let plan = self.group_plan(&node, &OF_NAMED);
         let item = plan.map(|plan| {
-            Destination::Group(Group {
+            Destination::Group(Box::new(Group {
                 name: name.clone(),
                 plan,
+                store,
                 effective: node.clone(),
-            })
+            }))
         });
         (node, item)
+    }
+
+    fn group_store(&mut self, node: Node) -> (Node, Option<LogKeys>) {
+        let Some(keep) = node.get(STORE).and_then(|at| self.decode::<Keep>(at)) else {
+            return (node, None);
+        };
+        let (node, store) = self.own_store(node, &keep);
+        if let (Some(_), Some(_), Some(at)) = (&store, node.get("multicast"), node.get(STORE)) {
+            let what = "a record of a multicast would go to every member again when one fails";
+            self.findings
+                .push(Finding::error(at, what, "put the store on its members"));
+        }
+        (node, store)
     }
 
     fn endpoint(
@@ -105,6 +121,14 @@ impl Reader<'_> {
         let entry = without_kinds_from(&own, given, &kinds);
         let found = self.section(key, &own, "a destination", before);
         let keys = self.decode::<DestinationKeys>(&without(&entry, &kinds));
+        let (entry, store) = match &keys {
+            Some(keys) => self.own_store(entry, &keys.store),
+            None => (entry, None),
+        };
+        let (entry, store) = match &keys {
+            Some(keys) if keys.lossy => self.lossy_store(entry, store),
+            _ => (entry, store),
+        };
         let Some((kind, section)) = found else {
             return (entry, None);
         };
@@ -153,6 +177,7 @@ impl Reader<'_> {
             rate: keys.rate,
             dedupe: keys.dedupe,
             lossy: keys.lossy,
+            store,
             effective: entry.clone(),
         };
         (entry, Some(Destination::Endpoint(Box::new(endpoint))))

@@ -5,15 +5,30 @@ use weft_api::config::{Finding, Key, Node, Value, nearest};
 use super::{Reader, at_key, is_private};
 
 /// Keys that belong to later versions, and what to do until then.
-const LATER: [(&str, &str); 5] = [
-    (
-        "store",
-        "without a store, events are acknowledged once they are delivered; remove the key",
-    ),
+const LATER: [(&str, &str); 3] = [
     ("export", "remove the key"),
     ("mesh", "reach the other cluster over http or kafka"),
     ("peer", "reach the other cluster over http or kafka"),
-    ("retain", "remove the key"),
+];
+
+/// Keys that stand elsewhere, and where.
+const ELSEWHERE: [(&str, &str); 4] = [
+    (
+        "store",
+        "a store stands at the top level, and at destinations and named groups",
+    ),
+    (
+        "retain",
+        "it belongs into `store:`, for example `store: { retain: 24h }`",
+    ),
+    (
+        "when_full",
+        "it belongs into `store:`, for example `store: { when_full: move }`",
+    ),
+    (
+        "dead_letters",
+        "it belongs into the `store:` of the top level; a route or ingress has `dead_letter`",
+    ),
 ];
 
 /// What people write who come from elsewhere.
@@ -81,7 +96,9 @@ fn unknown(key: &Key, parent: &Node, allowed: &Allowed<'_>) -> Finding {
     let meant = MEANT
         .iter()
         .find(|(said, meant)| *said == name && all().any(|known| known == *meant));
+    let elsewhere = ELSEWHERE.iter().find(|(said, _)| *said == name);
     let remedy = match meant.map(|(_, meant)| *meant).or_else(|| nearest(name, all())) {
+        _ if elsewhere.is_some() => elsewhere.map_or("", |(_, remedy)| *remedy).to_owned(),
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let keys: Vec<String> = all().map(|key| format!("`{key}`")).collect();

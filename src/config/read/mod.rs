@@ -10,6 +10,7 @@ mod pace;
 mod plan;
 mod route;
 mod router;
+mod store;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use weft_api::config::{ByteSize, Finding, Key, Node, Value};
 use weft_api::connector::Connector;
 
 use super::keys;
-use super::keys::{Admin, Limits, NodeKeys, Observe};
+use super::keys::{Admin, Limits, NodeKeys, Observe, StoreKeys};
 use super::model::{Destination, Ingress, Place, Plan, Removed, Route};
 
 pub(super) use connection::Connection;
@@ -33,6 +34,8 @@ pub(super) struct Draft {
     pub(super) observe: Observe,
     pub(super) admin: Admin,
     pub(super) limits: Limits,
+    /// `None` where the file has none, or none that is good enough.
+    pub(super) store: Option<StoreKeys>,
     pub(super) connections: Vec<Connection>,
     pub(super) ingress: Vec<Named<Ingress>>,
     pub(super) destinations: Vec<Named<Destination>>,
@@ -150,7 +153,10 @@ const ENTRIES_MAX: usize = 10_000;
 const NAME_MAX: usize = 63;
 
 /// Names that mean something of their own.
-pub(super) const RESERVED: [&str; 4] = ["mesh", "local", "discard", "reject"];
+pub(super) const RESERVED: [&str; 4] = ["mesh", LOCAL, "discard", "reject"];
+
+/// As a dead letter: those of the store.
+pub(super) const LOCAL: &str = "local";
 
 /// Whether the writer keeps this key for himself.
 pub(super) fn is_private(key: &Key) -> bool {
@@ -203,6 +209,7 @@ pub(super) fn read(root: Node, registry: Registry<'_>) -> (Draft, Vec<Finding>) 
         _ => 0,
     };
     reader.client_memory = limits.clients() / (count("ingress") + count("destinations")).max(1);
+    let store = reader.store(&root);
     let connections = reader.connections(&root);
     let ingress = reader.ingresses(&root, &connections);
     let destinations = reader.destinations(&root, &connections);
@@ -217,6 +224,7 @@ pub(super) fn read(root: Node, registry: Registry<'_>) -> (Draft, Vec<Finding>) 
         observe,
         admin,
         limits,
+        store,
         connections,
         ingress,
         destinations,

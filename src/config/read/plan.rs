@@ -8,11 +8,15 @@ use super::super::keys::{
 use super::super::model::{Anycast, Fallback, Member, Place, Plan, Target};
 use super::destination::is_empty;
 use super::entry::{Allowed, map, without};
+use super::store::STORE;
 use super::{Reader, at_key, is_private};
 use crate::routing::plan::{FallbackOn, KeyRule, MEMBERS_MAX, Policy};
 
 /// The keys that make a mapping a plan.
 pub(super) const GROUPS: [&str; 3] = ["anycast", "fallback", "multicast"];
+
+/// What a group has beside the keys of its kind, where it has a name.
+pub(super) const OF_NAMED: [&str; 1] = [STORE];
 
 /// Policies that need the mesh.
 const OF_THE_MESH: [&str; 2] = ["nearest", "balanced"];
@@ -25,6 +29,7 @@ pub(super) fn keys_of_groups() -> Vec<&'static str> {
     let mut keys = GROUPS.to_vec();
     keys.extend(fields_of::<AnycastKeys>());
     keys.extend(fields_of::<FallbackKeys>());
+    keys.extend(OF_NAMED);
     keys
 }
 
@@ -42,7 +47,7 @@ impl Reader<'_> {
                     .map(|member| member.plan)
                     .collect(),
             )),
-            Value::Map(_) => self.group_plan(node),
+            Value::Map(_) => self.group_plan(node, &[]),
             _ => {
                 let what = "expected where events go: a destination's name, a list of them, or a group";
                 let remedy = "for example `crm`, `[crm, erp]` or `{ fallback: [crm, erp] }`";
@@ -52,8 +57,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The plan of a mapping.
-    pub(super) fn group_plan(&mut self, node: &Node) -> Option<Plan> {
+    /// The plan of a mapping, in which `others` may stand, too.
+    pub(super) fn group_plan(&mut self, node: &Node, others: &[&str]) -> Option<Plan> {
         let entries = map(node);
         let mut groups = entries
             .iter()
@@ -92,17 +97,10 @@ impl Reader<'_> {
         }
         let rest = without(node, &GROUPS);
         match kind.name.as_str() {
-            "anycast" => self.anycast(members, &rest),
-            "fallback" => self.fallback(members, &rest),
+            "anycast" => self.anycast(members, &rest, others),
+            "fallback" => self.fallback(members, &rest, others),
             _ => {
-                let rest = self.known(
-                    &rest,
-                    &Allowed {
-                        fields: fields_of::<MulticastKeys>(),
-                        others: &[],
-                    },
-                );
-                self.decode::<MulticastKeys>(&rest);
+                self.group_keys::<MulticastKeys>(&rest, others);
                 Some(Plan::Multicast(
                     self.members(members)?
                         .into_iter()
@@ -113,7 +111,19 @@ impl Reader<'_> {
         }
     }
 
-    fn anycast(&mut self, node: &Node, rest: &Node) -> Option<Plan> {
+    /// The keys of a group of one kind.
+    fn group_keys<T: serde::de::DeserializeOwned>(&mut self, rest: &Node, others: &[&str]) -> Option<T> {
+        let known = self.known(
+            rest,
+            &Allowed {
+                fields: fields_of::<T>(),
+                others,
+            },
+        );
+        self.decode::<T>(&without(&known, others))
+    }
+
+    fn anycast(&mut self, node: &Node, rest: &Node, others: &[&str]) -> Option<Plan> {
         if let Some(policy) = rest.get("policy")
             && matches!(&policy.value, Value::Text(word) if OF_THE_MESH.contains(&word.as_str()))
         {
@@ -122,14 +132,7 @@ impl Reader<'_> {
             self.findings.push(Finding::error(policy, what, remedy));
             return None;
         }
-        let known = self.known(
-            rest,
-            &Allowed {
-                fields: fields_of::<AnycastKeys>(),
-                others: &[],
-            },
-        );
-        let keys = self.decode::<AnycastKeys>(&known);
+        let keys = self.group_keys::<AnycastKeys>(rest, others);
         let weighted = has_weights(node);
         let members = self.members(node)?;
         let keys = keys?;
@@ -176,15 +179,8 @@ impl Reader<'_> {
         }))
     }
 
-    fn fallback(&mut self, node: &Node, rest: &Node) -> Option<Plan> {
-        let known = self.known(
-            rest,
-            &Allowed {
-                fields: fields_of::<FallbackKeys>(),
-                others: &[],
-            },
-        );
-        let keys = self.decode::<FallbackKeys>(&known);
+    fn fallback(&mut self, node: &Node, rest: &Node, others: &[&str]) -> Option<Plan> {
+        let keys = self.group_keys::<FallbackKeys>(rest, others);
         let members = self.members(node)?;
         let on = match keys?.on {
             None => FallbackOn::default(),

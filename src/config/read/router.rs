@@ -13,11 +13,12 @@ use super::ingress::replaced;
 use super::{Reader, is_private, too_small};
 
 /// The keys of the top level.
-const TOP: [&str; 10] = [
+const TOP: [&str; 11] = [
     "node",
     "observe",
     "admin",
     "limits",
+    "store",
     "connections",
     "defaults",
     "ingress",
