@@ -356,7 +356,10 @@ impl World {
         ]
         .map(|counter| counter.get());
         assert_eq!(m.obligations.get(), ends.iter().sum::<u64>(), "ends: {ends:?}");
-        assert_eq!((m.books.pending.get(), self.budget.used(), self.unsettled()), (0, 0, 0));
+        assert_eq!(
+            (m.books.pending.get(), self.budget.used(), self.unsettled()),
+            (0, 0, 0)
+        );
         assert_eq!(m.books.held_lanes.get(), 0);
         self.assert_nothing_pending();
     }

@@ -18,6 +18,7 @@ fn full() -> String {
         web.refused(*reason).inc();
     }
     metrics.destination("crm").oldest.set(0.5);
+    metrics.log("crm").oldest.set(0.5);
     metrics.route("all").matched.inc();
     metrics.render()
 }

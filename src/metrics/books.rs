@@ -3,7 +3,14 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 
 /// How an obligation may end, in the order of the fields below.
-pub(super) const RESULTS: [&str; 6] = ["delivered", "dead_lettered", "stored", "dropped", "expired", "returned"];
+pub(super) const RESULTS: [&str; 6] = [
+    "delivered",
+    "dead_lettered",
+    "stored",
+    "dropped",
+    "expired",
+    "returned",
+];
 
 /// The handles of one ingress or log.
 pub struct Books {
@@ -27,7 +34,12 @@ pub struct Books {
 
 impl Books {
     /// The handles of `name` in these families; results are theirs by a second label.
-    pub(super) fn resolve(results: &IntCounterVec, pending: IntGauge, held_lanes: IntGauge, name: &str) -> Books {
+    pub(super) fn resolve(
+        results: &IntCounterVec,
+        pending: IntGauge,
+        held_lanes: IntGauge,
+        name: &str,
+    ) -> Books {
         let [delivered, dead_lettered, stored, dropped, expired, returned] =
             RESULTS.map(|result| results.with_label_values(&[name, result]));
         Books {

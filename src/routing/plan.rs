@@ -364,8 +364,7 @@ impl Plans {
     fn past(&self, stored: &Stored, asker: Asker<'_>) -> Option<NodeId> {
         let inner = stored.inner?;
         let log = asker.view.log(stored.log);
-        let needless =
-            log.failed || stored.ending || asker.held && self.available(inner, asker.view);
+        let needless = log.failed || stored.ending || asker.held && self.available(inner, asker.view);
         (log.pending == 0 && needless).then_some(inner)
     }
 

@@ -111,7 +111,9 @@ impl Table {
             (None, Some(route)) => route.parts.to_vec(),
             (None, None) => Vec::new(),
         };
-        let ways = roots.into_iter().filter_map(|root| self.plans.resolve(root, path));
+        let ways = roots
+            .into_iter()
+            .filter_map(|root| self.plans.resolve(root, path));
         let way = ways.into_iter().find(|(_, end)| *end == node);
         way.map(|(steps, _)| steps).unwrap_or_default()
     }

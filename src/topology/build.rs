@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::spec::{
-    DestinationSpec, IngressSpec, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec, WhenFull,
+    DestinationSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
+    WhenFull,
 };
 use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
@@ -29,9 +30,6 @@ pub struct Built {
     /// For each ingress.
     pub policies: Vec<Policy>,
 }
-
-/// How the file calls the local dead letters.
-pub const LOCAL: &str = "local";
 
 /// What lives already, and is taken over.
 #[derive(Default)]
@@ -163,7 +161,8 @@ impl Names<'_> {
         let node = match inner {
             Some(inner) if spec.is_none() && queue.is_none() => inner,
             _ => {
-                let log = u16::try_from(self.log_nodes.len()).map_err(|_| "more than 65,535 logs".to_owned())?;
+                let log =
+                    u16::try_from(self.log_nodes.len()).map_err(|_| "more than 65,535 logs".to_owned())?;
                 self.logs.extend(queue.cloned());
                 let node = self.plans.add(Node::Stored(Stored {
                     log: LogId(log),
@@ -226,7 +225,9 @@ impl Names<'_> {
             .iter()
             .find_map(|destination| match destination {
                 DestinationSpec::Group {
-                    name: known, plan, store
+                    name: known,
+                    plan,
+                    store,
                 } if known == name => Some((plan, store)),
                 _ => None,
             });

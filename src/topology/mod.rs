@@ -187,14 +187,8 @@ impl Topology {
                 .collect(),
             logs: Some(self.storage.as_ref().map(Storage::living).unwrap_or_default()),
         };
-        let Built { wiring, policies } = build::build(
-            &spec,
-            &numbers,
-            &living,
-            &self.budget,
-            &self.metrics,
-            self.seed,
-        )?;
+        let Built { wiring, policies } =
+            build::build(&spec, &numbers, &living, &self.budget, &self.metrics, self.seed)?;
         self.budget.set_max(spec.budget);
         self.metrics
             .process()

@@ -20,8 +20,8 @@ use weft_api::event::Event;
 use weft_api::ingress::Incoming;
 use weft_api::outcome::Outcome;
 
-use super::build::{Built, LOCAL, Living, build};
-use super::spec::{DestinationSpec, PlanSpec, Spec};
+use super::build::{Built, Living, build};
+use super::spec::{DestinationSpec, LOCAL, PlanSpec, Spec};
 use crate::delivery::budget::Budget;
 use crate::delivery::leg::NO_ROUTE;
 use crate::delivery::origin::LastResort;

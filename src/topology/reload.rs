@@ -91,7 +91,11 @@ impl Topology {
                 let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
                 let name = name.clone();
                 let gone = Arc::clone(&egress.destination);
-                let log = self.storage.as_ref().and_then(|storage| storage.queue(&name)).cloned();
+                let log = self
+                    .storage
+                    .as_ref()
+                    .and_then(|storage| storage.queue(&name))
+                    .cloned();
                 self.retiring.retain(|task| !task.is_finished());
                 self.retiring.push(tokio::spawn(async move {
                     retire(egress, log, how).await;

@@ -16,8 +16,7 @@ use weft_api::outcome::Reason;
 use weft_store::disk::Real;
 use weft_store::{Log, LogSettings, Settings, Store};
 
-use super::build::LOCAL;
-use super::spec::{DestinationSpec, LogSpec, Spec, StoreSpec};
+use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
@@ -115,7 +114,7 @@ impl Storage {
                         max_bytes: store.max_bytes,
                         max_age: None,
                         retain: None,
-                        when_full: super::spec::WhenFull::Block,
+                        when_full: WhenFull::Block,
                     };
                     self.open_log(name, Kind::Backlog, &ending)?;
                 }
@@ -130,7 +129,9 @@ impl Storage {
     }
 
     fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
-        let rules = LogRules { max_age: spec.max_age };
+        let rules = LogRules {
+            max_age: spec.max_age,
+        };
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
             Kind::DeadLetters => DEAD.to_owned(),
@@ -141,7 +142,14 @@ impl Storage {
             return Ok(());
         }
         let metrics = self.metrics.log(name);
-        let queue = DurableQueue::new(Arc::clone(name), kind, log, rules, metrics, Arc::clone(&self.clock));
+        let queue = DurableQueue::new(
+            Arc::clone(name),
+            kind,
+            log,
+            rules,
+            metrics,
+            Arc::clone(&self.clock),
+        );
         self.clerk.add(&queue);
         self.logs.insert(Arc::clone(name), Open { queue, running: None });
         Ok(())
@@ -300,5 +308,7 @@ fn wanted(spec: &Spec) -> Vec<(Arc<str>, Option<LogSpec>)> {
         DestinationSpec::Endpoint(endpoint) => (&endpoint.name, &endpoint.store),
         DestinationSpec::Group { name, store, .. } => (name, store),
     });
-    places.map(|(name, store)| (Arc::clone(name), store.clone())).collect()
+    places
+        .map(|(name, store)| (Arc::clone(name), store.clone()))
+        .collect()
 }

@@ -52,7 +52,10 @@ async fn a_ticket_is_done_with_its_last_leg_and_tells_the_worst() {
     ticket.end(End::Returned(Outcome::Rejected(Reason::Refused)));
     assert!(!waiting.is_finished());
     ticket.end(End::Delivered);
-    assert_eq!(waiting.await.unwrap(), (Outcome::Rejected(Reason::Refused), false));
+    assert_eq!(
+        waiting.await.unwrap(),
+        (Outcome::Rejected(Reason::Refused), false)
+    );
 }
 
 /// C8: "not taken" is said only of an event that nobody has.

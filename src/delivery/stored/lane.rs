@@ -24,8 +24,8 @@ use weft_api::event::{Event, EventBuilder};
 use weft_api::outcome::Outcome;
 use weft_store::{Most, Reader};
 
-use super::{DurableQueue, LOOK_EVERY};
 use super::record::{self, Record};
+use super::{DurableQueue, LOOK_EVERY};
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
 use crate::delivery::end::{End, Ender};
@@ -213,7 +213,9 @@ impl LogLane {
         if to <= self.read_to || room == 0 || bytes == 0 && !self.open.is_empty() {
             return;
         }
-        let Some(mut reader) = self.reader.take() else { return };
+        let Some(mut reader) = self.reader.take() else {
+            return;
+        };
         let most = Most {
             records: usize::try_from(room).unwrap_or(usize::MAX),
             bytes: bytes.clamp(1, READ_BYTES),
@@ -232,7 +234,9 @@ impl LogLane {
 
     /// Takes what was read.
     fn take(&mut self, read: Result<Read, tokio::task::JoinError>) {
-        let Some(reading) = self.reading.take() else { return };
+        let Some(reading) = self.reading.take() else {
+            return;
+        };
         let Ok((reader, records, result)) = read else {
             // The reader is lost with its thread: the runtime ends, or it panicked.
             tracing::error!(log = %self.queue.name, "reading the store ended: it goes on at the next start");
@@ -355,7 +359,13 @@ impl LogLane {
             epoch: self.epoch,
             seq: sequence,
         };
-        let mut leg = Leg::new(open.event.clone(), origin, Arc::clone(&open.wiring), open.route, open.since);
+        let mut leg = Leg::new(
+            open.event.clone(),
+            origin,
+            Arc::clone(&open.wiring),
+            open.route,
+            open.since,
+        );
         leg.duty.arrived = Instant::now();
         leg.duty.steps = open.steps.clone();
         leg.duty.attempts = open.attempts;
@@ -368,7 +378,9 @@ impl LogLane {
     }
 
     fn hand_out_again(&mut self, sequence: u64) {
-        let Some(open) = self.open.get(&sequence) else { return };
+        let Some(open) = self.open.get(&sequence) else {
+            return;
+        };
         let leg = self.leg(sequence, open);
         self.count(1);
         match open.wiring.log_of(&self.queue) {
@@ -418,7 +430,9 @@ impl LogLane {
     }
 
     fn came_back(&mut self, sequence: u64, outcome: Outcome) {
-        let Some(open) = self.open.get_mut(&sequence) else { return };
+        let Some(open) = self.open.get_mut(&sequence) else {
+            return;
+        };
         open.maybe_delivered |= matches!(outcome, Outcome::Unknown(_));
         let wait = backoff(AGAIN_INITIAL, AGAIN_MAX, open.returns, 1.0);
         open.returns = open.returns.saturating_add(1);

@@ -214,7 +214,9 @@ impl DurableQueue {
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.metrics.bytes.set(gauge(holding.bytes));
         self.metrics.pending.set(gauge(holding.open));
-        self.metrics.waiting.set(gauge(self.waits.load(Ordering::Acquire) as u64));
+        self.metrics
+            .waiting
+            .set(gauge(self.waits.load(Ordering::Acquire) as u64));
         self.metrics.full.set(i64::from(self.is_full()));
     }
 
@@ -255,7 +257,11 @@ impl DurableQueue {
             record::write(&leg, (Instant::now(), now_ms), scratch);
             // A count of its own: what is appended is not the leg's any more.
             let data = leg.event.data().cloned().unwrap_or_default();
-            let claim = if leg.duty.is_stored() { Claim::Moved } else { Claim::New };
+            let claim = if leg.duty.is_stored() {
+                Claim::Moved
+            } else {
+                Claim::New
+            };
             let wanted = |leg: &Leg| leg.duty.origin().is_some_and(Origin::dispatch);
             crash::point("store.appending");
             match self.log.append(&[scratch, &data], (leg, claim), now_ms, wanted) {
@@ -336,7 +342,8 @@ impl DurableQueue {
 
     fn take_waiting(&self, takes: impl Fn(&Leg) -> bool) -> Vec<Leg> {
         let mut waiting = self.waiting();
-        let (gone, stay): (VecDeque<Leg>, VecDeque<Leg>) = std::mem::take(&mut *waiting).into_iter().partition(takes);
+        let (gone, stay): (VecDeque<Leg>, VecDeque<Leg>) =
+            std::mem::take(&mut *waiting).into_iter().partition(takes);
         *waiting = stay;
         self.waits.store(waiting.len(), Ordering::Release);
         gone.into()

@@ -16,7 +16,7 @@ use bytes::{Buf, Bytes};
 use weft_api::event::{Event, EventBuilder};
 use weft_api::outcome::{Reason, SendError};
 
-use crate::delivery::leg::{Leg, LastFailure, NO_ROUTE};
+use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
 use crate::routing::plan::{Choice, Path};
 
 const VERSION: u8 = 1;
@@ -68,9 +68,9 @@ pub fn write(leg: &Leg, now: (tokio::time::Instant, u64), into: &mut Vec<u8>) {
     into.extend_from_slice(&duty.attempts.to_le_bytes());
     into.extend_from_slice(&duty.tries.to_le_bytes());
     let admitted = now_ms.saturating_sub(millis(instant.saturating_duration_since(duty.since)));
-    let expires = duty
-        .expires
-        .map_or(0, |at| now_ms.saturating_add(millis(at.saturating_duration_since(instant))));
+    let expires = duty.expires.map_or(0, |at| {
+        now_ms.saturating_add(millis(at.saturating_duration_since(instant)))
+    });
     for time in [admitted, now_ms, expires] {
         into.extend_from_slice(&time.to_le_bytes());
     }

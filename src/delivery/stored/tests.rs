@@ -19,7 +19,11 @@ struct Dir(PathBuf);
 impl Dir {
     fn new() -> Dir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("weft-stored-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "weft-stored-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         Dir(std::env::temp_dir().join(name))
     }
 }
@@ -99,19 +103,32 @@ async fn an_event_is_acknowledged_once_it_is_stored_and_delivered_later() {
     let log = world.log("a");
     until("the log is empty", || log.pending() == 0).await;
     let ended = &log.metrics.lane.books;
-    assert_eq!((log.metrics.appended.get(), ended.delivered.get(), ended.pending.get()), (50, 50, 0));
+    assert_eq!(
+        (
+            log.metrics.appended.get(),
+            ended.delivered.get(),
+            ended.pending.get()
+        ),
+        (50, 50, 0)
+    );
     world.assert_at_rest();
 }
 
 #[tokio::test]
 async fn a_request_is_answered_202_once_it_is_stored() {
     let dir = Dir::new();
-    let world = draft(&dir, &["a", "b"], &["a"]).route(to("a")).route(to("b")).build();
+    let world = draft(&dir, &["a", "b"], &["a"])
+        .route(to("a"))
+        .route(to("b"))
+        .build();
     let lane = world.requests(10);
     let answer = lane.submit(Incoming::from(event("1")), Duration::from_secs(60));
     take(&mut world.remote("b"), 1).await;
     let verdict = answer.await;
-    assert_eq!((verdict.outcome, verdict.stored, verdict.matched), (Outcome::Accepted, true, 2));
+    assert_eq!(
+        (verdict.outcome, verdict.stored, verdict.matched),
+        (Outcome::Accepted, true, 2)
+    );
     take(&mut world.remote("a"), 1).await;
     until("the log is empty", || world.log("a").pending() == 0).await;
     world.assert_at_rest();
@@ -123,7 +140,9 @@ async fn what_is_stored_outlives_the_process_with_its_order_and_key() {
     let dir = Dir::new();
     let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
     let (mut lanes, lane) = lane(&world, Settle::InOrder);
-    let mut batch = (0..100).map(|id| Incoming::from(keyed(&id.to_string(), "k"))).collect();
+    let mut batch = (0..100)
+        .map(|id| Incoming::from(keyed(&id.to_string(), "k")))
+        .collect();
     lanes.deliver(lane, &mut batch);
     accepted(&mut lanes, 100).await;
     // Some are delivered, and that is not forgotten.
@@ -136,7 +155,10 @@ async fn what_is_stored_outlives_the_process_with_its_order_and_key() {
     let left = world.log("a").metrics.found.get();
     assert_eq!(left, 100 - seen.len() as u64);
     let batch = world.remote("a").next().await;
-    assert_eq!(batch.events()[0].transport_key().map(|key| &key[..]), Some(&b"k"[..]));
+    assert_eq!(
+        batch.events()[0].transport_key().map(|key| &key[..]),
+        Some(&b"k"[..])
+    );
     seen.extend(ids(&batch));
     batch.accept_all();
     seen.extend(take(&mut world.remote("a"), 100 - seen.len()).await);
@@ -162,14 +184,21 @@ async fn a_destination_that_fails_gets_the_event_again_and_the_log_keeps_it_unti
 #[tokio::test]
 async fn what_nobody_takes_goes_from_the_log_to_the_dead_letter_of_its_route() {
     let dir = Dir::new();
-    let world = draft(&dir, &["a", "dlt"], &["a"]).route(to("a")).dead_letter("dlt").build();
+    let world = draft(&dir, &["a", "dlt"], &["a"])
+        .route(to("a"))
+        .dead_letter("dlt")
+        .build();
     let (mut lanes, lane) = lane(&world, Settle::InOrder);
     deliver(&mut lanes, lane, 0..1);
     accepted(&mut lanes, 1).await;
     world.remote("a").next().await.fail_rest(&refused());
     let batch = world.remote("dlt").next().await;
     assert_eq!(batch.events()[0].get("weftroute").unwrap().text, "r0");
-    assert_eq!(world.log("a").pending(), 1, "it leaves the log once the dead letter has it");
+    assert_eq!(
+        world.log("a").pending(),
+        1,
+        "it leaves the log once the dead letter has it"
+    );
     batch.accept_all();
     until("the log is empty", || world.log("a").pending() == 0).await;
     assert_eq!(world.log("a").metrics.lane.books.dead_lettered.get(), 1);

@@ -36,12 +36,7 @@ enum Next {
 impl Plans {
     /// Where a leg goes after `failure`, or `None` where it stays or, for [`Failure::Refused`], is exhausted. Changes
     /// `steps` only when it returns a move.
-    pub fn advance(
-        &self,
-        failure: Failure,
-        asker: Asker<'_>,
-        steps: &mut Steps,
-    ) -> Option<Moved> {
+    pub fn advance(&self, failure: Failure, asker: Asker<'_>, steps: &mut Steps) -> Option<Moved> {
         let (depth, step, next) = self.next_step(failure, asker.view, steps)?;
         let (current, child, repick) = match (self.node(step.node), next) {
             (Node::First(first), Next::Member(at)) => (at, first.members[at], false),

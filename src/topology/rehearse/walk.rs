@@ -11,9 +11,7 @@ use weft_api::outcome::{Outcome, Reason};
 use super::{Behaviour, Ending};
 use crate::delivery::origin::LastResort;
 use crate::delivery::settings::Settings;
-use crate::routing::plan::{
-    Asker, Bounded, DestId, Failure, LogId, LogView, NodeId, Steps, Target, View,
-};
+use crate::routing::plan::{Asker, Bounded, DestId, Failure, LogId, LogView, NodeId, Steps, Target, View};
 use crate::routing::table::Table;
 
 /// Longest way.
@@ -219,7 +217,11 @@ impl<'a> Walk<'a> {
 
     /// What may be done with it then.
     fn last_resort(&self, leg: &Leg) -> LastResort {
-        if leg.stored { LastResort::Hold } else { self.last_resort }
+        if leg.stored {
+            LastResort::Hold
+        } else {
+            self.last_resort
+        }
     }
 
     /// A multicast inside the plan: all its branches, then what their ends mean to the leg (`delivery::origin::Join`).

@@ -87,7 +87,8 @@ impl Event {
 }
 
 fn length(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).expect("no part of an event has four thousand million bytes: limits.event is far below")
+    u32::try_from(bytes.len())
+        .expect("no part of an event has four thousand million bytes: limits.event is far below")
 }
 
 fn number(bytes: &[u8]) -> Option<usize> {

@@ -33,8 +33,14 @@ fn view(down: &[u16], logs: &[(u16, LogView)]) -> Living {
 }
 
 const BACKLOG: LogView = LogView { pending: 5, ..EMPTY };
-const FULL: LogView = LogView { full: true, ..BACKLOG };
-const FAILED: LogView = LogView { failed: true, ..EMPTY };
+const FULL: LogView = LogView {
+    full: true,
+    ..BACKLOG
+};
+const FAILED: LogView = LogView {
+    failed: true,
+    ..EMPTY
+};
 const IN_LOG: [Target; 2] = [Target::Log(LogId(0)), Target::Log(LogId(1))];
 const TO: [Target; 2] = [Target::To(DestId(0)), Target::To(DestId(1))];
 
@@ -63,9 +69,21 @@ fn a_fallback_goes_on_as_without_a_store_and_the_first_log_takes_it_when_all_are
     let group = first(&mut plans, &[a, b, 2], FallbackOn::default());
     assert_eq!(target(&plans, group, &view(&[], &[]), false), IN_LOG[0]);
     assert_eq!(target(&plans, group, &view(&[0], &[]), false), IN_LOG[1]);
-    assert_eq!(target(&plans, group, &view(&[0, 1], &[]), false), Target::To(DestId(2)));
+    assert_eq!(
+        target(&plans, group, &view(&[0, 1], &[]), false),
+        Target::To(DestId(2))
+    );
     assert_eq!(target(&plans, group, &view(&[0, 1, 2], &[]), false), IN_LOG[0]);
-    let failed = view(&[0, 1, 2], &[(0, LogView { failed: true, ..BACKLOG })]);
+    let failed = view(
+        &[0, 1, 2],
+        &[(
+            0,
+            LogView {
+                failed: true,
+                ..BACKLOG
+            },
+        )],
+    );
     assert_eq!(target(&plans, group, &failed, false), IN_LOG[1]);
 }
 
@@ -103,7 +121,10 @@ fn a_log_that_failed_is_passed_by_once_it_is_empty() {
     let [a, _] = two_logs(&mut plans);
     assert_eq!(target(&plans, a, &view(&[], &[(0, FAILED)]), false), TO[0]);
     assert_eq!(target(&plans, a, &view(&[0], &[(0, FAILED)]), false), TO[0]);
-    let draining = LogView { failed: true, ..BACKLOG };
+    let draining = LogView {
+        failed: true,
+        ..BACKLOG
+    };
     assert_eq!(target(&plans, a, &view(&[], &[(0, draining)]), false), IN_LOG[0]);
 }
 
@@ -116,7 +137,10 @@ fn a_log_that_the_file_lost_takes_what_comes_until_it_is_empty() {
         full_moves: false,
         ending: true,
     }));
-    assert_eq!(target(&plans, ending, &view(&[], &[(0, BACKLOG)]), false), IN_LOG[0]);
+    assert_eq!(
+        target(&plans, ending, &view(&[], &[(0, BACKLOG)]), false),
+        IN_LOG[0]
+    );
     assert_eq!(target(&plans, ending, &view(&[], &[]), false), TO[0]);
 }
 
@@ -132,8 +156,14 @@ fn a_path_leads_to_the_same_members_in_another_table() {
     old.name("group".into(), group);
     let step = |node, current, tried| Step { node, current, tried };
     let path = old.path(&[step(group, 1, 0), step(inner, 1, 1)]);
-    assert_eq!((&*path.root, &*path.choices[0].current, &*path.choices[1].current), ("group", "@1", "b"));
-    assert_eq!(old.resolve(group, &path), Some((Steps::from_vec(vec![step(group, 1, 0), step(inner, 1, 1)]), b)));
+    assert_eq!(
+        (&*path.root, &*path.choices[0].current, &*path.choices[1].current),
+        ("group", "@1", "b")
+    );
+    assert_eq!(
+        old.resolve(group, &path),
+        Some((Steps::from_vec(vec![step(group, 1, 0), step(inner, 1, 1)]), b))
+    );
 
     let mut new = plans(4);
     let stored_b = stored(&mut new, 0, 3);
