@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
-use weft_store::disk::Real;
+use weft_store::disk::{Disk, Real};
 use weft_store::{Log, LogSettings, Settings, Store};
 
 use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
@@ -24,6 +24,9 @@ use crate::delivery::stored::lane::{LogLane, Order, Window};
 use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
+
+#[cfg(feature = "crash-points")]
+mod points;
 
 /// How many records a log's lane may have under way: what a crash repeats at most.
 const WINDOW: u64 = 2048;
@@ -78,7 +81,7 @@ impl Storage {
         };
         let clerk = Arc::new(Clerk::default());
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
-        let opened = Store::open(Arc::new(Real), settings, &[], keeper).map_err(|error| error.to_string())?;
+        let opened = Store::open(disk(), settings, &[], keeper).map_err(|error| error.to_string())?;
         let mut storage = Storage {
             store: Arc::new(opened),
             spec: store.clone(),
@@ -300,6 +303,14 @@ impl Lane {
             tokio::time::sleep(AFTER_PANIC).await;
         }
     }
+}
+
+/// The machine's own, with places at which tests end the process.
+fn disk() -> Arc<dyn Disk> {
+    #[cfg(feature = "crash-points")]
+    return Arc::new(points::Points(Real));
+    #[cfg(not(feature = "crash-points"))]
+    return Arc::new(Real);
 }
 
 /// Destinations and groups with what the file says of their logs.
