@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
-use weft_store::disk::Real;
+use weft_store::disk::{Disk, Real};
 use weft_store::{Log, LogSettings, Settings, Store};
 
 use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
@@ -68,6 +68,18 @@ impl Storage {
     /// # Errors
     /// One line for an operator.
     pub(crate) fn open(spec: &Spec, metrics: &Arc<Metrics>) -> Result<Option<Storage>, String> {
+        Storage::open_on(Arc::new(Real), spec, metrics)
+    }
+
+    /// The same on a disk of the caller's.
+    ///
+    /// # Errors
+    /// One line for an operator.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        spec: &Spec,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Storage>, String> {
         let Some(store) = &spec.store else { return Ok(None) };
         let settings = Settings {
             path: store.path.clone(),
@@ -78,7 +90,7 @@ impl Storage {
         };
         let clerk = Arc::new(Clerk::default());
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
-        let opened = Store::open(Arc::new(Real), settings, &[], keeper).map_err(|error| error.to_string())?;
+        let opened = Store::open(disk, settings, &[], keeper).map_err(|error| error.to_string())?;
         let mut storage = Storage {
             store: Arc::new(opened),
             spec: store.clone(),
@@ -164,16 +176,18 @@ impl Storage {
         self.store.log(file, settings).map_err(|error| error.to_string())
     }
 
-    /// Whether a reload to `spec` can be.
+    /// Whether a reload to `spec` can be, with `storage` open now.
     ///
     /// # Errors
     /// One line for an operator.
-    pub(crate) fn check(&self, spec: &Spec) -> Result<(), String> {
+    pub(crate) fn check(storage: Option<&Storage>, spec: &Spec) -> Result<(), String> {
         let fixed = |spec: &StoreSpec| (spec.path.clone(), spec.max_bytes, spec.keep_free, spec.sync);
-        match &spec.store {
-            Some(store) if fixed(store) == fixed(&self.spec) => Ok(()),
-            _ => Err("store: its path, max_bytes, keep_free and sync, and whether there is one, change at a restart only".into()),
+        let now = storage.map(|storage| fixed(&storage.spec));
+        if now == spec.store.as_ref().map(fixed) {
+            return Ok(());
         }
+        let what = "store: its path, max_bytes, keep_free and sync, and whether there is one, change at a restart only";
+        Err(what.to_owned())
     }
 
     /// The logs, by the names of their places.

@@ -286,7 +286,7 @@ impl LogLane {
             count += 1;
             self.open_bytes += open.event.size();
             self.open.insert(sequence, open);
-            if leg.duty.expires.is_some_and(|at| at <= now) {
+            if leg.duty.expires.is_some_and(|at| at <= Instant::now()) {
                 ender.end(leg.duty, End::Expired);
                 continue;
             }
@@ -367,6 +367,8 @@ impl LogLane {
             open.since,
         );
         leg.duty.arrived = Instant::now();
+        // `unavailable:` bounds the event's wait, not that of its turn.
+        leg.duty.waiting = Some(open.since);
         leg.duty.steps = open.steps.clone();
         leg.duty.attempts = open.attempts;
         leg.duty.tries = open.tries;

@@ -297,6 +297,9 @@ impl DurableQueue {
     }
 
     fn wait(&self, waiting: &mut VecDeque<Leg>, leg: Leg) {
+        if waiting.is_empty() {
+            tracing::warn!(log = %self.name, "no room in the log: what comes waits, and its sender with it");
+        }
         waiting.push_back(leg);
         self.waits.store(waiting.len(), Ordering::Release);
     }
