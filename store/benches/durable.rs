@@ -32,7 +32,10 @@ impl Keeper<()> for Count {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|text| !text.starts_with("--")).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|text| !text.starts_with("--"))
+        .collect();
     let dir = arguments.first().map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = dir.join(format!("weft-store-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
@@ -49,7 +52,13 @@ fn main() {
 
 /// Milliseconds a batch.
 fn raw(path: &Path) -> f64 {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
     let zeros = vec![0; 1 << 20];
     let whole = BATCH * EVENT * (BATCHES + 1);
     for at in (0..whole).step_by(zeros.len()) {
@@ -76,17 +85,27 @@ fn store(path: &Path) -> f64 {
     };
     let bounds = LogSettings {
         max_bytes: 1 << 30,
+        own_space: false,
         max_age: None,
         retain: None,
+        window: 4096,
     };
     let names = [("log".to_owned(), bounds.clone())];
-    let store = Store::open(Arc::new(Real), settings, &names, Arc::new(Count(Mutex::new(told)))).unwrap();
+    let store = Store::open(
+        Arc::new(Real),
+        settings,
+        &names,
+        Arc::new(Count(Mutex::new(told))),
+    )
+    .unwrap();
     let log = store.log("log", bounds).unwrap();
     let event = vec![7; EVENT];
     let began = Instant::now();
     for _ in 0..BATCHES {
         for _ in 0..BATCH {
-            log.append(&[&event], ((), Claim::New), 0, |()| true).map_err(|(_, why)| why).unwrap();
+            log.append(&[&event], ((), Claim::New), 0, |()| true)
+                .map_err(|(_, why)| why)
+                .unwrap();
         }
         let mut left = BATCH;
         while left > 0 {

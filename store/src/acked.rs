@@ -59,15 +59,20 @@ impl Acked {
 
     /// How many of a range are.
     pub(crate) fn count(&self, range: Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
         let within = |run: Range<u64>| run.end.min(range.end).saturating_sub(run.start.max(range.start));
-        let runs = self.runs.range(..range.end).map(|(from, to)| within(*from..*to));
-        within(0..self.base) + runs.sum::<u64>()
+        let before = self.runs.range(..range.start).next_back();
+        let runs = before.into_iter().chain(self.runs.range(range.clone()));
+        within(0..self.base) + runs.map(|(from, to)| within(*from..*to)).sum::<u64>()
     }
 
     /// The runs, the base first where there is one.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Range<u64>> {
         let base = (self.base > 0).then_some(0..self.base);
-        base.into_iter().chain(self.runs.iter().map(|(from, to)| *from..*to))
+        base.into_iter()
+            .chain(self.runs.iter().map(|(from, to)| *from..*to))
     }
 }
 

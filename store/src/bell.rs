@@ -53,10 +53,6 @@ impl<T> Bell<T> {
         self.work().all.push(log);
     }
 
-    pub(crate) fn remove(&self, log: &Arc<Log<T>>) {
-        self.work().all.retain(|known| !Arc::ptr_eq(known, log));
-    }
-
     /// Every log.
     pub(crate) fn logs(&self) -> Vec<Arc<Log<T>>> {
         self.work().all.clone()
@@ -80,6 +76,11 @@ impl<T> Bell<T> {
         (std::mem::take(&mut work.listed), work.stop)
     }
 
+    /// What was listed since the last [`Bell::wait`].
+    pub(crate) fn take(&self) -> Vec<Arc<Log<T>>> {
+        std::mem::take(&mut self.work().listed)
+    }
+
     /// A round begins or ends.
     pub(crate) fn mark_round(&self, begins: bool) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
@@ -89,7 +90,11 @@ impl<T> Bell<T> {
     /// For how long the round has been going on that is under way: a disk that hangs.
     pub(crate) fn in_round(&self) -> Option<Duration> {
         let began = self.round.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(self.started.elapsed().saturating_sub(Duration::from_millis(began)))
+        Some(
+            self.started
+                .elapsed()
+                .saturating_sub(Duration::from_millis(began)),
+        )
     }
 
     fn work(&self) -> MutexGuard<'_, Work<T>> {

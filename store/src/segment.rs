@@ -191,15 +191,20 @@ impl Segment {
     /// # Errors
     /// As the file has it.
     pub(crate) fn seal(&self) -> io::Result<Option<(Seal, u64)>> {
-        let length = self.file.len()?;
-        let Some(at) = length.checked_sub(record::span(SEAL)).filter(|at| *at >= RECORDS_AT) else {
+        let length = self.file.length()?;
+        let Some(at) = length
+            .checked_sub(record::span(SEAL))
+            .filter(|at| *at >= RECORDS_AT)
+        else {
             return Ok(None);
         };
         let mut bytes = [0; HEAD + SEAL];
         self.file.read_at(at, &mut bytes)?;
         let head = Head::read(&bytes, self.title.salt());
         let sealed = head.filter(|head| head.kind == Kind::Seal && head.fits(&bytes[HEAD..]));
-        Ok(sealed.and_then(|_| Seal::read(&bytes[HEAD..])).map(|seal| (seal, at)))
+        Ok(sealed
+            .and_then(|_| Seal::read(&bytes[HEAD..]))
+            .map(|seal| (seal, at)))
     }
 
     /// What stands at `at`. Sequences are taken from `expected` up to, and without, `below`.
@@ -237,11 +242,12 @@ impl Segment {
         (expected, below): (u64, u64),
     ) -> io::Result<Option<Head>> {
         let head = Head::read(window.get(at, HEAD)?, self.title.salt());
-        let Some(head) = head.filter(|head| (expected..below).contains(&head.sequence) || head.kind != Kind::Data)
+        let Some(head) =
+            head.filter(|head| (expected..below).contains(&head.sequence) || head.kind != Kind::Data)
         else {
             return Ok(None);
         };
-        Ok((at + head.span() <= self.file.len()?).then_some(head))
+        Ok((at + head.span() <= self.file.length()?).then_some(head))
     }
 
     /// Where the bytes end that begin at `at` and are no record: at the next head, or at the zeros behind the last byte
@@ -319,7 +325,7 @@ impl Segment {
     /// # Errors
     /// As the file has it.
     pub(crate) fn is_torn(&self, span: &Span) -> io::Result<bool> {
-        if !span.whole && span.to >= self.file.len()? {
+        if !span.whole && span.to >= self.file.length()? {
             return Ok(true);
         }
         let mut window = Window::new(&*self.file);
