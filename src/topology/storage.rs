@@ -148,7 +148,7 @@ impl Storage {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
             Kind::DeadLetters => DEAD.to_owned(),
         };
-        let log = self.log(&file, spec)?;
+        let log = self.log(&file, kind, spec)?;
         if let Some(open) = self.logs.get(name) {
             open.queue.configure(rules);
             return Ok(());
@@ -167,11 +167,14 @@ impl Storage {
         Ok(())
     }
 
-    fn log(&self, file: &str, spec: &LogSpec) -> Result<Arc<Log<Leg>>, String> {
+    fn log(&self, file: &str, kind: Kind, spec: &LogSpec) -> Result<Arc<Log<Leg>>, String> {
         let settings = LogSettings {
             max_bytes: spec.max_bytes,
+            // However full the rest is, what nobody takes has a place.
+            own_space: kind == Kind::DeadLetters,
             max_age: spec.max_age,
             retain: spec.retain,
+            window: WINDOW,
         };
         self.store.log(file, settings).map_err(|error| error.to_string())
     }

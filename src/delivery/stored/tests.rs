@@ -289,21 +289,19 @@ async fn a_log_that_failed_acknowledges_nothing_and_is_passed_by_once_it_is_empt
         (log.metrics.appended.get(), world.port.metrics.books.stored.get()),
         (10, 10)
     );
-    assert_eq!(lanes.credit(lane).events, 0, "and nothing more taken in");
+    deliver(&mut lanes, lane, 20..25);
+    assert_eq!(
+        lanes.credit(lane).events,
+        0,
+        "and after that nothing more taken in"
+    );
 
-    assert_eq!(take(&mut world.remote("a"), 20).await, numbers(0..20));
-    match lanes.next().await.1 {
-        LaneEvent::Settled {
-            first: 10,
-            last,
-            outcome: Outcome::Accepted,
-        } => assert!(last <= 19),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(take(&mut world.remote("a"), 25).await, numbers(0..25));
     until("they are delivered", || {
-        world.port.metrics.books.delivered.get() == 10
+        world.port.metrics.books.delivered.get() == 15
     })
     .await;
+    assert!(lanes.credit(lane).events > 0);
 }
 
 /// C26: whoever has somewhere else to go goes there, and a request is not told that it was not taken: it may be on the disk.

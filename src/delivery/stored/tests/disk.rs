@@ -94,8 +94,8 @@ impl DiskFile for File {
         self.file.sync()
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
