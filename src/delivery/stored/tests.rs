@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use weft_api::egress::EgressProfile;
 use weft_api::event::Attributes;
 use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
 use weft_api::outcome::{Outcome, Reason};
@@ -150,22 +151,31 @@ async fn what_is_stored_outlives_the_process_with_its_order_and_key() {
     lanes.deliver(lane, &mut batch);
     accepted(&mut lanes, 100).await;
     // Some are delivered, and that is not forgotten.
-    let mut a = world.remote("a");
-    let mut seen = take(&mut a, 30.min(100)).await;
+    let profile = EgressProfile {
+        batch_events: 30,
+        batch_bytes: u64::MAX,
+        in_flight: 30,
+        keeps_order_or_fails: true,
+    };
+    let batch = world.remote_with("a", profile).next().await;
+    let mut seen = ids(&batch);
+    assert!((1..=30).contains(&seen.len()));
+    batch.accept_all();
     drop(lanes);
     world.stop().await;
 
     let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
     let left = world.log("a").metrics.found.get();
     assert_eq!(left, 100 - seen.len() as u64);
-    let batch = world.remote("a").next().await;
+    let mut a = world.remote("a");
+    let batch = a.next().await;
     assert_eq!(
         batch.events()[0].transport_key().map(|key| &key[..]),
         Some(&b"k"[..])
     );
     seen.extend(ids(&batch));
     batch.accept_all();
-    seen.extend(take(&mut world.remote("a"), 100 - seen.len()).await);
+    seen.extend(take(&mut a, 100 - seen.len()).await);
     assert_eq!(seen, numbers(0..100));
 }
 
