@@ -16,6 +16,7 @@ use weft_api::egress::{Batch, BatchQueue, Egress, EgressProfile};
 use weft_api::event::{Event, EventBuilder};
 use weft_api::ingress::{LaneSpec, Lanes, RequestLane, RequestLanes, Settle, Window};
 use weft_api::outcome::{Reason, SendError};
+use weft_store::disk::{Disk, Real};
 
 use crate::delivery::batch::Outlet;
 use crate::delivery::budget::Budget;
@@ -93,6 +94,7 @@ pub(crate) fn failed() -> SendError {
 pub(crate) struct Draft {
     pub(crate) spec: Spec,
     pub(crate) budget: u64,
+    pub(crate) disk: Option<Arc<dyn Disk>>,
 }
 
 /// Nobody builds an egress here; the test is the egress.
@@ -154,6 +156,7 @@ impl Draft {
         Draft {
             spec,
             budget: u64::MAX / 2,
+            disk: None,
         }
     }
 
@@ -179,6 +182,24 @@ impl Draft {
                 endpoint.store = Some(log.clone());
             }
         }
+        self
+    }
+
+    /// How old what is in the log of this endpoint may be.
+    pub(crate) fn max_age(mut self, name: &str, max_age: Duration) -> Draft {
+        for destination in &mut self.spec.destinations {
+            if let DestinationSpec::Endpoint(endpoint) = destination
+                && *endpoint.name == *name
+            {
+                endpoint.store.as_mut().unwrap().max_age = Some(max_age);
+            }
+        }
+        self
+    }
+
+    /// The store on another disk than the machine's.
+    pub(crate) fn disk(mut self, disk: Arc<dyn Disk>) -> Draft {
+        self.disk = Some(disk);
         self
     }
 
@@ -234,7 +255,8 @@ impl Draft {
         let metrics = Metrics::new();
         let budget = Budget::new(self.budget);
         let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
-        let mut storage = Storage::open(&self.spec, &metrics).unwrap();
+        let disk = self.disk.unwrap_or_else(|| Arc::new(Real));
+        let mut storage = Storage::open_on(disk, &self.spec, &metrics).unwrap();
         let living = Living {
             logs: Some(storage.as_ref().map(Storage::living).unwrap_or_default()),
             ..Living::default()

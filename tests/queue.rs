@@ -81,6 +81,8 @@ impl World {
             routes: Vec::new(),
             plans: Plans::default(),
             index: Index::new([]),
+            logs: Vec::new(),
+            dead_letters: None,
         };
         let port = Arc::new(Port::new("i".into(), Metrics::new().ingress("i"), false));
         let mut queue = Queue::default();
@@ -90,6 +92,7 @@ impl World {
             wiring: Arc::new(Wiring {
                 table,
                 destinations: Vec::new(),
+                logs: Vec::new(),
                 matched: Vec::new(),
             }),
             lane: Arc::new(LanePort::new(port, "lane".into(), 0, 1, true)),

@@ -411,7 +411,8 @@ impl Plans {
 }
 
 fn takes(stored: &Stored, log: LogView) -> bool {
-    !log.failed && !(stored.full_moves && log.full)
+    let gone_by = log.failed || stored.full_moves && log.full;
+    !gone_by
 }
 
 fn index(at: usize) -> u8 {

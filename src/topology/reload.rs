@@ -56,11 +56,7 @@ impl Topology {
         spec: Spec,
         removed: &BTreeMap<String, Removal>,
     ) -> Result<Report, String> {
-        if let Some(storage) = &self.storage {
-            storage.check(&spec)?;
-        } else if spec.store.is_some() {
-            self.storage = Storage::open(&spec, &self.metrics)?;
-        }
+        Storage::check(self.storage.as_ref(), &spec)?;
         let report = self.compare(&spec);
         let groups: Vec<&str> = group_names(&spec);
         for name in &report.destinations.removed {

@@ -71,6 +71,18 @@ impl Storage {
     /// # Errors
     /// One line for an operator.
     pub(crate) fn open(spec: &Spec, metrics: &Arc<Metrics>) -> Result<Option<Storage>, String> {
+        Storage::open_on(disk(), spec, metrics)
+    }
+
+    /// The same on a disk of the caller's.
+    ///
+    /// # Errors
+    /// One line for an operator.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        spec: &Spec,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Storage>, String> {
         let Some(store) = &spec.store else { return Ok(None) };
         let settings = Settings {
             path: store.path.clone(),
@@ -81,7 +93,7 @@ impl Storage {
         };
         let clerk = Arc::new(Clerk::default());
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
-        let opened = Store::open(disk(), settings, &[], keeper).map_err(|error| error.to_string())?;
+        let opened = Store::open(disk, settings, &[], keeper).map_err(|error| error.to_string())?;
         let mut storage = Storage {
             store: Arc::new(opened),
             spec: store.clone(),
@@ -139,7 +151,7 @@ impl Storage {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
             Kind::DeadLetters => DEAD.to_owned(),
         };
-        let log = self.log(&file, spec)?;
+        let log = self.log(&file, kind, spec)?;
         if let Some(open) = self.logs.get(name) {
             open.queue.configure(rules);
             return Ok(());
@@ -158,25 +170,30 @@ impl Storage {
         Ok(())
     }
 
-    fn log(&self, file: &str, spec: &LogSpec) -> Result<Arc<Log<Leg>>, String> {
+    fn log(&self, file: &str, kind: Kind, spec: &LogSpec) -> Result<Arc<Log<Leg>>, String> {
         let settings = LogSettings {
             max_bytes: spec.max_bytes,
+            // However full the rest is, what nobody takes has a place.
+            own_space: kind == Kind::DeadLetters,
             max_age: spec.max_age,
             retain: spec.retain,
+            window: WINDOW,
         };
         self.store.log(file, settings).map_err(|error| error.to_string())
     }
 
-    /// Whether a reload to `spec` can be.
+    /// Whether a reload to `spec` can be, with `storage` open now.
     ///
     /// # Errors
     /// One line for an operator.
-    pub(crate) fn check(&self, spec: &Spec) -> Result<(), String> {
+    pub(crate) fn check(storage: Option<&Storage>, spec: &Spec) -> Result<(), String> {
         let fixed = |spec: &StoreSpec| (spec.path.clone(), spec.max_bytes, spec.keep_free, spec.sync);
-        match &spec.store {
-            Some(store) if fixed(store) == fixed(&self.spec) => Ok(()),
-            _ => Err("store: its path, max_bytes, keep_free and sync, and whether there is one, change at a restart only".into()),
+        let now = storage.map(|storage| fixed(&storage.spec));
+        if now == spec.store.as_ref().map(fixed) {
+            return Ok(());
         }
+        let what = "store: its path, max_bytes, keep_free and sync, and whether there is one, change at a restart only";
+        Err(what.to_owned())
     }
 
     /// The logs, by the names of their places.

@@ -85,8 +85,10 @@ fn store(path: &Path) -> f64 {
     };
     let bounds = LogSettings {
         max_bytes: 1 << 30,
+        own_space: false,
         max_age: None,
         retain: None,
+        window: 4096,
     };
     let names = [("log".to_owned(), bounds.clone())];
     let store = Store::open(

@@ -208,7 +208,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 }
 
-/// Copies a part of a file into the quarantine; durable when it returns. One that is there already was copied before.
+/// Copies a part of a file into the quarantine; durable when it returns. One that is there already is made anew.
 pub(crate) fn copy(
     disk: &dyn Disk,
     from: &dyn DiskFile,
@@ -217,12 +217,21 @@ pub(crate) fn copy(
     name: &str,
 ) -> io::Result<()> {
     let path = quarantine.join(name);
-    let length = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; length];
-    let read = from.read_at(place.start, &mut bytes)?;
     disk.remove(&path)?;
     let file = disk.create(&path)?;
-    file.write_at(0, &bytes[..read])?;
+    let mut window = Window::new(from);
+    let mut at = place.start;
+    while at < place.end {
+        let piece = window.piece(at)?;
+        let count = piece
+            .len()
+            .min(usize::try_from(place.end - at).unwrap_or(usize::MAX));
+        if count == 0 {
+            break;
+        }
+        file.write_at(at - place.start, &piece[..count])?;
+        at += count as u64;
+    }
     file.sync()?;
     disk.sync_dir(quarantine)
 }

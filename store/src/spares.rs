@@ -1,7 +1,8 @@
 //! Segments made ahead: files full of zeros that are on the disk, so that a sync has neither length nor extents to write.
 //!
 //! A thread of its own fills them, off the way of any acknowledgement. Where none is ready the writer lets its file grow,
-//! which is slower and as safe. A spare has the name of no segment; one that is found at a start is removed.
+//! which is slower and as safe. A spare has the name of no segment; one that is found at a start is removed. It is charged to
+//! nobody: a log may have that much more on the disk than its bound.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -106,6 +107,8 @@ fn fill_all(disk: &dyn Disk, wished: &Receiver<Wish>, ready: &Mutex<BTreeMap<u64
             Ok(file) => ready.insert(wish.log, State::Ready(file, wish.bytes)),
             Err(error) => {
                 tracing::debug!(dir = %wish.dir.display(), %error, "no segment is made ahead");
+                // What there is of it takes room that records may need.
+                let _ = disk.remove(&wish.dir.join(NAME));
                 ready.remove(&wish.log)
             }
         };

@@ -64,6 +64,17 @@ pub(crate) const LIFE: &[Point] = &[
     point("store.acks.made", ONCE, FLOWS),
     point("store.acks.removed", ONCE, FLOWS),
 ];
+/// What a start passes that finds a log which nobody has closed, while it mends that.
+const MENDING: &[&str] = &[
+    "store.segment.made",
+    "store.segment.written",
+    "store.segment.torn",
+    "store.segment.synced",
+    "store.segment.cut",
+    "store.directory.synced",
+];
+/// Such a start passes each of them so often.
+const MENDED: u64 = 2;
 /// Passed where a store is made, and where damage is found: `tests/disk.rs` has those.
 pub(crate) const ELSEWHERE: &[&str] = &[
     "store.format.written",
@@ -121,6 +132,13 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             })
             .always(),
     );
+    for (from, always) in [(End::Http, true), (End::Mqtt, false)] {
+        let mending = row("crash while a start mends a log", from, &[End::Http]);
+        let mending = mending
+            .events(30_000)
+            .strikes(MENDING.len() * MENDED as usize, killed_in_a_start);
+        rows.push(if always { mending.always() } else { mending });
+    }
     for point in LIFE {
         for (from, to) in FLOWS {
             let row = row(&format!("crash at {}", point.name), *from, to);
@@ -301,6 +319,13 @@ fn wait_for_use(run: &mut Run<'_>) {
     run.wait_for("events in the log", |run| {
         appended(run) > before || run.ledger.read(crate::ledger::Account::is_complete)
     });
+}
+
+/// A log that was not closed is mended by the start, which is ended in the middle of it; and the next one mends that.
+fn killed_in_a_start(run: &mut Run<'_>) {
+    let name = MENDING[run.struck % MENDING.len()];
+    let count = 1 + run.struck as u64 / MENDING.len() as u64;
+    crash_under_load(run, name, (count, count));
 }
 
 /// As long as it takes until the greater part of the load is in the log.

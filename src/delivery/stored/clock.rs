@@ -81,6 +81,8 @@ impl Default for WallClock {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);

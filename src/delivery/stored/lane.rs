@@ -20,20 +20,21 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weft_api::crash;
-use weft_api::event::{Event, EventBuilder};
+use weft_api::event::EventBuilder;
 use weft_api::outcome::Outcome;
 use weft_store::{Most, Reader};
 
-use super::record::{self, Record};
+use super::record;
+use super::taken::Taken;
 use super::{DurableQueue, LOOK_EVERY};
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
 use crate::delivery::end::{End, Ender};
 use crate::delivery::forward::{forward, go_on};
-use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
+use crate::delivery::leg::Leg;
 use crate::delivery::origin::{Claim, LanePort, Origin, Port, Settled};
 use crate::delivery::wiring::Wiring;
-use crate::routing::plan::{LogId, Steps, Target};
+use crate::routing::plan::{LogId, Target};
 
 /// How much is read in one go.
 const READ_BYTES: u64 = 256 * 1024;
@@ -77,7 +78,7 @@ pub struct LogLane {
     /// How many reads failed in a row, and when the next one is due.
     failures: u32,
     not_before: Option<Instant>,
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, Taken>,
     open_bytes: u64,
     /// What came back, and when it is handed out again.
     again: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -95,23 +96,6 @@ struct Reading {
     /// Records below this were there when it began.
     to: u64,
     records: usize,
-}
-
-/// A record that is read and not settled.
-struct Open {
-    event: Event,
-    wiring: Arc<Wiring>,
-    route: u32,
-    steps: Steps,
-    attempts: u32,
-    tries: u32,
-    maybe_delivered: bool,
-    dead_letter: bool,
-    since: Instant,
-    expires: Option<Instant>,
-    failure: Option<Box<LastFailure>>,
-    /// How often it came back.
-    returns: u32,
 }
 
 impl LogLane {
@@ -267,7 +251,6 @@ impl LogLane {
         let Some(log) = wiring.log_of(&self.queue) else {
             return;
         };
-        let now = Instant::now();
         let mut legs: Vec<(Arc<Destination>, Vec<Leg>)> = Vec::new();
         let mut ender = Ender::default();
         let mut count = 0u64;
@@ -281,12 +264,12 @@ impl LogLane {
                 );
                 continue;
             };
-            let open = self.open_of(record, &wiring, log, now);
-            let leg = self.leg(sequence, &open);
+            let taken = Taken::new(record, &wiring, log, &self.queue);
+            let leg = taken.leg(self.origin(sequence));
             count += 1;
-            self.open_bytes += open.event.size();
-            self.open.insert(sequence, open);
-            if leg.duty.expires.is_some_and(|at| at <= now) {
+            self.open_bytes += taken.event.size();
+            self.open.insert(sequence, taken);
+            if leg.duty.expires.is_some_and(|at| at <= Instant::now()) {
                 ender.end(leg.duty, End::Expired);
                 continue;
             }
@@ -325,65 +308,21 @@ impl LogLane {
         metrics.books.pending.add(i64::try_from(legs).unwrap_or(i64::MAX));
     }
 
-    fn open_of(&self, record: Record, wiring: &Arc<Wiring>, log: LogId, now: Instant) -> Open {
-        let table = &wiring.table;
-        let route = table.route_named(&record.route);
-        let steps = table.place(log, route, record.dead_letter, &record.path);
-        let clock = &self.queue.clock;
-        let own = record.expires_ms.and_then(|at| clock.instant(at));
-        let expires = match (own, self.queue.too_old_at(record.stored_ms)) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        let age = Duration::from_millis(clock.now_ms().saturating_sub(record.admitted_ms));
-        Open {
-            event: record.event,
-            wiring: Arc::clone(wiring),
-            route: route.unwrap_or(NO_ROUTE),
-            steps,
-            attempts: record.attempts,
-            tries: record.tries,
-            maybe_delivered: record.maybe_delivered,
-            dead_letter: record.dead_letter,
-            // Older than the process' clock is as old as that.
-            since: now.checked_sub(age).unwrap_or(now),
-            expires,
-            failure: record.failure,
-            returns: 0,
-        }
-    }
-
-    fn leg(&self, sequence: u64, open: &Open) -> Leg {
-        let origin = Origin::Slot {
+    fn origin(&self, sequence: u64) -> Origin {
+        Origin::Slot {
             lane: Arc::clone(&self.port),
             epoch: self.epoch,
             seq: sequence,
-        };
-        let mut leg = Leg::new(
-            open.event.clone(),
-            origin,
-            Arc::clone(&open.wiring),
-            open.route,
-            open.since,
-        );
-        leg.duty.arrived = Instant::now();
-        leg.duty.steps = open.steps.clone();
-        leg.duty.attempts = open.attempts;
-        leg.duty.tries = open.tries;
-        leg.duty.maybe_delivered = open.maybe_delivered;
-        leg.duty.dead_letter = open.dead_letter;
-        leg.duty.expires = open.expires;
-        leg.duty.failure.clone_from(&open.failure);
-        leg
+        }
     }
 
     fn hand_out_again(&mut self, sequence: u64) {
-        let Some(open) = self.open.get(&sequence) else {
+        let Some(taken) = self.open.get(&sequence) else {
             return;
         };
-        let leg = self.leg(sequence, open);
+        let leg = taken.leg(self.origin(sequence));
         self.count(1);
-        match open.wiring.log_of(&self.queue) {
+        match taken.wiring.log_of(&self.queue) {
             Some(log) => {
                 let (leg, target) = start(leg, log);
                 forward(leg, target);
@@ -402,8 +341,8 @@ impl LogLane {
             }
             match settled.outcome {
                 Outcome::Accepted => {
-                    if let Some(open) = self.open.remove(&settled.seq) {
-                        self.open_bytes -= open.event.size();
+                    if let Some(taken) = self.open.remove(&settled.seq) {
+                        self.open_bytes -= taken.event.size();
                         done.push(settled.seq);
                     }
                 }
@@ -423,19 +362,19 @@ impl LogLane {
     fn publish(&mut self) {
         if self.published.elapsed() >= LOOK_EVERY {
             self.published = Instant::now();
-            let oldest = self.open.values().map(|open| open.since).min();
+            let oldest = self.open.values().map(|taken| taken.since).min();
             let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.queue.metrics.oldest.set(age);
         }
     }
 
     fn came_back(&mut self, sequence: u64, outcome: Outcome) {
-        let Some(open) = self.open.get_mut(&sequence) else {
+        let Some(taken) = self.open.get_mut(&sequence) else {
             return;
         };
-        open.maybe_delivered |= matches!(outcome, Outcome::Unknown(_));
-        let wait = backoff(AGAIN_INITIAL, AGAIN_MAX, open.returns, 1.0);
-        open.returns = open.returns.saturating_add(1);
+        taken.maybe_delivered |= matches!(outcome, Outcome::Unknown(_));
+        let wait = backoff(AGAIN_INITIAL, AGAIN_MAX, taken.returns, 1.0);
+        taken.returns = taken.returns.saturating_add(1);
         self.again.push(Reverse((Instant::now() + wait, sequence)));
     }
 }

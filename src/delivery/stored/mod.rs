@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod lane;
 pub mod record;
+mod taken;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -148,7 +149,7 @@ impl DurableQueue {
                 return self.is_full_for(port);
             }
         }
-        if let Err((leg, left)) = self.append(leg) {
+        if let Some((leg, left)) = self.append(leg) {
             self.refuse(leg, left);
         }
         self.is_full_for(port)
@@ -249,7 +250,8 @@ impl DurableQueue {
         self.clock.end_of(stored_ms, max_age)
     }
 
-    fn append(self: &Arc<Self>, leg: Leg) -> Result<(), (Leg, Left)> {
+    /// Appends a leg; it comes back where it was not.
+    fn append(self: &Arc<Self>, leg: Leg) -> Option<(Leg, Left)> {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.shrink_to(SCRATCH_MAX);
@@ -265,12 +267,12 @@ impl DurableQueue {
             let wanted = |leg: &Leg| leg.duty.origin().is_some_and(Origin::dispatch);
             crash::point("store.appending");
             match self.log.append(&[scratch, &data], (leg, claim), now_ms, wanted) {
-                Ok(_) => Ok(()),
-                Err((leg, Refused::Full)) => Err((leg, Left::Waits)),
-                Err((leg, Refused::Unwanted)) => Err((leg, Left::Stale)),
-                Err((leg, Refused::TooLong(_))) => Err((leg, Left::TooLong)),
+                Ok(_) => None,
+                Err((leg, Refused::Full)) => Some((leg, Left::Waits)),
+                Err((leg, Refused::Unwanted)) => Some((leg, Left::Stale)),
+                Err((leg, Refused::TooLong(_))) => Some((leg, Left::TooLong)),
                 Err((leg, refused @ (Refused::Failed(_) | Refused::Closed))) => {
-                    Err((leg, Left::Failed(Arc::from(refused.to_string()))))
+                    Some((leg, Left::Failed(Arc::from(refused.to_string()))))
                 }
             }
         })
@@ -297,6 +299,9 @@ impl DurableQueue {
     }
 
     fn wait(&self, waiting: &mut VecDeque<Leg>, leg: Leg) {
+        if waiting.is_empty() {
+            tracing::warn!(log = %self.name, "no room in the log: what comes waits, and its sender with it");
+        }
         waiting.push_back(leg);
         self.waits.store(waiting.len(), Ordering::Release);
     }
@@ -315,12 +320,12 @@ impl DurableQueue {
             let mut waiting = self.waiting();
             while let Some(leg) = waiting.pop_front() {
                 match self.append(leg) {
-                    Ok(()) => {}
-                    Err((leg, Left::Waits)) => {
+                    None => {}
+                    Some((leg, Left::Waits)) => {
                         waiting.push_front(leg);
                         break;
                     }
-                    Err(left) => refused.push(left),
+                    Some(left) => refused.push(left),
                 }
             }
             self.waits.store(waiting.len(), Ordering::Release);

@@ -162,8 +162,8 @@ impl DiskFile for Pointed {
         Ok(())
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
