@@ -362,6 +362,7 @@ impl LogLane {
     fn publish(&mut self) {
         if self.published.elapsed() >= LOOK_EVERY {
             self.published = Instant::now();
+            self.queue.clock.look();
             let oldest = self.open.values().map(|taken| taken.since).min();
             let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.queue.metrics.oldest.set(age);

@@ -255,7 +255,7 @@ impl DurableQueue {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.shrink_to(SCRATCH_MAX);
-            let now_ms = self.clock.now_ms();
+            let now_ms = clock::now_ms();
             record::write(&leg, (Instant::now(), now_ms), scratch);
             // A count of its own: what is appended is not the leg's any more.
             let data = leg.event.data().cloned().unwrap_or_default();
