@@ -221,10 +221,10 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
     run.come_to_rest();
     run.tell("at rest");
     drop(load);
+    run.judge(&mut wrong);
     if wrong.is_empty() {
         (scenario.check)(&mut run);
     }
-    run.judge(&mut wrong);
     let (acknowledged, duplicates, lost) = run.ledger.read(|account| {
         let duplicates = account.legs.iter().map(crate::ledger::Leg::duplicates).sum();
         let lost = (0..account.legs.len()).map(|leg| account.lost(leg).len()).sum();

@@ -40,7 +40,7 @@ impl Kind {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         match name.rsplit_once('.').map_or(name, |(_, ending)| ending) {
-            "seg" => Kind::Segment,
+            "seg" | "mended" => Kind::Segment,
             "spare" => Kind::Spare,
             "acks" => Kind::Acks,
             "bad" => Kind::Quarantine,

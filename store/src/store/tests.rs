@@ -9,6 +9,7 @@ use crate::reader::{Most, Record};
 use crate::{Claim, Refused};
 
 mod crashes;
+mod starts;
 
 /// How many seeds each test takes; `WEFT_STORE_SEEDS` for more.
 const SEEDS: u64 = 300;
