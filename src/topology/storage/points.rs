@@ -1,7 +1,7 @@
 //! The store's disk in a build for tests: a crash point before each call that changes it.
 //!
 //! Owns: the names of these points; what each shows stands in `docs/faults.md`. Does not know: what the store does, and
-//! why. A point `torn` ends the process with half of a write done.
+//! why. A point `torn` ends the process with half of a write done, up to a sector's end.
 
 use std::any::Any;
 use std::io;
@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use weft_api::crash;
 use weft_store::disk::{Disk, DiskFile};
+
+/// What a disk writes as a whole, or not at all.
+const SECTOR: u64 = 512;
 
 /// See the module.
 pub(super) struct Points<D>(pub(super) D);
@@ -117,7 +120,9 @@ impl Pointed {
     /// Writes half, where the point behind it is to end the process.
     fn tear(&self, at: u64, bytes: &[u8], name: &str) -> io::Result<()> {
         if crash::is_armed(name) {
-            self.file.write_at(at, &bytes[..bytes.len() / 2])?;
+            let end = (at + bytes.len() as u64 / 2) / SECTOR * SECTOR;
+            let half = usize::try_from(end.saturating_sub(at)).unwrap_or(0);
+            self.file.write_at(at, &bytes[..half])?;
         }
         Ok(())
     }
