@@ -21,6 +21,7 @@ mod crash;
 mod destination;
 mod event;
 mod flow;
+mod kills;
 mod ledger;
 mod links;
 mod load;
@@ -149,6 +150,14 @@ fn nothing_is_lost_and_the_others_go_on_when_one_destination_is_stalled() {
 #[test]
 fn nothing_that_a_store_holds_is_lost_whatever_ends_the_process() {
     always(stored::scenarios());
+}
+
+/// `make kills`: `WEFT_KILLS` of them.
+#[test]
+#[ignore = "a second each; make kills runs it"]
+fn nothing_that_a_store_holds_is_lost_however_often_it_is_killed() {
+    let count = env::var("WEFT_KILLS").map_or(20, |text| text.parse().expect("a number of kills"));
+    kills::run(count, seed());
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with
