@@ -21,7 +21,7 @@ use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
 use crate::delivery::stored::lane::{LogLane, Order, Window};
-use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
 
@@ -240,7 +240,10 @@ impl Storage {
                             };
                             tokio::spawn(lane.run(heard))
                         }
-                        Kind::DeadLetters => tokio::spawn(queue.watch(heard)),
+                        Kind::DeadLetters => {
+                            let reader = self.store.reader(&queue.log, true);
+                            tokio::spawn(letters::keep(queue, reader, heard))
+                        }
                     };
                     open.running = Some(Running {
                         orders,

@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod lane;
+pub mod letters;
 pub mod record;
 mod taken;
 
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use weft_api::crash;
 use weft_api::outcome::{Reason, SendError};
@@ -219,21 +220,6 @@ impl DurableQueue {
             .waiting
             .set(gauge(self.waits.load(Ordering::Acquire) as u64));
         self.metrics.full.set(i64::from(self.is_full()));
-    }
-
-    /// Looks after what waits, for a log that has no lane.
-    pub async fn watch(self: Arc<Self>, mut orders: watch::Receiver<lane::Order>) {
-        loop {
-            self.look();
-            if *orders.borrow_and_update() == lane::Order::Stop {
-                return;
-            }
-            tokio::select! {
-                changed = orders.changed() => if changed.is_err() { return },
-                () = self.bell.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        }
     }
 
     /// Gives back everything that waits for room: the router stops.

@@ -394,3 +394,32 @@ async fn what_is_older_than_max_age_has_expired_when_it_comes_out() {
     until("all have expired", || log.metrics.lane.books.expired.get() == 5).await;
     until("the log is empty", || log.pending() == 0).await;
 }
+
+#[tokio::test]
+async fn dead_letters_are_given_up_once_they_are_older_than_max_age() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..3);
+    accepted(&mut lanes, 3).await;
+    let dead = world.log("local");
+    let mut a = world.remote("a");
+    while dead.log.open() < 3 {
+        tokio::select! {
+            batch = a.next() => batch.fail_rest(&refused()),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    drop(lanes);
+    world.stop().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let world = draft(&dir, &["a"], &["a"])
+        .max_age("local", Duration::from_millis(10))
+        .route(to("a"))
+        .build();
+    let dead = world.log("local");
+    assert_eq!(dead.metrics.found.get(), 3);
+    until("they are given up", || dead.log.open() == 0).await;
+    assert_eq!(dead.metrics.lane.books.expired.get(), 3);
+}
