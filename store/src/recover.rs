@@ -30,6 +30,9 @@ use crate::write::{now_ms, write_seal};
 /// What a segment is called whose heads say nothing any more: it stays where it is.
 const UNREADABLE: &str = ".unreadable";
 
+/// What the copy of a tail is called until it is durable.
+const MENDED: &str = "mended";
+
 /// What a start found in a directory.
 pub(crate) struct Found {
     pub(crate) id: u64,
@@ -111,8 +114,10 @@ pub(crate) fn id(disk: &dyn Disk, dir: &Path) -> io::Result<Option<u64>> {
 /// The segments, and the number that the next one has at least.
 fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>, u64)> {
     let names = disk.list(dir)?;
-    if names.iter().any(|name| name == spares::NAME) {
-        disk.remove(&dir.join(spares::NAME))?;
+    for unfinished in [spares::NAME, MENDED] {
+        if names.iter().any(|name| name == unfinished) {
+            disk.remove(&dir.join(unfinished))?;
+        }
     }
     // What was set aside at an earlier start is missed until it was told.
     let aside = |name: &String| Title::number_of(&format!("{}.seg", name.strip_suffix(UNREADABLE)?));
@@ -291,8 +296,8 @@ fn mend_tail(
         ..last.title
     };
     let dir = last.path.parent().unwrap_or(Path::new(""));
-    let path: PathBuf = dir.join(Title::name(title.number));
-    let file = disk.create(&path)?;
+    let (path, made): (PathBuf, PathBuf) = (dir.join(Title::name(title.number)), dir.join(MENDED));
+    let file = disk.create(&made)?;
     file.write_at(0, &title.to_bytes())?;
     let mut at = RECORDS_AT;
     for span in walked
@@ -308,6 +313,8 @@ fn mend_tail(
         }
     }
     write_seal((&*file, &Counters::default()), title.log, at, seal)?;
+    // It has its name only now that it has its records: with the name it is believed over the segment before it.
+    disk.rename(&made, &path)?;
     disk.sync_dir(dir)?;
     let mut held = Vec::new();
     if tail.next > last.title.first {

@@ -20,7 +20,7 @@ const IDLE_MS: u64 = 60_000;
 pub(crate) struct Retainer<T> {
     disk: Arc<dyn Disk>,
     /// Milliseconds since 1970.
-    clock: fn() -> u64,
+    pub(crate) clock: fn() -> u64,
     /// Logs that have something to give away some time, and when, by the clock.
     aging: BTreeMap<u64, (Arc<Log<T>>, u64)>,
 }

@@ -65,6 +65,15 @@ impl Spares {
         }
     }
 
+    /// Makes one now, as the thread would.
+    #[cfg(test)]
+    pub(crate) fn make(&self, disk: &dyn Disk, log: u64, dir: PathBuf, bytes: u64) -> io::Result<()> {
+        let file = fill(disk, &Wish { log, dir, bytes })?;
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.insert(log, State::Ready(file, bytes));
+        Ok(())
+    }
+
     /// Has a spare made for this log, unless there is one, or one is being made.
     pub(crate) fn wish(&self, log: u64, dir: PathBuf, bytes: u64) {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,8 +116,6 @@ fn fill_all(disk: &dyn Disk, wished: &Receiver<Wish>, ready: &Mutex<BTreeMap<u64
             Ok(file) => ready.insert(wish.log, State::Ready(file, wish.bytes)),
             Err(error) => {
                 tracing::debug!(dir = %wish.dir.display(), %error, "no segment is made ahead");
-                // What there is of it takes room that records may need.
-                let _ = disk.remove(&wish.dir.join(NAME));
                 ready.remove(&wish.log)
             }
         };
@@ -119,13 +126,22 @@ fn fill(disk: &dyn Disk, wish: &Wish) -> io::Result<Box<dyn DiskFile>> {
     let path = wish.dir.join(NAME);
     disk.remove(&path)?;
     let file = disk.create(&path)?;
+    let filled = write_zeros(&*file, wish.bytes).and_then(|()| file.sync());
+    if let Err(error) = filled {
+        // What there is of it takes room that records may need.
+        disk.remove(&path)?;
+        return Err(error);
+    }
+    Ok(file)
+}
+
+fn write_zeros(file: &dyn DiskFile, bytes: u64) -> io::Result<()> {
     let zeros = vec![0; PIECE];
     let mut at = 0;
-    while at < wish.bytes {
-        let count = (wish.bytes - at).min(PIECE as u64);
+    while at < bytes {
+        let count = (bytes - at).min(PIECE as u64);
         file.write_at(at, &zeros[..usize::try_from(count).unwrap_or(PIECE)])?;
         at += count;
     }
-    file.sync()?;
-    Ok(file)
+    Ok(())
 }
