@@ -121,7 +121,7 @@ impl Running {
         let appended = self
             .log(name)
             .append(&[&token_bytes, &rest], (token, Claim::New), at_ms, |_| true);
-        appended.map(|sequence| sequence.unwrap()).map_err(|(_, why)| why)
+        appended.map_err(|(_, why)| why)
     }
 
     fn tokens(&self, name: &str) -> Vec<u64> {

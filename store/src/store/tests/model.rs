@@ -50,7 +50,7 @@ fn a_reader_gives_what_a_queue_would() {
                             if let Ok(sequence) = appended {
                                 queue
                                     .pending
-                                    .insert(sequence.unwrap(), (tokens, payload.len() as u64));
+                                    .insert(sequence, (tokens, payload.len() as u64));
                                 tokens += 1;
                             }
                         }
