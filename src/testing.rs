@@ -145,6 +145,7 @@ impl Draft {
             drop_rejected: false,
             unmatched: UnmatchedSpec::Discard,
             malformed: MalformedSpec::Reject,
+            retain: None,
         };
         let spec = Spec {
             budget: 0,

@@ -22,7 +22,7 @@ const ROUNDS: usize = 5;
 struct Count(Mutex<Sender<usize>>);
 
 impl Keeper<()> for Count {
-    fn stored(&self, _log: &Arc<Log<()>>, tokens: Vec<()>) {
+    fn stored(&self, _log: &Arc<Log<()>>, _first: u64, tokens: Vec<()>) {
         let _ = self.0.lock().unwrap().send(tokens.len());
     }
 

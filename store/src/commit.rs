@@ -239,7 +239,8 @@ impl<T: Send + 'static> Committer<T> {
         }
         self.resting
             .insert(one.log.id, (Arc::clone(&one.log), Instant::now()));
-        self.keeper.stored(&one.log, one.tokens);
+        let first = one.next - one.tokens.len() as u64;
+        self.keeper.stored(&one.log, first, one.tokens);
         one.log.wake();
     }
 

@@ -48,6 +48,8 @@ pub enum Kind {
     Backlog,
     /// The local dead letters: what is in it has arrived, and waits for a person.
     DeadLetters,
+    /// What came in by an ingress (`retain:`): nothing is owed any more, and it stays as long as its segment does.
+    Kept,
 }
 
 /// What the file says of a log, as far as delivery cares.
@@ -363,13 +365,17 @@ impl Clerk {
 }
 
 impl Keeper<Leg> for Clerk {
-    fn stored(&self, log: &Arc<Log<Leg>>, legs: Vec<Leg>) {
+    fn stored(&self, log: &Arc<Log<Leg>>, first: u64, legs: Vec<Leg>) {
         let Some(queue) = self.queue(log) else { return };
-        queue.metrics.appended.inc_by(legs.len() as u64);
+        let count = legs.len() as u64;
+        queue.metrics.appended.inc_by(count);
+        if queue.kind == Kind::Kept {
+            log.acknowledge(first..first + count);
+        }
         let mut ender = Ender::default();
         for leg in legs {
             let end = match queue.kind {
-                Kind::Backlog => End::Stored,
+                Kind::Backlog | Kind::Kept => End::Stored,
                 Kind::DeadLetters => End::DeadLettered,
             };
             ender.end(leg.duty, end);

@@ -30,7 +30,7 @@ struct Told {
 }
 
 impl Keeper<u64> for Told {
-    fn stored(&self, log: &Arc<Log<u64>>, tokens: Vec<u64>) {
+    fn stored(&self, log: &Arc<Log<u64>>, _first: u64, tokens: Vec<u64>) {
         let told = tokens.into_iter().map(|token| (log.name.to_string(), token));
         self.stored.lock().unwrap().extend(told);
     }

@@ -33,7 +33,7 @@ impl Told {
 }
 
 impl Keeper<u64> for Told {
-    fn stored(&self, log: &Arc<Log<u64>>, tokens: Vec<u64>) {
+    fn stored(&self, log: &Arc<Log<u64>>, _first: u64, tokens: Vec<u64>) {
         self.note(&self.stored, log, tokens);
     }
 

@@ -181,9 +181,9 @@ fn a_spare_that_finds_no_room_leaves_none_taken() {
 struct Bad(Arc<Told>);
 
 impl Keeper<u64> for Bad {
-    fn stored(&self, log: &Arc<Log<u64>>, tokens: Vec<u64>) {
+    fn stored(&self, log: &Arc<Log<u64>>, first: u64, tokens: Vec<u64>) {
         assert!(!tokens.contains(&13), "a fault");
-        self.0.stored(log, tokens);
+        self.0.stored(log, first, tokens);
     }
 
     fn failed(&self, log: &Arc<Log<u64>>, tokens: Vec<u64>, why: &Arc<str>) {

@@ -48,9 +48,7 @@ fn a_reader_gives_what_a_queue_would() {
                             let payload = payload(tokens, &mut random);
                             let appended = log.append(&[&payload], (tokens, Claim::New), 7, |_| true);
                             if let Ok(sequence) = appended {
-                                queue
-                                    .pending
-                                    .insert(sequence, (tokens, payload.len() as u64));
+                                queue.pending.insert(sequence, (tokens, payload.len() as u64));
                                 tokens += 1;
                             }
                         }
