@@ -26,6 +26,9 @@ use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
 
+#[cfg(feature = "crash-points")]
+mod points;
+
 /// How many records a log's lane may have under way: what a crash repeats at most.
 const WINDOW: u64 = 2048;
 /// What the events of all lanes of logs together may take beside the budget, as a part of it; and of one at least and most.
@@ -70,7 +73,7 @@ impl Storage {
     /// # Errors
     /// One line for an operator.
     pub(crate) fn open(spec: &Spec, metrics: &Arc<Metrics>) -> Result<Option<Storage>, String> {
-        Storage::open_on(Arc::new(Real), spec, metrics)
+        Storage::open_on(disk(), spec, metrics)
     }
 
     /// The same on a disk of the caller's.
@@ -351,6 +354,14 @@ impl Lane {
             tokio::time::sleep(AFTER_PANIC).await;
         }
     }
+}
+
+/// The machine's own, with places at which tests end the process.
+fn disk() -> Arc<dyn Disk> {
+    #[cfg(feature = "crash-points")]
+    return Arc::new(points::Points(Real));
+    #[cfg(not(feature = "crash-points"))]
+    return Arc::new(Real);
 }
 
 /// Destinations and groups with what the file says of their logs.

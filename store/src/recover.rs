@@ -179,18 +179,33 @@ fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
     }
 }
 
-/// A segment that another one follows: it was sealed, whatever its seal looks like now.
+/// A segment that another one follows: it was sealed, whatever its seal looks like now; or a start was ended that had
+/// copied its tail into the one that follows, and not yet cut it off. Then it ends where that one begins.
 fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
     if let Some((seal, at)) = segment.seal()? {
         return Ok(whole(segment, seal, at));
     }
-    let walked = segment.walk(below)?;
-    let seal = Seal {
-        next: walked.next(segment.title.first).min(below),
-        newest: walked.seal.map_or(now_ms(), |seal| seal.newest),
+    let mut window = Window::new(&*segment.file);
+    let mut place = Place {
+        at: RECORDS_AT,
+        next: segment.title.first,
     };
-    let end = walked.spans.last().map_or(RECORDS_AT, |span| span.to);
-    Ok(whole(segment, seal, end))
+    while place.next < below {
+        let (to, head) = match segment.step(&mut window, place.at, (place.next, below))? {
+            Step::End => break,
+            Step::Record { head } => (place.at + head.span(), Some(head)),
+            Step::Bad { to, head } => (to, head),
+        };
+        place.at = to;
+        if let Some(head) = head.filter(|head| head.kind == Kind::Data) {
+            place.next = place.next.max(head.sequence + 1);
+        }
+    }
+    let seal = Seal {
+        next: place.next.min(below),
+        newest: now_ms(),
+    };
+    Ok(whole(segment, seal, place.at))
 }
 
 /// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.

@@ -14,6 +14,7 @@ mod failures;
 mod model;
 mod retained;
 mod room;
+mod starts;
 
 /// How many seeds each test takes; `WEFT_STORE_SEEDS` for more.
 const SEEDS: u64 = 120;
