@@ -20,7 +20,7 @@ struct Nobody;
 impl Keeper<()> for Nobody {
     fn stored(&self, _log: &Arc<Log<()>>, _first: u64, _tokens: Vec<()>) {}
 
-    fn failed(&self, _log: &Arc<Log<()>>, _first: u64, _tokens: Vec<()>, why: &Arc<str>) {
+    fn failed(&self, _log: &Arc<Log<()>>, _tokens: Vec<()>, why: &Arc<str>) {
         panic!("{why}");
     }
 }
