@@ -33,8 +33,8 @@ use crate::metrics::Metrics;
 use crate::routing::filter::Predicate;
 use crate::topology::build::{Built, Living, build};
 use crate::topology::spec::{
-    DestinationSpec, EndpointSpec, IngressSpec, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, StoreSpec,
-    UnmatchedSpec, WhenFull,
+    DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec,
+    StoreSpec, UnmatchedSpec, WhenFull,
 };
 use crate::topology::storage::Storage;
 
@@ -145,6 +145,7 @@ impl Draft {
             drop_rejected: false,
             unmatched: UnmatchedSpec::Discard,
             malformed: MalformedSpec::Reject,
+            retain: None,
         };
         let spec = Spec {
             budget: 0,
@@ -185,8 +186,11 @@ impl Draft {
         self
     }
 
-    /// How old what is in the log of this endpoint may be.
+    /// How old what is in the log of this endpoint, or [`LOCAL`], may be.
     pub(crate) fn max_age(mut self, name: &str, max_age: Duration) -> Draft {
+        if name == LOCAL {
+            self.spec.store.as_mut().unwrap().dead_letters.max_age = Some(max_age);
+        }
         for destination in &mut self.spec.destinations {
             if let DestinationSpec::Endpoint(endpoint) = destination
                 && *endpoint.name == *name

@@ -31,6 +31,15 @@ pub struct Built {
     pub policies: Vec<Policy>,
 }
 
+/// How the log of an ingress that keeps what came in is called: no destination can have this name.
+#[must_use]
+pub fn kept(ingress: &str) -> Arc<str> {
+    format!("{KEPT}{ingress}").into()
+}
+
+/// What such a name begins with.
+pub const KEPT: &str = "ingress.";
+
 /// What lives already, and is taken over.
 #[derive(Default)]
 pub struct Living {
@@ -208,10 +217,15 @@ impl Names<'_> {
             MalformedSpec::Reject => Malformed::Reject,
             MalformedSpec::Drop => Malformed::Drop,
         };
+        let retain = match spec.retain {
+            Some(retain) => Some(self.logged(&kept(&spec.name), None, Some(&LogSpec::kept(retain)))?),
+            None => None,
+        };
         Ok(Policy {
             number,
             unmatched,
             malformed,
+            retain,
         })
     }
 

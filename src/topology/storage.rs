@@ -16,12 +16,13 @@ use weft_api::outcome::Reason;
 use weft_store::disk::{Disk, Real};
 use weft_store::{Log, LogSettings, Settings, Store};
 
+use super::build::{KEPT, kept};
 use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
 use crate::delivery::stored::lane::{LogLane, Order, Window};
-use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
 
@@ -39,8 +40,9 @@ const RESERVE: u64 = 64 * 1024 * 1024;
 const CLOSE_MAX: Duration = Duration::from_secs(10);
 /// How long a lane whose task panicked rests.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
-/// How the logs of destinations and groups are called on the disk, and that of the dead letters.
+/// How the logs of destinations and groups are called on the disk, those of ingresses, and that of the dead letters.
 const OF_DESTINATION: &str = "d.";
+const OF_INGRESS: &str = "i.";
 const DEAD: &str = "dead";
 
 /// See the module.
@@ -120,8 +122,30 @@ impl Storage {
                 self.open_log(name, Kind::Backlog, log)?;
             }
         }
+        for ingress in &spec.ingresses {
+            if let Some(retain) = ingress.retain {
+                self.open_log(
+                    &kept(&ingress.name),
+                    Kind::Kept,
+                    &LogSpec {
+                        max_bytes: store.max_bytes,
+                        ..LogSpec::kept(retain)
+                    },
+                )?;
+            }
+        }
         let left = self.store.unopened().map_err(|error| error.to_string())?;
         for file in left {
+            if let Some(ingress) = file.strip_prefix(OF_INGRESS) {
+                // Copies that nobody keeps any more: with nothing retained they go.
+                let nothing = LogSpec {
+                    retain: None,
+                    max_bytes: store.max_bytes,
+                    ..LogSpec::kept(Duration::ZERO)
+                };
+                self.open_log(&kept(ingress), Kind::Kept, &nothing)?;
+                continue;
+            }
             let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
             match wanted.iter().find(|(known, _)| **known == *name) {
                 Some((name, _)) => {
@@ -149,6 +173,7 @@ impl Storage {
         };
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
+            Kind::Kept => format!("{OF_INGRESS}{}", name.trim_start_matches(KEPT)),
             Kind::DeadLetters => DEAD.to_owned(),
         };
         let log = self.log(&file, kind, spec)?;
@@ -208,6 +233,12 @@ impl Storage {
         self.logs.get(name).map(|open| &open.queue)
     }
 
+    /// Reads a log from its front. `open_only`: without what is settled and still there.
+    #[cfg(test)]
+    pub(crate) fn reader(&self, queue: &Arc<DurableQueue>, open_only: bool) -> weft_store::Reader<Leg> {
+        self.store.reader(&queue.log, open_only)
+    }
+
     /// All of them.
     pub(crate) fn queues(&self) -> Vec<Arc<DurableQueue>> {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
@@ -243,7 +274,10 @@ impl Storage {
                             };
                             tokio::spawn(lane.run(heard))
                         }
-                        Kind::DeadLetters => tokio::spawn(queue.watch(heard)),
+                        Kind::DeadLetters | Kind::Kept => {
+                            let reader = self.store.reader(&queue.log, true);
+                            tokio::spawn(letters::keep(queue, reader, heard))
+                        }
                     };
                     open.running = Some(Running {
                         orders,

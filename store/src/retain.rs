@@ -15,12 +15,14 @@ use crate::log::{Held, Log, State};
 const LONGEST: Duration = Duration::from_secs(3600);
 /// An empty log that rests gives its last segment away after so long, too.
 const IDLE_MS: u64 = 60_000;
+/// Segments of one log that go in one round: to remove a file takes milliseconds, and records wait.
+const AT_ONCE: usize = 16;
 
 /// See the module.
 pub(crate) struct Retainer<T> {
     disk: Arc<dyn Disk>,
     /// Milliseconds since 1970.
-    clock: fn() -> u64,
+    pub(crate) clock: fn() -> u64,
     /// Logs that have something to give away some time, and when, by the clock.
     aging: BTreeMap<u64, (Arc<Log<T>>, u64)>,
 }
@@ -67,6 +69,9 @@ impl<T> Retainer<T> {
                 next = Some(next.map_or(until, |next| next.min(until)));
                 state.retain(index);
                 index += 1;
+            } else if gone.len() == AT_ONCE {
+                next = Some(now);
+                break;
             } else {
                 gone.extend(state.remove(index));
             }

@@ -194,6 +194,7 @@ impl<T: Send + 'static> Store<T> {
             unsynced: BTreeMap::new(),
             looked: Instant::now(),
             synced: Instant::now(),
+            usual_sync: Duration::ZERO,
         };
         Ok((store, committer))
     }

@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod lane;
+pub mod letters;
 pub mod record;
 mod taken;
 
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use weft_api::crash;
 use weft_api::outcome::{Reason, SendError};
@@ -47,6 +48,8 @@ pub enum Kind {
     Backlog,
     /// The local dead letters: what is in it has arrived, and waits for a person.
     DeadLetters,
+    /// What came in by an ingress (`retain:`): nothing is owed any more, and it stays as long as its segment does.
+    Kept,
 }
 
 /// What the file says of a log, as far as delivery cares.
@@ -221,21 +224,6 @@ impl DurableQueue {
         self.metrics.full.set(i64::from(self.is_full()));
     }
 
-    /// Looks after what waits, for a log that has no lane.
-    pub async fn watch(self: Arc<Self>, mut orders: watch::Receiver<lane::Order>) {
-        loop {
-            self.look();
-            if *orders.borrow_and_update() == lane::Order::Stop {
-                return;
-            }
-            tokio::select! {
-                changed = orders.changed() => if changed.is_err() { return },
-                () = self.bell.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        }
-    }
-
     /// Gives back everything that waits for room: the router stops.
     pub fn give_back(&self, reason: Reason) {
         let mut ender = Ender::default();
@@ -377,13 +365,17 @@ impl Clerk {
 }
 
 impl Keeper<Leg> for Clerk {
-    fn stored(&self, log: &Arc<Log<Leg>>, legs: Vec<Leg>) {
+    fn stored(&self, log: &Arc<Log<Leg>>, first: u64, legs: Vec<Leg>) {
         let Some(queue) = self.queue(log) else { return };
-        queue.metrics.appended.inc_by(legs.len() as u64);
+        let count = legs.len() as u64;
+        queue.metrics.appended.inc_by(count);
+        if queue.kind == Kind::Kept {
+            log.acknowledge(first..first + count);
+        }
         let mut ender = Ender::default();
         for leg in legs {
             let end = match queue.kind {
-                Kind::Backlog => End::Stored,
+                Kind::Backlog | Kind::Kept => End::Stored,
                 Kind::DeadLetters => End::DeadLettered,
             };
             ender.end(leg.duty, end);

@@ -142,6 +142,13 @@ pub fn read(payload: Vec<u8>, builder: &mut EventBuilder) -> Option<Record> {
     })
 }
 
+/// When a record came into its log, without reading the rest.
+#[must_use]
+pub fn stored_ms(payload: &[u8]) -> Option<u64> {
+    let bytes = payload.get(18..26).filter(|_| payload[0] == VERSION)?;
+    bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
 fn take_failure(bytes: &mut Bytes) -> Option<Box<LastFailure>> {
     let time = |ms: u64| UNIX_EPOCH.checked_add(Duration::from_millis(ms));
     let first = time(bytes.try_get_u64_le().ok()?)?;

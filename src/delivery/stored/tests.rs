@@ -394,3 +394,63 @@ async fn what_is_older_than_max_age_has_expired_when_it_comes_out() {
     until("all have expired", || log.metrics.lane.books.expired.get() == 5).await;
     until("the log is empty", || log.pending() == 0).await;
 }
+
+#[tokio::test]
+async fn dead_letters_are_given_up_once_they_are_older_than_max_age() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..3);
+    accepted(&mut lanes, 3).await;
+    let dead = world.log("local");
+    let mut a = world.remote("a");
+    while dead.log.open() < 3 {
+        tokio::select! {
+            batch = a.next() => batch.fail_rest(&refused()),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    drop(lanes);
+    world.stop().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let world = draft(&dir, &["a"], &["a"])
+        .max_age("local", Duration::from_millis(10))
+        .route(to("a"))
+        .build();
+    let dead = world.log("local");
+    assert_eq!(dead.metrics.found.get(), 3);
+    until("they are given up", || dead.log.open() == 0).await;
+    assert_eq!(dead.metrics.lane.books.expired.get(), 3);
+}
+
+/// What an ingress keeps is acknowledged with everything else, owed to nobody, and there as long as it is retained.
+#[tokio::test]
+async fn what_came_in_is_kept_beside_what_is_owed() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &[])
+        .ingress(|ingress| ingress.retain = Some(Duration::from_secs(3600)))
+        .route(to("a"))
+        .build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..10);
+    let kept = world.log("ingress.in");
+    until("all are kept", || kept.metrics.appended.get() == 10).await;
+    assert!(lanes.try_next().is_none(), "the destination has not taken them");
+    take(&mut world.remote("a"), 10).await;
+    accepted(&mut lanes, 10).await;
+    assert_eq!(kept.pending(), 0);
+    let mut reader = world.storage.as_ref().unwrap().reader(&kept, false);
+    let mut records = Vec::new();
+    let most = weft_store::Most {
+        records: 100,
+        bytes: 1 << 20,
+    };
+    tokio::task::spawn_blocking(move || {
+        reader.read(most, &mut records).unwrap();
+        assert_eq!(records.len(), 10);
+    })
+    .await
+    .unwrap();
+    world.assert_at_rest();
+}
