@@ -186,6 +186,17 @@ impl Draft {
         self
     }
 
+    /// A group with a log.
+    pub(crate) fn stored_group(mut self, name: &str, plan: PlanSpec) -> Draft {
+        let store = self.spec.store.as_ref().map(|store| store.dead_letters.clone());
+        self.spec.destinations.push(DestinationSpec::Group {
+            name: name.into(),
+            plan,
+            store,
+        });
+        self
+    }
+
     /// How old what is in the log of this endpoint, or [`LOCAL`], may be.
     pub(crate) fn max_age(mut self, name: &str, max_age: Duration) -> Draft {
         if name == LOCAL {

@@ -18,6 +18,7 @@ use weft_store::{Log, LogSettings, Settings, Store};
 
 use super::build::{KEPT, kept};
 use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
+use crate::delivery::breaker::backoff;
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
@@ -38,8 +39,9 @@ const WINDOW_BYTES: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * 1024 * 1024
 const RESERVE: u64 = 64 * 1024 * 1024;
 /// How long the disk may take at the end of the process.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
-/// How long a lane whose task panicked rests.
+/// How long a lane whose task panicked rests, the first time and at most: each time it repeats what was under way.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
+const AFTER_PANIC_MAX: Duration = Duration::from_secs(60);
 /// How the logs of destinations and groups are called on the disk, those of ingresses, and that of the dead letters.
 const OF_DESTINATION: &str = "d.";
 const OF_INGRESS: &str = "i.";
@@ -170,6 +172,7 @@ impl Storage {
     fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
         let rules = LogRules {
             max_age: spec.max_age,
+            full_moves: spec.when_full == WhenFull::Move,
         };
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
@@ -335,7 +338,7 @@ struct Lane {
 
 impl Lane {
     async fn run(self, orders: watch::Receiver<Order>) {
-        loop {
+        for panics in 0.. {
             let reader = self.store.reader(&self.queue.log, true);
             let (queue, wiring) = (Arc::clone(&self.queue), Arc::clone(&self.wiring));
             let lane = LogLane::new(queue, &self.port, reader, wiring, self.window);
@@ -351,7 +354,7 @@ impl Lane {
                 return;
             }
             tracing::error!(log = %self.queue.name, "the lane of a log panicked, which is a fault of Weft: it starts again");
-            tokio::time::sleep(AFTER_PANIC).await;
+            tokio::time::sleep(backoff(AFTER_PANIC, AFTER_PANIC_MAX, panics, 1.0)).await;
         }
     }
 }
