@@ -189,8 +189,10 @@ fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
         next: walked.next(segment.title.first).min(below),
         newest: walked.seal.map_or(now_ms(), |seal| seal.newest),
     };
-    let end = walked.spans.last().map_or(RECORDS_AT, |span| span.to);
-    Ok(whole(segment, seal, end))
+    // Where nothing is missing, what stands behind the last record has been copied into the next segment.
+    let complete = seal.next == below;
+    let last = walked.spans.iter().rfind(|span| span.good || !complete);
+    Ok(whole(segment, seal, last.map_or(RECORDS_AT, |span| span.to)))
 }
 
 /// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.

@@ -296,6 +296,8 @@ impl World {
             } else {
                 assert!(lost.is_empty(), "{name}: {lost:?} lost");
                 assert_eq!(damaged, 0, "{name}");
+                let copies = running.store.disk.list(Path::new("/store/quarantine")).unwrap();
+                assert!(copies.is_empty(), "{name}: {copies:?}");
             }
             let (next, id) = (running.log(name).lock().next, running.log(name).id);
             let is_new = |sequence: &u64| id != model.id || *sequence < next;
