@@ -150,6 +150,11 @@ impl Sim {
         world.files[file].seen.clone()
     }
 
+    /// Whether the power is off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.world().off
+    }
+
     /// Bytes of all files.
     pub(crate) fn bytes_used(&self) -> u64 {
         self.world().used()

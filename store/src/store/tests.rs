@@ -16,7 +16,7 @@ mod retained;
 mod room;
 
 /// How many seeds each test takes; `WEFT_STORE_SEEDS` for more.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 80;
 const EVERYTHING: Most = Most {
     records: usize::MAX,
     bytes: u64::MAX,
