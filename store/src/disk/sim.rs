@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Write,
     /// A sync fails with EIO: what was dirty is clean now, stays in memory, and never reaches the disk.
     Sync,
+    /// The same, and the error says that there is no room.
+    SyncFull,
     /// A read fails with EIO, once.
     Read,
     /// A file keeps its name: EIO.

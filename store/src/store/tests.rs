@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::*;
 use crate::disk::sim::{Fault, Sim};

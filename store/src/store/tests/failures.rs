@@ -66,6 +66,43 @@ fn after_a_failed_sync_the_file_is_neither_written_nor_synced_again() {
 }
 
 #[test]
+fn a_sync_that_finds_no_room_is_a_failure_and_not_tried_again() {
+    // Of a batch; of the mark of a log that rests; of a seal.
+    for what in 0..3 {
+        let sim = Sim::default();
+        let mut running = start(&sim).unwrap();
+        running.append("a", 0, 100, 7).unwrap();
+        running.round(what == 2);
+        let log = running.log("a");
+        match what {
+            0 => {
+                running.append("a", 1, 100, 7).unwrap();
+                sim.arm(1, Fault::SyncFull);
+                running.round(false);
+            }
+            1 => {
+                // The free space is looked at before.
+                sim.arm(2, Fault::SyncFull);
+                running.round(true);
+            }
+            _ => {
+                log.acknowledge(0..1);
+                running.round(true);
+                running.committer.retainer.clock = || now_ms() + 3_600_000;
+                // A write, the cut, and the sync.
+                sim.arm(2, Fault::SyncFull);
+                running.round(false);
+            }
+        }
+        assert!(log.is_failed(), "{what}");
+        assert_eq!(
+            *running.told.failed.lock().unwrap(),
+            if what == 0 { vec![1] } else { vec![] }
+        );
+    }
+}
+
+#[test]
 fn with_an_interval_a_log_that_failed_is_not_synced_any_more() {
     let sim = Sim::default();
     let sync = Sync::Interval(Duration::from_secs(3600));
