@@ -230,6 +230,16 @@ impl<T: Send + 'static> Store<T> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let quarantine = path.join("quarantine");
         let found = recover::open(&*self.disk, &dir, &quarantine, &known).map_err(io("reading a log"))?;
+        if let Some(other) = logs.values().find(|other| other.id == found.id) {
+            let text = format!(
+                "logs/{} is a copy of it, or it of that: move one of them away",
+                other.name
+            );
+            return Err(io("reading a log")(io::Error::new(
+                io::ErrorKind::InvalidData,
+                text,
+            )));
+        }
         let log = Arc::new(Log::new(
             (Arc::from(name), dir, found.id),
             settings,

@@ -12,6 +12,7 @@ use crate::{Claim, Refused};
 mod bits;
 mod crashes;
 mod failures;
+mod garbage;
 mod model;
 mod retained;
 mod room;
