@@ -319,9 +319,11 @@ fn a_log_that_is_gone_stays_gone_with_its_acknowledgements() {
     running.round(true);
     assert_eq!(running.log("a").holding().segments, 0);
     drop(running);
-    // This start finds no log, and forgets what was acknowledged of it.
+    // These starts find no log, and forget what was acknowledged of it; the first has still the journal before its own.
     let sim = sim.after_kill();
-    drop(start(&sim).unwrap());
+    for _ in 0..3 {
+        drop(start(&sim).unwrap());
+    }
     for seed in 0..20 {
         let sim = sim.after_power_cut(&mut fastrand::Rng::with_seed(seed));
         assert_eq!(start(&sim).unwrap().tokens("a"), [], "it came back");
@@ -346,4 +348,26 @@ fn the_last_segment_holds_the_place_of_the_next_sequence() {
     let running = start(&sim.after_kill()).unwrap();
     assert_eq!(running.log("a").lock().next, 8, "a sequence would be given again");
     assert_eq!(running.tokens("a").len(), 8);
+}
+
+#[test]
+fn a_seal_never_says_more_than_the_disk_has() {
+    let sync = Sync::Interval(Duration::from_secs(3600));
+    for call in 0..8 {
+        let sim = Sim::default();
+        let mut running = start_with(&sim, Settings { sync, ..settings() }, &bounds()).unwrap();
+        for token in 0..4 {
+            running.append("a", token, 60_000, 7).unwrap();
+            running.round(false);
+        }
+        // None of it is synced, and the next one is for another segment.
+        running.append("a", 4, 60_000, 7).unwrap();
+        sim.arm(call, Fault::PowerCut);
+        running.round(false);
+        for seed in 0..60 {
+            let sim = sim.after_power_cut(&mut fastrand::Rng::with_seed(seed));
+            let (_, damaged) = start(&sim).unwrap().all("a").unwrap();
+            assert_eq!(damaged, 0, "power cut at call {call}, seed {seed}");
+        }
+    }
 }
