@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Write,
     /// A sync fails with EIO: what was dirty is clean now, stays in memory, and never reaches the disk.
     Sync,
+    /// The same, and the error says that there is no room.
+    SyncFull,
     /// A read fails with EIO, once.
     Read,
     /// A file keeps its name: EIO.
@@ -148,6 +150,11 @@ impl Sim {
         let world = self.world();
         let file = world.find(path).expect("the file is there");
         world.files[file].seen.clone()
+    }
+
+    /// Whether the power is off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.world().off
     }
 
     /// Bytes of all files.

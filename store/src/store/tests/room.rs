@@ -105,6 +105,10 @@ fn a_full_log_that_is_acknowledged_on_a_full_disk_frees_itself() {
         running.round(true);
     }
     assert!(running.log("a").holding().bytes < (3 << 20));
+    assert!(
+        sim.list(Path::new("/store/acks")).unwrap().len() <= 2,
+        "what could not be written is left"
+    );
     assert_eq!(running.append("a", 1, 50_000, 7).map(|_| ()), Ok(()));
     running.round(true);
     running.round(true);
