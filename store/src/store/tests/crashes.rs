@@ -274,3 +274,66 @@ fn with_an_interval_only_what_was_not_synced_is_lost_and_none_of_it_is_damage() 
         }
     });
 }
+
+#[test]
+fn a_start_that_loses_its_power_at_any_call_has_lost_nothing() {
+    let mut ends = 0;
+    for seed in 0..12 {
+        let mut world = World::new(seed);
+        let mut running = start(&world.sim).unwrap();
+        for _ in 0..3 {
+            world.append(&running, "a");
+            running.round(false);
+        }
+        world.learn(&running);
+        if seed % 2 == 0 {
+            // A tail that nobody was told of.
+            world.append(&running, "a");
+            world.sim.arm(seed % 4, Fault::PowerCut);
+            running.round(false);
+        }
+        world.sim = world.sim.after_power_cut(&mut world.random);
+        for call in 0.. {
+            let sim = world.sim.after_kill();
+            sim.arm(call, Fault::PowerCut);
+            let whole = start(&sim).is_ok();
+            for _ in 0..6 {
+                let mut after = World {
+                    sim: sim.after_power_cut(&mut world.random),
+                    random: world.random.clone(),
+                    models: world.models.clone(),
+                    ..World::new(seed)
+                };
+                let running = start(&after.sim).unwrap();
+                after.check(&running, false);
+            }
+            if whole {
+                ends += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!(ends, 12);
+}
+
+#[test]
+fn a_stranger_among_the_logs_is_left_alone() {
+    let sim = Sim::default();
+    drop(start(&sim).unwrap());
+    sim.create(Path::new("/store/logs/notes.txt"))
+        .unwrap()
+        .write_at(0, b"mine")
+        .unwrap();
+    let mut running = start(&sim).unwrap();
+    running.append("a", 0, 10, 7).unwrap();
+    running.round(true);
+    assert_eq!(start(&sim.after_kill()).unwrap().tokens("a"), [0]);
+    assert_eq!(sim.bytes(Path::new("/store/logs/notes.txt")), b"mine");
+    assert!(
+        running
+            .store
+            .unopened()
+            .unwrap()
+            .contains(&"notes.txt".to_owned())
+    );
+}

@@ -99,8 +99,11 @@ fn an_empty_log_that_rests_gives_its_last_segment_away_and_goes_on_behind_it() {
     fill(&mut running, "a", 0..3);
     acknowledge_all(&mut running, "a");
     assert_eq!(files(&sim, "a"), 1);
-    NOW.set(now() + 60_000);
+    NOW.set(now() + 59_999);
+    running.round(false);
+    assert_eq!(files(&sim, "a"), 1);
     assert!(running.committer.due().is_some());
+    NOW.set(now() + 1);
     running.round(false);
     assert_eq!(files(&sim, "a"), 0);
     assert_eq!(running.log("a").holding().bytes, 0);
@@ -196,4 +199,49 @@ fn on_a_full_disk_what_is_retained_goes_first() {
     );
     assert!(everything(&running, "a").len() < 20);
     running.audit();
+}
+
+#[test]
+fn a_log_that_fits_into_one_segment_is_never_full_for_good() {
+    let sim = Sim::default();
+    let mut running = open(
+        &sim,
+        &LogSettings {
+            max_bytes: 200_000,
+            ..bounds()
+        },
+    );
+    for round in 0..5 {
+        while running.append("a", round, BYTES, now()).is_ok() {
+            running.round(false);
+        }
+        let log = running.log("a");
+        assert!(log.is_full() && log.holding().segments == 1);
+        acknowledge_all(&mut running, "a");
+        NOW.set(now() + 50);
+        running.round(false);
+        assert!(!log.is_full(), "{:?}", log.holding());
+        running.audit();
+    }
+}
+
+#[test]
+fn a_segment_that_finds_no_room_for_its_seal_is_not_tried_again_at_once() {
+    let sim = Sim::default();
+    let mut running = open(&sim, &bounds());
+    fill(&mut running, "a", 0..4);
+    acknowledge_all(&mut running, "a");
+    NOW.set(now() + 60_000);
+    sim.set_capacity(Some(0));
+    // The seal fits into the zeros ahead, unless there are none.
+    let path = Path::new("/store/logs/a").join(crate::segment::Title::name(1));
+    let end = running.log("a").lock().segments.back().unwrap().end;
+    sim.cut(&path, usize::try_from(end).unwrap());
+    running.round(false);
+    assert_eq!((files(&sim, "a"), running.log("a").failure()), (1, None));
+    assert!(running.committer.due().unwrap() > Instant::now());
+    sim.set_capacity(None);
+    NOW.set(now() + 50);
+    running.round(false);
+    assert_eq!(files(&sim, "a"), 0);
 }
