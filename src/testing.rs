@@ -186,6 +186,17 @@ impl Draft {
         self
     }
 
+    /// A group with a log.
+    pub(crate) fn stored_group(mut self, name: &str, plan: PlanSpec) -> Draft {
+        let store = self.spec.store.as_ref().map(|store| store.dead_letters.clone());
+        self.spec.destinations.push(DestinationSpec::Group {
+            name: name.into(),
+            plan,
+            store,
+        });
+        self
+    }
+
     /// How old what is in the log of this endpoint, or [`LOCAL`], may be.
     pub(crate) fn max_age(mut self, name: &str, max_age: Duration) -> Draft {
         if name == LOCAL {
@@ -271,7 +282,7 @@ impl Draft {
         let port = Port::new("in".into(), metrics.ingress("in"), ingress.drop_rejected);
         let wiring = Arc::new(wiring);
         if let Some(storage) = &mut storage {
-            storage.adopt(&wiring, self.budget);
+            storage.adopt(&wiring, &self.spec);
         }
         let gate = Gate {
             wiring: Arc::clone(&wiring),

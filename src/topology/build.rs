@@ -1,7 +1,7 @@
 //! From names to a wiring: the arena of plans, the table, the policies. Spawns nothing, opens nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::spec::{
     DestinationSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
@@ -133,6 +133,7 @@ pub fn build(
         index,
         logs: names.log_nodes,
         dead_letters,
+        by_name: OnceLock::new(),
     };
     Ok(Built {
         wiring: Wiring {

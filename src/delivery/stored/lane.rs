@@ -56,6 +56,8 @@ pub struct Window {
 pub enum Order {
     /// Read and deliver.
     Run,
+    /// Read, drop and count.
+    Purge,
     /// Read nothing more; settle what comes back.
     Drain,
     /// Settle what has come back, and end.
@@ -86,6 +88,7 @@ pub struct LogLane {
     inbox: Vec<Settled>,
     builder: EventBuilder,
     damaged: u64,
+    purging: bool,
     published: Instant,
 }
 
@@ -129,6 +132,7 @@ impl LogLane {
             inbox: Vec::new(),
             builder: EventBuilder::new(),
             damaged: 0,
+            purging: false,
             published: Instant::now(),
         }
     }
@@ -141,6 +145,7 @@ impl LogLane {
             self.queue.look();
             let order = *orders.borrow_and_update();
             if order == Order::Stop {
+                self.settle_last();
                 return;
             }
             let due = self.turn(order);
@@ -177,7 +182,11 @@ impl LogLane {
         }
         let port = &self.port.port;
         self.full.retain(|destination| destination.is_full_for(port));
-        if order == Order::Run && self.full.is_empty() && self.not_before.is_none_or(|at| at <= now) {
+        self.purging = order == Order::Purge;
+        if matches!(order, Order::Run | Order::Purge)
+            && self.full.is_empty()
+            && self.not_before.is_none_or(|at| at <= now)
+        {
             self.not_before = None;
             self.read();
         }
@@ -221,10 +230,12 @@ impl LogLane {
         let Some(reading) = self.reading.take() else {
             return;
         };
-        let Ok((reader, records, result)) = read else {
-            // The reader is lost with its thread: the runtime ends, or it panicked.
-            tracing::error!(log = %self.queue.name, "reading the store ended: it goes on at the next start");
-            return;
+        let (reader, records, result) = match read {
+            Ok(read) => read,
+            // The reader is lost: another lane has another.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime ends.
+            Err(_) => return,
         };
         let damaged = reader.damaged();
         self.queue.metrics.damaged.inc_by(damaged - self.damaged);
@@ -265,12 +276,16 @@ impl LogLane {
                 continue;
             };
             let taken = Taken::new(record, &wiring, log, &self.queue);
-            let leg = taken.leg(self.origin(sequence));
+            let leg = taken.leg(origin(&self.port, self.epoch, sequence));
             count += 1;
             self.open_bytes += taken.event.size();
             self.open.insert(sequence, taken);
             if leg.duty.expires.is_some_and(|at| at <= Instant::now()) {
                 ender.end(leg.duty, End::Expired);
+                continue;
+            }
+            if self.purging {
+                ender.end(leg.duty, End::Dropped(Outcome::Accepted));
                 continue;
             }
             match start(leg, log) {
@@ -308,27 +323,18 @@ impl LogLane {
         metrics.books.pending.add(i64::try_from(legs).unwrap_or(i64::MAX));
     }
 
-    fn origin(&self, sequence: u64) -> Origin {
-        Origin::Slot {
-            lane: Arc::clone(&self.port),
-            epoch: self.epoch,
-            seq: sequence,
-        }
-    }
-
     fn hand_out_again(&mut self, sequence: u64) {
-        let Some(taken) = self.open.get(&sequence) else {
+        let wiring = self.wiring.load_full();
+        let (Some(log), Some(taken)) = (wiring.log_of(&self.queue), self.open.get_mut(&sequence)) else {
             return;
         };
-        let leg = taken.leg(self.origin(sequence));
-        self.count(1);
-        match taken.wiring.log_of(&self.queue) {
-            Some(log) => {
-                let (leg, target) = start(leg, log);
-                forward(leg, target);
-            }
-            None => drop(leg),
+        if !Arc::ptr_eq(&taken.wiring, &wiring) {
+            taken.rewire(&wiring, log);
         }
+        let origin = origin(&self.port, self.epoch, sequence);
+        let (leg, target) = start(taken.leg(origin), log);
+        self.count(1);
+        forward(leg, target);
     }
 
     /// Applies what came back.
@@ -369,6 +375,17 @@ impl LogLane {
         }
     }
 
+    /// Applies what came back since it was woken last.
+    fn settle_last(&mut self) {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = self
+            .port
+            .port
+            .mailbox
+            .poll_take(self.claim, &mut self.inbox, &mut cx);
+        self.settle();
+    }
+
     fn came_back(&mut self, sequence: u64, outcome: Outcome) {
         let Some(taken) = self.open.get_mut(&sequence) else {
             return;
@@ -385,6 +402,15 @@ impl Drop for LogLane {
         // Legs of this life are nobody's now; what they stood for is still in the log.
         self.port.set_epoch(self.port.port.take_epoch());
         self.queue.metrics.oldest.set(0.0);
+    }
+}
+
+/// A record as the origin of a leg.
+fn origin(lane: &Arc<LanePort>, epoch: u32, sequence: u64) -> Origin {
+    Origin::Slot {
+        lane: Arc::clone(lane),
+        epoch,
+        seq: sequence,
     }
 }
 

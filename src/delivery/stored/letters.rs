@@ -11,7 +11,7 @@ use super::lane::Order;
 use super::{DurableQueue, LOOK_EVERY, record};
 use crate::delivery::leg::Leg;
 
-/// How often letters are looked at that may be too old.
+/// How often letters are looked at that may be too old; where `max_age` is shorter, as often as that.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How many are read in one go.
 const PIECE: Most = Most {
@@ -28,10 +28,11 @@ pub async fn keep(queue: Arc<DurableQueue>, reader: Reader<Leg>, mut orders: wat
         let order = *orders.borrow_and_update();
         match order {
             Order::Stop => return,
-            Order::Drain => {}
+            Order::Drain | Order::Purge => {}
             Order::Run if sweep_at <= Instant::now() => {
                 reader = sweep(&queue, reader).await;
-                sweep_at = Instant::now() + SWEEP_EVERY;
+                let max_age = queue.rules.load().max_age.unwrap_or(SWEEP_EVERY);
+                sweep_at = Instant::now() + SWEEP_EVERY.min(max_age);
             }
             Order::Run => {}
         }
@@ -50,6 +51,7 @@ async fn sweep(queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option
         return Some(reader);
     }
     reader.rewind();
+    let mut known = reader.damaged();
     loop {
         let read = tokio::task::spawn_blocking(move || {
             let mut records = Vec::new();
@@ -60,6 +62,9 @@ async fn sweep(queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option
             return None;
         };
         reader = back;
+        let damaged = reader.damaged();
+        queue.metrics.damaged.inc_by(damaged - known);
+        known = damaged;
         if let Err(error) = result {
             tracing::error!(log = %queue.name, %error, "reading the dead letters: it is tried again");
             return Some(reader);

@@ -75,12 +75,9 @@ pub fn write(leg: &Leg, now: (tokio::time::Instant, u64), into: &mut Vec<u8>) {
         into.extend_from_slice(&time.to_le_bytes());
     }
     let table = &duty.wiring.table;
-    let route = match duty.route {
-        NO_ROUTE => "",
-        route => table.routes.get(route as usize).map_or("", |route| &route.name),
-    };
-    text(into, route);
-    let path = table.plans.path(&duty.steps);
+    let route = (duty.route != NO_ROUTE).then_some(duty.route);
+    text(into, route.map_or("", |route| &table.routes[route as usize].name));
+    let path = table.path(route, &duty.steps);
     text(into, &path.root);
     count(into, path.choices.len());
     for choice in &path.choices {
