@@ -3,6 +3,7 @@
 //! ```text
 //! lock         held while the store is open
 //! format       "weft store 1"
+//! room         what a start may use on a full disk
 //! acks/        the journal of acknowledgements
 //! quarantine/  copies of what was damaged
 //! logs/NAME/   one directory a log
@@ -24,6 +25,7 @@ use crate::log::{Log, LogSettings};
 use crate::reader::Reader;
 use crate::recover;
 use crate::retain::Retainer;
+use crate::room;
 use crate::settle::Settler;
 use crate::space::Space;
 use crate::spares::Spares;
@@ -165,8 +167,9 @@ impl<T: Send + 'static> Store<T> {
             store.log(name, settings.clone())?;
         }
         let known = store.forget_what_is_gone();
-        let journal = Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks, &known)
-            .map_err(io("writing acknowledgements"))?;
+        let begin = || Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks.clone(), &known);
+        let journal = room::with(&*disk, &path, begin).map_err(io("writing acknowledgements"))?;
+        let has_room = room::keep(&*disk, &path, store.settings.keep_free);
         let committer = Committer {
             bell: Arc::clone(&bell),
             disk: Arc::clone(&disk),
@@ -176,6 +179,7 @@ impl<T: Send + 'static> Store<T> {
                 space,
                 path,
                 keep_free: store.settings.keep_free,
+                has_room,
                 active: BTreeMap::new(),
                 counters: Arc::clone(&counters),
             },
@@ -229,7 +233,8 @@ impl<T: Send + 'static> Store<T> {
         // Held until the log is listed: a checkpoint finds it either here or there.
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let quarantine = path.join("quarantine");
-        let found = recover::open(&*self.disk, &dir, &quarantine, &known).map_err(io("reading a log"))?;
+        let open = || recover::open(&*self.disk, &dir, &quarantine, &known);
+        let found = room::with(&*self.disk, path, open).map_err(io("reading a log"))?;
         if let Some(other) = logs.values().find(|other| other.id == found.id) {
             let text = format!(
                 "logs/{} is a copy of it, or it of that: move one of them away",

@@ -25,7 +25,7 @@ const LIFE: u64 = 1_000_000;
 struct Says(Mutex<std::io::Stdout>);
 
 impl Keeper<u64> for Says {
-    fn stored(&self, log: &Arc<Log<u64>>, tokens: Vec<u64>) {
+    fn stored(&self, log: &Arc<Log<u64>>, _first: u64, tokens: Vec<u64>) {
         if &*log.name == "a" {
             let lines: String = tokens.iter().map(|token| format!("told {token}\n")).collect();
             self.0.lock().unwrap().write_all(lines.as_bytes()).unwrap();
@@ -60,7 +60,6 @@ fn live(path: &Path, life: u64) {
             true
         })
         .ok()
-        .flatten()
     };
     loop {
         while a.holding().unsynced >= AHEAD {

@@ -92,7 +92,12 @@ pub(crate) fn run(kills: usize, seed: u64) {
         unready: 0,
         began: Instant::now(),
     };
-    let load = Load::http("127.0.0.1", port, (kills * EVENTS, CLIENTS), &ledger);
+    let load = Load::http(
+        "127.0.0.1",
+        port,
+        (kills * EVENTS, CLIENTS, usize::MAX / 2),
+        &ledger,
+    );
     let mut acknowledged = 0;
     let mut left = 0;
     for n in 1..=kills {

@@ -77,6 +77,12 @@ impl Sim {
         self.world().capacity = bytes;
     }
 
+    /// Takes away all room that is left.
+    pub(crate) fn fill_up(&self) {
+        let used = self.world().used();
+        self.set_capacity(Some(used));
+    }
+
     /// What is on the disk when the power comes back.
     pub(crate) fn after_power_cut(&self, random: &mut fastrand::Rng) -> Sim {
         let world = self.world();
