@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use weft_api::event::{AttrKind, Event, EventBuilder};
 
 use super::index::{Index, Matches};
-use super::plan::{LogId, Node, NodeId, Path, Plans, Steps};
+use super::plan::{DestId, LogId, Node, NodeId, Path, Plans, Shared, Steps};
 
 /// A compiled route.
 pub struct Route {
@@ -61,6 +61,8 @@ pub struct Table {
     pub logs: Vec<NodeId>,
     /// Where the local dead letters stand.
     pub dead_letters: Option<NodeId>,
+    /// Where each log stands that routers share.
+    pub shared: Vec<NodeId>,
 }
 
 impl Table {
@@ -99,11 +101,28 @@ impl Table {
         }
     }
 
+    /// What stands below the log that routers share and that this destination writes into, if it is one.
+    #[must_use]
+    pub fn below_shared(&self, log: DestId) -> Option<NodeId> {
+        let nodes = self.shared.iter();
+        nodes
+            .map(|node| self.plans.node(*node))
+            .find_map(|node| match node {
+                Node::Shared(Shared { log: known, inner }) if *known == log => Some(*inner),
+                _ => None,
+            })
+    }
+
     /// The choices that led a leg into a log, as its record tells them. None where the plan has no such way there any
     /// more: then the leg stands at the log itself.
     #[must_use]
     pub fn place(&self, log: LogId, route: Option<u32>, dead_letter: bool, path: &Path) -> Steps {
-        let node = self.logs[usize::from(log.0)];
+        self.place_at(self.logs[usize::from(log.0)], route, dead_letter, path)
+    }
+
+    /// The same for a log that stands at `node`.
+    #[must_use]
+    pub fn place_at(&self, node: NodeId, route: Option<u32>, dead_letter: bool, path: &Path) -> Steps {
         let route = route.map(|route| &self.routes[route as usize]);
         let roots: Vec<NodeId> = match (self.plans.named(&path.root), route) {
             (Some(root), _) => vec![root],
