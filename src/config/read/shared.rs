@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use weft_api::config::{Finding, Key, Node, Value};
 use weft_api::connector::{EgressSettings, IngressSettings};
+use weft_api::ingress::Window;
 use weft_api::mapping::Accept;
 
 use super::super::keys::{LogKeys, SharedKeys};
@@ -18,6 +19,11 @@ const SUFFIX: &str = ".log";
 const GROUP: &str = "weft-store-";
 /// What a record has beside its event (`delivery::shared`).
 const ROOM: u64 = 64 * 1024;
+/// What one partition may have under way, as the lane of a local log: what a crash repeats at most.
+const WINDOW: Window = Window {
+    events: 2048,
+    bytes: 8 << 20,
+};
 /// Keys of a local log that say nothing here, and what does.
 const LOCAL_ONLY: [(&str, &str); 3] = [
     (
@@ -57,7 +63,9 @@ impl Reader<'_> {
             return (store.clone(), None);
         };
         if !matches!(given.value, Value::Map(_)) {
-            self.entries(Some(given), "settings");
+            let what = "a store in Kafka needs to know where";
+            let remedy = format!("for example `kafka: {{ connection: main, topic: weft.store.{name} }}`");
+            self.findings.push(Finding::error(given, what, remedy));
             return (store.clone(), None);
         }
         let allowed = Allowed {
@@ -84,7 +92,7 @@ impl Reader<'_> {
             cluster: self.cluster.clone(),
             accept: Some(Accept::CloudEvents),
             event: None,
-            window: None,
+            window: Some(WINDOW),
             event_max: self.event_max.saturating_add(ROOM),
             client_memory: self.client_memory,
         };
@@ -139,19 +147,18 @@ pub(super) fn clients(root: &Node) -> u64 {
     2 * entries.iter().filter(|(_, node)| shared(node)).count() as u64
 }
 
-/// The section by which the log is read.
+/// The section by which the log is read; a group that is new begins at the oldest record, which is the connector's default.
 fn reader_of(section: &Node) -> Node {
     let topic = section.get("topic").cloned();
     let section = without(section, SharedKeys::OF_WRITER);
-    let section = match topic {
+    match topic {
         Some(topic) => with(section, "topics", |_| Node {
             value: Value::List(vec![topic.clone()]),
             secret: false,
             ..topic.clone()
         }),
         None => section,
-    };
-    with(section, "start", |at| text(at, "start", "earliest"))
+    }
 }
 
 /// The mapping with this key, unless it has it.

@@ -169,23 +169,41 @@ async fn a_leg_out_of_the_log_goes_on_in_the_plan_that_led_it_there() {
     accepted(&mut lanes, 1).await;
 }
 
-/// C19: ages count from the admission, and from the arrival in the log.
+/// C19: by its own time or its route's, and by the age that the log allows.
 #[tokio::test(start_paused = true)]
 async fn what_is_too_old_when_it_comes_out_is_not_delivered() {
-    let aged = || {
-        draft()
-            .last_route(|route| route.max_age = Some(Duration::from_millis(50)))
-            .build()
+    let bounded = |max_age| {
+        let mut draft = draft();
+        draft.spec.ingresses[1].log.as_mut().unwrap().max_age = max_age;
+        draft.build()
     };
-    let (here, there) = (aged(), aged());
-    let records = records_of(&here, [event("1")]);
-    // The age of what left the process is that of the wall clock, which no test stops.
-    std::thread::sleep(Duration::from_millis(60));
-    let (mut lanes, lane) = open(there.lanes_of_log());
-    put(&mut lanes, lane, records);
-    assert!(there.remote("a").take().is_none());
-    accepted(&mut lanes, 1).await;
-    assert_eq!(there.reader.as_ref().unwrap().port.metrics.books.expired.get(), 1);
+    let old = "\"v\":1,\"since\":\"2020-01-01T00:00:00Z\",\"stored\":\"2020-01-01T00:00:00Z\"";
+    let record = |more: &str| {
+        let mut builder = event("1").edit();
+        builder
+            .extension(NAME, &format!("{{{old}{more}}}"))
+            .build()
+            .unwrap()
+    };
+    let hour = Some(Duration::from_secs(3600));
+    for (max_age, more, expired) in [
+        (None, "", 0),
+        (None, ",\"expires\":\"2020-01-02T00:00:00Z\"", 1),
+        (hour, "", 1),
+        (hour, ",\"expires\":\"9000-01-02T00:00:00Z\"", 1),
+    ] {
+        let world = bounded(max_age);
+        let (mut lanes, lane) = open(world.lanes_of_log());
+        put(&mut lanes, lane, [record(more)]);
+        assert_eq!(
+            world.remote("a").accept_all().len(),
+            1 - expired,
+            "{max_age:?} {more}"
+        );
+        accepted(&mut lanes, 1).await;
+        let books = &world.reader.as_ref().unwrap().port.metrics.books;
+        assert_eq!(books.expired.get(), expired as u64);
+    }
 }
 
 #[tokio::test(start_paused = true)]
