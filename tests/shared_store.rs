@@ -304,3 +304,39 @@ fn what_is_stored_under_a_route_that_is_gone_is_delivered_to_its_destination() {
     assert_eq!(arrived, ["1", "2", "3", "by-hand"]);
     assert_eq!(kafka.drain(&dead), Vec::<Record>::new());
 }
+
+/// The topic has to be there, as for any destination; `check --connect` looks from both sides.
+#[test]
+fn check_asks_for_the_topic_of_a_store() {
+    let kafka = Kafka::shared();
+    let there = kafka.topic("shared-checked", 1);
+    let path = std::env::temp_dir().join(format!("weft-shared-store-{}.yaml", std::process::id()));
+    for (topic, found) in [(there.as_str(), true), ("shared-never-made", false)] {
+        let gateway = Gateway {
+            kafka,
+            url: "http://127.0.0.1:9/",
+            topic,
+            dead: &there,
+        };
+        std::fs::write(&path, gateway.yaml("one", 18080, ALL)).unwrap();
+        let asked = std::process::Command::new(env!("CARGO_BIN_EXE_weft"))
+            .args([
+                std::ffi::OsStr::new("check"),
+                path.as_os_str(),
+                "--connect".as_ref(),
+            ])
+            .output()
+            .unwrap();
+        let out = String::from_utf8(asked.stdout).unwrap();
+        let told = |name: &str| {
+            out.lines()
+                .find(|line| line.starts_with(name))
+                .unwrap()
+                .to_owned()
+        };
+        for name in ["ingress app.log", "destination app.log"] {
+            assert_eq!(told(name).ends_with("  ok"), found, "{out}");
+        }
+    }
+    let _ = std::fs::remove_file(&path);
+}
