@@ -234,6 +234,7 @@ fn rig(settings: Settings) -> (Lanes, Outlet) {
         drop_rejected: false,
         unmatched: UnmatchedSpec::Discard,
         malformed: MalformedSpec::Reject,
+        retain: None,
     };
     let route = RouteSpec {
         name: "all".into(),

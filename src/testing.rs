@@ -33,8 +33,8 @@ use crate::metrics::Metrics;
 use crate::routing::filter::Predicate;
 use crate::topology::build::{Built, Living, build};
 use crate::topology::spec::{
-    DestinationSpec, EndpointSpec, IngressSpec, LogSpec, MalformedSpec, PlanSpec, RouteSpec, SharedSpec,
-    Spec, StoreSpec, UnmatchedSpec, WhenFull,
+    DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec,
+    SharedSpec, Spec, StoreSpec, UnmatchedSpec, WhenFull,
 };
 use crate::topology::storage::Storage;
 
@@ -147,6 +147,7 @@ impl Draft {
             unmatched: UnmatchedSpec::Discard,
             malformed: MalformedSpec::Reject,
             log: None,
+            retain: None,
         };
         let spec = Spec {
             budget: 0,
@@ -221,6 +222,7 @@ impl Draft {
             drop_rejected: false,
             unmatched: UnmatchedSpec::Reject,
             malformed: MalformedSpec::Reject,
+            retain: None,
             log: Some(SharedSpec {
                 of: name.into(),
                 max_age: None,
@@ -229,8 +231,23 @@ impl Draft {
         self
     }
 
-    /// How old what is in the log of this endpoint may be.
+    /// A group with a log.
+    pub(crate) fn stored_group(mut self, name: &str, plan: PlanSpec) -> Draft {
+        let store = self.spec.store.as_ref().map(|store| store.dead_letters.clone());
+        self.spec.destinations.push(DestinationSpec::Group {
+            name: name.into(),
+            plan,
+            store,
+            shared: None,
+        });
+        self
+    }
+
+    /// How old what is in the log of this endpoint, or [`LOCAL`], may be.
     pub(crate) fn max_age(mut self, name: &str, max_age: Duration) -> Draft {
+        if name == LOCAL {
+            self.spec.store.as_mut().unwrap().dead_letters.max_age = Some(max_age);
+        }
         for destination in &mut self.spec.destinations {
             if let DestinationSpec::Endpoint(endpoint) = destination
                 && *endpoint.name == *name

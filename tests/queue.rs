@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -83,6 +83,7 @@ impl World {
             index: Index::new([]),
             logs: Vec::new(),
             dead_letters: None,
+            by_name: OnceLock::new(),
         };
         let port = Arc::new(Port::new("i".into(), Metrics::new().ingress("i"), false));
         let mut queue = Queue::default();

@@ -47,6 +47,7 @@ pub(super) fn readers<'a>(model: &'a Model, common: &'a str) -> impl Iterator<It
         drop_rejected: false,
         unmatched: UnmatchedSpec::Reject,
         malformed: MalformedSpec::Reject,
+        retain: None,
         log: Some(SharedSpec {
             of: Arc::clone(destination.name()),
             max_age: shared.max_age.map(HumanDuration::get),

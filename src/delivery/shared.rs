@@ -218,13 +218,11 @@ pub fn take(event: Event, now: SystemTime) -> Result<Record, Unreadable> {
 fn of_duty(duty: &Duty, now: (Instant, SystemTime)) -> Note<'_> {
     let (instant, wall) = now;
     let table = &duty.wiring.table;
-    let route = match duty.route {
-        NO_ROUTE => "",
-        route => table.routes.get(route as usize).map_or("", |route| &route.name),
-    };
+    let known = (duty.route != NO_ROUTE).then_some(duty.route);
+    let route = known.map_or("", |route| &table.routes[route as usize].name);
     let since = wall.checked_sub(instant.saturating_duration_since(duty.since));
     let expires = |at: Instant| wall.checked_add(at.saturating_duration_since(instant));
-    let path = table.plans.path(&duty.steps);
+    let path = table.path(known, &duty.steps);
     let failure = duty.failure.as_ref().map(|failure| Failed {
         class: failure.error.reason.as_str().into(),
         reason: dead_letter::clean(&failure.error.detail),

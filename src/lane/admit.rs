@@ -32,6 +32,8 @@ pub struct Policy {
     pub malformed: Malformed,
     /// It reads a log that routers share: what comes is owed already.
     pub log: Option<OfLog>,
+    /// The log that keeps what came in (`retain:`).
+    pub retain: Option<NodeId>,
 }
 
 /// `unmatched:`
@@ -153,6 +155,12 @@ impl Gate {
         (self.owings(event, expiry, now, scratch), matched)
     }
 
+    /// What it owes, and a copy to the log that keeps what was owed to somebody.
+    fn kept(&self, event: Event, mut legs: SmallVec<[Owing; 2]>) -> Owed {
+        legs.extend(self.policy.retain.map(|node| Owing::whole(event, node)));
+        Owed::Legs(legs)
+    }
+
     fn owings(&self, event: Event, expiry: Option<Instant>, now: Instant, scratch: &Scratch) -> Owed {
         let table = &self.wiring.table;
         let mut legs = SmallVec::new();
@@ -195,7 +203,7 @@ impl Gate {
                 },
             });
         }
-        Owed::Legs(legs)
+        self.kept(event, legs)
     }
 
     fn out_of(&self, log: &OfLog, event: Event, now: Instant) -> Owed {
@@ -238,7 +246,7 @@ impl Gate {
     fn malformed_because(&self, event: Event, said: Option<SendError>) -> Owed {
         let why = NoLegs::Malformed;
         match self.policy.malformed {
-            Malformed::DeadLetter(node) => only(event, node, Some((Reason::Malformed, said))),
+            Malformed::DeadLetter(node) => self.only(event, node, Some((Reason::Malformed, said))),
             Malformed::Reject => Owed::Nothing {
                 event,
                 outcome: Outcome::Rejected(Reason::Malformed),
@@ -265,8 +273,16 @@ impl Gate {
                 outcome: Outcome::Rejected(Reason::Unmatched),
                 why,
             },
-            Unmatched::To(node) => only(event, node, None),
+            Unmatched::To(node) => self.only(event, node, None),
         }
+    }
+
+    fn only(&self, event: Event, node: NodeId, dead_letter: Option<(Reason, Option<SendError>)>) -> Owed {
+        let owing = Owing {
+            dead_letter,
+            ..Owing::whole(event.clone(), node)
+        };
+        self.kept(event, [owing].into_iter().collect())
     }
 
     /// Chooses where an obligation starts.
@@ -302,6 +318,18 @@ impl Gate {
 }
 
 impl Owing {
+    /// An obligation that no route gave.
+    fn whole(event: Event, node: NodeId) -> Owing {
+        Owing {
+            event,
+            route: NO_ROUTE,
+            node,
+            expires: None,
+            dead_letter: None,
+            kept: None,
+        }
+    }
+
     /// The leg, with its end reported to `origin`.
     #[must_use]
     pub fn into_leg(self, origin: Origin, wiring: &Arc<Wiring>, steps: Steps, now: Instant) -> Leg {
@@ -321,18 +349,6 @@ impl Owing {
             }
         }
     }
-}
-
-fn only(event: Event, node: NodeId, dead_letter: Option<(Reason, Option<SendError>)>) -> Owed {
-    let owing = Owing {
-        event,
-        route: NO_ROUTE,
-        node,
-        expires: None,
-        dead_letter,
-        kept: None,
-    };
-    Owed::Legs([owing].into_iter().collect())
 }
 
 /// The `expirytime` extension (a Timestamp) as a moment of the monotonic clock (C19, C31). One that does not parse is

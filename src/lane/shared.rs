@@ -14,7 +14,7 @@ use weft_api::event::Event;
 use super::admit::Owing;
 use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
 use crate::delivery::shared::{self, Unreadable};
-use crate::delivery::stored::clock::WallClock;
+use crate::delivery::stored::clock::{self, WallClock};
 use crate::routing::plan::{NodeId, Steps};
 use crate::routing::table::Table;
 
@@ -53,13 +53,13 @@ impl OfLog {
     pub(super) fn owed(&self, event: Event, table: &Table, now: Instant) -> Result<Owing, Unreadable> {
         let record = shared::take(event, SystemTime::now())?;
         let route = table.route_named(&record.route);
-        let own = record.expires_ms.and_then(|at| self.clock.instant(at));
+        let own = record.expires_ms.and_then(clock::instant);
         let aged = self
             .max_age
             .and_then(|max_age| self.clock.end_of(record.stored_ms, max_age));
-        let age = Duration::from_millis(self.clock.now_ms().saturating_sub(record.admitted_ms));
+        let age = Duration::from_millis(clock::now_ms().saturating_sub(record.admitted_ms));
         let kept = Kept {
-            steps: table.place_at(self.node, route, record.dead_letter, &record.path),
+            steps: table.place_at(self.node, route, &record.path),
             // Older than the process' clock is as old as that.
             since: now.checked_sub(age).unwrap_or(now),
             attempts: record.attempts,

@@ -102,14 +102,15 @@ impl Topology {
     pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
         let storage = Storage::open(&spec, &metrics)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let clock = Arc::new(WallClock::new());
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
             board: Arc::new(Board::default()),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             storage,
-            clock: Arc::default(),
-            janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept))),
+            janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept), Arc::clone(&clock))),
+            clock,
             retiring: Vec::new(),
             swept,
             metrics,
@@ -357,11 +358,12 @@ impl Drop for Topology {
     }
 }
 
-async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>) {
+async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>, wall: Arc<WallClock>) {
     let mut clock = tokio::time::interval(SWEEP_EVERY);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
+        wall.look();
         for destination in destinations.load().iter() {
             destination.sweep();
         }

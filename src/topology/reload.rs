@@ -85,7 +85,7 @@ impl Topology {
                 if ingress.port.is_log {
                     tracing::warn!(
                         ingress = name,
-                        "a shared log is not read here any more: what is in it is delivered by the other routers of its \
+                        "a shared log is not read here any more: what is left in it is delivered by the other routers of its \
                          group, or by nobody"
                     );
                 }

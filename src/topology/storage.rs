@@ -16,14 +16,19 @@ use weft_api::outcome::Reason;
 use weft_store::disk::{Disk, Real};
 use weft_store::{Log, LogSettings, Settings, Store};
 
+use super::build::{KEPT, kept};
 use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
+use crate::delivery::breaker::backoff;
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
 use crate::delivery::stored::lane::{LogLane, Order, Window};
-use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
+
+#[cfg(feature = "crash-points")]
+mod points;
 
 /// How many records a log's lane may have under way: what a crash repeats at most.
 const WINDOW: u64 = 2048;
@@ -34,10 +39,12 @@ const WINDOW_BYTES: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * 1024 * 1024
 const RESERVE: u64 = 64 * 1024 * 1024;
 /// How long the disk may take at the end of the process.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
-/// How long a lane whose task panicked rests.
+/// How long a lane whose task panicked rests, the first time and at most: each time it repeats what was under way.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
-/// How the logs of destinations and groups are called on the disk, and that of the dead letters.
+const AFTER_PANIC_MAX: Duration = Duration::from_secs(60);
+/// How the logs of destinations and groups are called on the disk, those of ingresses, and that of the dead letters.
 const OF_DESTINATION: &str = "d.";
+const OF_INGRESS: &str = "i.";
 const DEAD: &str = "dead";
 
 /// See the module.
@@ -68,7 +75,7 @@ impl Storage {
     /// # Errors
     /// One line for an operator.
     pub(crate) fn open(spec: &Spec, metrics: &Arc<Metrics>) -> Result<Option<Storage>, String> {
-        Storage::open_on(Arc::new(Real), spec, metrics)
+        Storage::open_on(disk(), spec, metrics)
     }
 
     /// The same on a disk of the caller's.
@@ -117,8 +124,30 @@ impl Storage {
                 self.open_log(name, Kind::Backlog, log)?;
             }
         }
+        for ingress in &spec.ingresses {
+            if let Some(retain) = ingress.retain {
+                self.open_log(
+                    &kept(&ingress.name),
+                    Kind::Kept,
+                    &LogSpec {
+                        max_bytes: store.max_bytes,
+                        ..LogSpec::kept(retain)
+                    },
+                )?;
+            }
+        }
         let left = self.store.unopened().map_err(|error| error.to_string())?;
         for file in left {
+            if let Some(ingress) = file.strip_prefix(OF_INGRESS) {
+                // Copies that nobody keeps any more: with nothing retained they go.
+                let nothing = LogSpec {
+                    retain: None,
+                    max_bytes: store.max_bytes,
+                    ..LogSpec::kept(Duration::ZERO)
+                };
+                self.open_log(&kept(ingress), Kind::Kept, &nothing)?;
+                continue;
+            }
             let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
             match wanted.iter().find(|(known, _)| **known == *name) {
                 Some((name, _)) => {
@@ -143,9 +172,11 @@ impl Storage {
     fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
         let rules = LogRules {
             max_age: spec.max_age,
+            full_moves: spec.when_full == WhenFull::Move,
         };
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
+            Kind::Kept => format!("{OF_INGRESS}{}", name.trim_start_matches(KEPT)),
             Kind::DeadLetters => DEAD.to_owned(),
         };
         let log = self.log(&file, kind, spec)?;
@@ -205,6 +236,12 @@ impl Storage {
         self.logs.get(name).map(|open| &open.queue)
     }
 
+    /// Reads a log from its front. `open_only`: without what is settled and still there.
+    #[cfg(test)]
+    pub(crate) fn reader(&self, queue: &Arc<DurableQueue>, open_only: bool) -> weft_store::Reader<Leg> {
+        self.store.reader(&queue.log, open_only)
+    }
+
     /// All of them.
     pub(crate) fn queues(&self) -> Vec<Arc<DurableQueue>> {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
@@ -240,7 +277,10 @@ impl Storage {
                             };
                             tokio::spawn(lane.run(heard))
                         }
-                        Kind::DeadLetters => tokio::spawn(queue.watch(heard)),
+                        Kind::DeadLetters | Kind::Kept => {
+                            let reader = self.store.reader(&queue.log, true);
+                            tokio::spawn(letters::keep(queue, reader, heard))
+                        }
                     };
                     open.running = Some(Running {
                         orders,
@@ -298,7 +338,7 @@ struct Lane {
 
 impl Lane {
     async fn run(self, orders: watch::Receiver<Order>) {
-        loop {
+        for panics in 0.. {
             let reader = self.store.reader(&self.queue.log, true);
             let (queue, wiring) = (Arc::clone(&self.queue), Arc::clone(&self.wiring));
             let lane = LogLane::new(queue, &self.port, reader, wiring, self.window);
@@ -314,9 +354,17 @@ impl Lane {
                 return;
             }
             tracing::error!(log = %self.queue.name, "the lane of a log panicked, which is a fault of Weft: it starts again");
-            tokio::time::sleep(AFTER_PANIC).await;
+            tokio::time::sleep(backoff(AFTER_PANIC, AFTER_PANIC_MAX, panics, 1.0)).await;
         }
     }
+}
+
+/// The machine's own, with places at which tests end the process.
+fn disk() -> Arc<dyn Disk> {
+    #[cfg(feature = "crash-points")]
+    return Arc::new(points::Points(Real));
+    #[cfg(not(feature = "crash-points"))]
+    return Arc::new(Real);
 }
 
 /// Destinations and groups with what the file says of their logs.

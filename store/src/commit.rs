@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,10 +33,13 @@ mod rest;
 const REST: Duration = Duration::from_millis(200);
 /// How often the free space is looked at, and what found no room is tried again.
 const LOOK: Duration = Duration::from_secs(1);
-/// What comes in quick succession is one batch: a round begins when nothing came for so long...
-const QUIET: Duration = Duration::from_micros(10);
-/// ...or when so much time has passed: little beside a sync.
-const GATHER: Duration = Duration::from_micros(100);
+/// What comes in quick succession is one batch: a round waits for its end, for a tenth of a sync within these, ...
+const GATHER_MIN: Duration = Duration::from_micros(20);
+const GATHER_MAX: Duration = Duration::from_micros(100);
+/// ...and it has ended when nothing came for so long.
+const QUIET: Duration = Duration::from_micros(3);
+/// Where syncs are slow it sleeps first: whoever appends may have lost the processor to this thread by waking it.
+const NAP: Duration = Duration::from_micros(20);
 
 /// The thread's own.
 pub(crate) struct Committer<T> {
@@ -58,6 +62,8 @@ pub(crate) struct Committer<T> {
     pub(crate) unsynced: BTreeMap<(u64, u64), Unsynced<T>>,
     pub(crate) looked: Instant,
     pub(crate) synced: Instant,
+    /// How long a round's sync takes, as a mean that follows the last ones.
+    pub(crate) usual_sync: Duration,
 }
 
 /// A batch that is written.
@@ -81,6 +87,8 @@ pub(crate) struct Unsynced<T> {
 impl<T: Send + 'static> Committer<T> {
     /// Runs until the bell says stop.
     pub(crate) fn run(mut self) {
+        // Naps of microseconds; where the system does not allow it, they are longer.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1_000));
         let ended = catch_unwind(AssertUnwindSafe(|| self.rounds()));
         self.bell.mark_round(false);
         if ended.is_err() {
@@ -99,7 +107,7 @@ impl<T: Send + 'static> Committer<T> {
             let (mut logs, stop) = self.bell.wait(self.due());
             self.bell.mark_round(true);
             if !stop && !logs.is_empty() {
-                gather(&logs);
+                gather(&logs, self.usual_sync);
                 logs.append(&mut self.bell.take());
             }
             self.round(logs, stop);
@@ -202,7 +210,13 @@ impl<T: Send + 'static> Committer<T> {
     /// Syncs what this round has written, and tells it.
     fn sync(&mut self) {
         let files: Vec<&dyn DiskFile> = self.flying.iter().map(|one| &*one.file).collect();
-        for result in sync_all(&self.counters, &files) {
+        if files.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let results = sync_all(&self.counters, &files);
+        self.usual_sync = (self.usual_sync * 7 + began.elapsed()) / 8;
+        for result in results {
             let Some(one) = self.flying.pop_front() else {
                 return;
             };
@@ -239,7 +253,8 @@ impl<T: Send + 'static> Committer<T> {
         }
         self.resting
             .insert(one.log.id, (Arc::clone(&one.log), Instant::now()));
-        self.keeper.stored(&one.log, one.tokens);
+        let first = one.next - one.tokens.len() as u64;
+        self.keeper.stored(&one.log, first, one.tokens);
         one.log.wake();
     }
 
@@ -285,18 +300,23 @@ impl<T: Send + 'static> Committer<T> {
 /// A buffer that is larger is not kept for the next batch.
 const BUFFER_MAX: usize = 1 << 20;
 
-/// Waits while more comes to these logs, a moment.
-fn gather<T>(logs: &[Arc<Log<T>>]) {
+/// Waits while more comes to these logs: half a batch costs a sync of its own. To yield was turned down: on a busy machine
+/// that gives a whole turn away.
+fn gather<T>(logs: &[Arc<Log<T>>], sync: Duration) {
     let count = || logs.iter().map(|log| log.open()).fold(0, u64::wrapping_add);
+    let budget = (sync / 10).clamp(GATHER_MIN, GATHER_MAX);
     let began = Instant::now();
-    let (mut seen, mut since) = (count(), began);
+    if budget >= 2 * NAP {
+        std::thread::sleep(NAP);
+    }
+    let (mut seen, mut since) = (count(), Instant::now());
     loop {
         std::hint::spin_loop();
         let (now, found) = (Instant::now(), count());
         if found != seen {
             (seen, since) = (found, now);
         }
-        if now - since >= QUIET || now - began >= GATHER {
+        if now - since >= QUIET || now - began >= budget {
             return;
         }
     }
@@ -305,7 +325,6 @@ fn gather<T>(logs: &[Arc<Log<T>>]) {
 /// Several files are synced side by side: the disk is asked to flush once, not once for each.
 fn sync_all(counters: &Counters, files: &[&dyn DiskFile]) -> Vec<io::Result<()>> {
     match files {
-        [] => Vec::new(),
         [one] => vec![counters.sync(*one)],
         several => std::thread::scope(|scope| {
             let threads: Vec<_> = several

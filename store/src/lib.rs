@@ -57,8 +57,9 @@ pub enum Sync {
 
 /// What hears of records.
 pub trait Keeper<T>: Send + std::marker::Sync {
-    /// These are durable, in this order. Called on the commit thread: everybody waits for it.
-    fn stored(&self, log: &Arc<Log<T>>, tokens: Vec<T>);
+    /// These are durable: their sequences follow each other from `first` on. Called on the commit thread: everybody waits
+    /// for it.
+    fn stored(&self, log: &Arc<Log<T>>, first: u64, tokens: Vec<T>);
     /// Of these nobody knows: the log has failed.
     fn failed(&self, log: &Arc<Log<T>>, tokens: Vec<T>, why: &Arc<str>);
     /// A place at which tests kill the process.

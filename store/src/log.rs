@@ -191,6 +191,19 @@ impl<T> Log<T> {
         self.full.load(Ordering::Acquire)
     }
 
+    /// Whether a record of so many bytes from outside would find room now.
+    #[must_use]
+    pub fn takes(&self, length: usize) -> bool {
+        let state = self.lock();
+        self.has_room(&state, record::span(length), Claim::New)
+    }
+
+    /// When the newest record came that is still there, in milliseconds since 1970.
+    #[must_use]
+    pub fn newest_ms(&self) -> Option<u64> {
+        self.lock().segments.iter().map(|held| held.newest).max()
+    }
+
     /// Records that are not acknowledged.
     #[must_use]
     pub fn open(&self) -> u64 {

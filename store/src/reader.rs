@@ -87,7 +87,7 @@ impl<T: Send + 'static> Reader<T> {
         while left > 0 && bytes < most.bytes {
             let Some(held) = self.segment() else { return Ok(()) };
             let file = Arc::clone(&held.segment.file);
-            let mut window = Window::new(&*file);
+            let mut window = Window::up_to(&*file, held.end);
             while self.at < held.end && left > 0 {
                 let before = records.len();
                 if !self.step(&held, &mut window, (bytes, most.bytes), records)? {
@@ -159,7 +159,7 @@ impl<T: Send + 'static> Reader<T> {
             step => {
                 // Memory may hold what the disk does not; the disk has the word.
                 held.segment.file.forget();
-                let mut again = Window::new(&*held.segment.file);
+                let mut again = Window::up_to(&*held.segment.file, held.end);
                 if held.segment.step(&mut again, self.at, bounds)? != step {
                     window.forget();
                     return self.step(held, window, (bytes, most), records);

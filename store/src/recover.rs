@@ -30,6 +30,9 @@ use crate::write::{now_ms, write_seal};
 /// What a segment is called whose heads say nothing any more: it stays where it is.
 const UNREADABLE: &str = ".unreadable";
 
+/// What the copy of a tail is called until it is durable.
+const MENDED: &str = "mended";
+
 /// What a start found in a directory.
 pub(crate) struct Found {
     pub(crate) id: u64,
@@ -111,8 +114,10 @@ pub(crate) fn id(disk: &dyn Disk, dir: &Path) -> io::Result<Option<u64>> {
 /// The segments, and the number that the next one has at least.
 fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>, u64)> {
     let names = disk.list(dir)?;
-    if names.iter().any(|name| name == spares::NAME) {
-        disk.remove(&dir.join(spares::NAME))?;
+    for unfinished in [spares::NAME, MENDED] {
+        if names.iter().any(|name| name == unfinished) {
+            disk.remove(&dir.join(unfinished))?;
+        }
     }
     // What was set aside at an earlier start is missed until it was told.
     let aside = |name: &String| Title::number_of(&format!("{}.seg", name.strip_suffix(UNREADABLE)?));
@@ -174,18 +179,33 @@ fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
     }
 }
 
-/// A segment that another one follows: it was sealed, whatever its seal looks like now.
+/// A segment that another one follows: it was sealed, whatever its seal looks like now; or a start was ended that had
+/// copied its tail into the one that follows, and not yet cut it off. Then it ends where that one begins.
 fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
     if let Some((seal, at)) = segment.seal()? {
         return Ok(whole(segment, seal, at));
     }
-    let walked = segment.walk(below)?;
-    let seal = Seal {
-        next: walked.next(segment.title.first).min(below),
-        newest: walked.seal.map_or(now_ms(), |seal| seal.newest),
+    let mut window = Window::new(&*segment.file);
+    let mut place = Place {
+        at: RECORDS_AT,
+        next: segment.title.first,
     };
-    let end = walked.spans.last().map_or(RECORDS_AT, |span| span.to);
-    Ok(whole(segment, seal, end))
+    while place.next < below {
+        let (to, head) = match segment.step(&mut window, place.at, (place.next, below))? {
+            Step::End => break,
+            Step::Record { head } => (place.at + head.span(), Some(head)),
+            Step::Bad { to, head } => (to, head),
+        };
+        place.at = to;
+        if let Some(head) = head.filter(|head| head.kind == Kind::Data) {
+            place.next = place.next.max(head.sequence + 1);
+        }
+    }
+    let seal = Seal {
+        next: place.next.min(below),
+        newest: now_ms(),
+    };
+    Ok(whole(segment, seal, place.at))
 }
 
 /// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.
@@ -291,8 +311,8 @@ fn mend_tail(
         ..last.title
     };
     let dir = last.path.parent().unwrap_or(Path::new(""));
-    let path: PathBuf = dir.join(Title::name(title.number));
-    let file = disk.create(&path)?;
+    let (path, made): (PathBuf, PathBuf) = (dir.join(Title::name(title.number)), dir.join(MENDED));
+    let file = disk.create(&made)?;
     file.write_at(0, &title.to_bytes())?;
     let mut at = RECORDS_AT;
     for span in walked
@@ -308,6 +328,8 @@ fn mend_tail(
         }
     }
     write_seal((&*file, &Counters::default()), title.log, at, seal)?;
+    // It has its name only now that it has its records: with the name it is believed over the segment before it.
+    disk.rename(&made, &path)?;
     disk.sync_dir(dir)?;
     let mut held = Vec::new();
     if tail.next > last.title.first {

@@ -15,12 +15,16 @@ use crate::log::{Held, Log, State};
 const LONGEST: Duration = Duration::from_secs(3600);
 /// An empty log that rests gives its last segment away after so long, too.
 const IDLE_MS: u64 = 60_000;
+/// How soon at the earliest.
+const PAUSE_MS: u64 = 50;
+/// Segments of one log that go in one round: to remove a file takes milliseconds, and records wait.
+const AT_ONCE: usize = 16;
 
 /// See the module.
 pub(crate) struct Retainer<T> {
     disk: Arc<dyn Disk>,
     /// Milliseconds since 1970.
-    clock: fn() -> u64,
+    pub(crate) clock: fn() -> u64,
     /// Logs that have something to give away some time, and when, by the clock.
     aging: BTreeMap<u64, (Arc<Log<T>>, u64)>,
 }
@@ -67,12 +71,17 @@ impl<T> Retainer<T> {
                 next = Some(next.map_or(until, |next| next.min(until)));
                 state.retain(index);
                 index += 1;
+            } else if gone.len() == AT_ONCE {
+                next = Some(now);
+                break;
             } else {
                 gone.extend(state.remove(index));
             }
         }
         if let Some(last) = idle(&state) {
-            next = Some(next.unwrap_or(u64::MAX).min(last));
+            // A log that is full needs it now; but what could not be sealed is not tried again at once.
+            let last = if log.is_full() { 0 } else { last };
+            next = Some(next.unwrap_or(u64::MAX).min(last.max(now + PAUSE_MS)));
         }
         let more = state.charged() < room;
         drop(state);
@@ -84,9 +93,10 @@ impl<T> Retainer<T> {
         more
     }
 
-    /// Whether the last segment of this log is to be sealed: all of it is acknowledged, and nothing came for long.
+    /// Whether the last segment of this log is to be sealed: all of it is acknowledged, and nothing came for long, or
+    /// nothing can come before it is gone.
     pub(crate) fn is_idle(&self, log: &Log<T>) -> bool {
-        idle(&log.lock()).is_some_and(|at| at <= (self.clock)())
+        idle(&log.lock()).is_some_and(|at| log.is_full() || at <= (self.clock)())
     }
 
     /// Has retained segments go that stand in the way of records.

@@ -166,7 +166,7 @@ impl<T: Send + 'static> Store<T> {
         for (name, settings) in names {
             store.log(name, settings.clone())?;
         }
-        let known = store.forget_what_is_gone().map_err(io("reading the logs"))?;
+        let known = store.forget_what_is_gone();
         let journal = Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks, &known)
             .map_err(io("writing acknowledgements"))?;
         let committer = Committer {
@@ -194,6 +194,7 @@ impl<T: Send + 'static> Store<T> {
             unsynced: BTreeMap::new(),
             looked: Instant::now(),
             synced: Instant::now(),
+            usual_sync: Duration::ZERO,
         };
         Ok((store, committer))
     }
@@ -303,20 +304,28 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// What is known of acknowledgements, without those of logs that are gone with all their segments.
-    fn forget_what_is_gone(&self) -> io::Result<Known> {
+    fn forget_what_is_gone(&self) -> Known {
         let logs = self.bell.logs();
         let mut there: BTreeSet<u64> = logs.iter().map(|log| log.id).collect();
-        for name in self.unopened()? {
-            let dir = self.settings.path.join("logs").join(name);
-            there.extend(recover::id(&*self.disk, &dir)?);
-            // Or what is gone might come back, and be told again.
-            self.disk.sync_dir(&dir)?;
-        }
+        let mut look = || {
+            for name in self.unopened()? {
+                let dir = self.settings.path.join("logs").join(name);
+                there.extend(recover::id(&*self.disk, &dir)?);
+                // Or what is gone might come back, and be told again.
+                self.disk.sync_dir(&dir)?;
+            }
+            io::Result::Ok(())
+        };
+        let looked = look();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|id, _| there.contains(id));
+        match looked {
+            Ok(()) => known.retain(|id, _| there.contains(id)),
+            // Something strange lies there. It costs a few bytes to remember too much.
+            Err(error) => tracing::warn!(%error, "looking for logs that nobody has opened"),
+        }
         let mut all = known.clone();
         all.extend(logs.iter().map(|log| (log.id, log.lock().acked.clone())));
-        Ok(all)
+        all
     }
 }
 

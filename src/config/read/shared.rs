@@ -12,6 +12,7 @@ use super::super::model::SharedLog;
 use super::Reader;
 use super::connection::Connection;
 use super::entry::{Allowed, map, without};
+use super::plan::GROUPS;
 
 /// How a log is called in metrics and status: no name of the file has a dot.
 const SUFFIX: &str = ".log";
@@ -140,7 +141,8 @@ pub(super) fn clients(root: &Node) -> u64 {
         .and_then(|node| node.get("destination"))
         .and_then(|node| node.get(super::store::STORE));
     let shared = |node: &Node| {
-        let own = node.get(super::store::STORE).or(default);
+        let group = GROUPS.iter().any(|key| node.get(key).is_some());
+        let own = node.get(super::store::STORE).or(default.filter(|_| !group));
         own.is_some_and(|store| store.get(SharedKeys::KIND).is_some())
     };
     let entries = root.get("destinations").map(map).unwrap_or_default();

@@ -169,7 +169,7 @@ async fn what_had_become_of_the_leg_travels_with_it() {
     assert!(back.maybe_delivered && back.dead_letter);
     assert_eq!(back.stored_ms, wall_ms(wall));
     assert_eq!(back.expires_ms, Some(wall_ms(wall) + 60_000));
-    assert_eq!(back.path, table.plans.path(&leg.duty.steps));
+    assert_eq!(back.path, table.path(Some(0), &leg.duty.steps));
     assert_eq!(&*back.path.choices[0].current, "a");
     let failure = back.failure.unwrap();
     assert_eq!(

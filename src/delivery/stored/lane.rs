@@ -141,6 +141,7 @@ impl LogLane {
             self.queue.look();
             let order = *orders.borrow_and_update();
             if order == Order::Stop {
+                self.settle_last();
                 return;
             }
             let due = self.turn(order);
@@ -221,10 +222,12 @@ impl LogLane {
         let Some(reading) = self.reading.take() else {
             return;
         };
-        let Ok((reader, records, result)) = read else {
-            // The reader is lost with its thread: the runtime ends, or it panicked.
-            tracing::error!(log = %self.queue.name, "reading the store ended: it goes on at the next start");
-            return;
+        let (reader, records, result) = match read {
+            Ok(read) => read,
+            // The reader is lost: another lane has another.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime ends.
+            Err(_) => return,
         };
         let damaged = reader.damaged();
         self.queue.metrics.damaged.inc_by(damaged - self.damaged);
@@ -265,7 +268,7 @@ impl LogLane {
                 continue;
             };
             let taken = Taken::new(record, &wiring, log, &self.queue);
-            let leg = taken.leg(self.origin(sequence));
+            let leg = taken.leg(origin(&self.port, self.epoch, sequence));
             count += 1;
             self.open_bytes += taken.event.size();
             self.open.insert(sequence, taken);
@@ -308,27 +311,18 @@ impl LogLane {
         metrics.books.pending.add(i64::try_from(legs).unwrap_or(i64::MAX));
     }
 
-    fn origin(&self, sequence: u64) -> Origin {
-        Origin::Slot {
-            lane: Arc::clone(&self.port),
-            epoch: self.epoch,
-            seq: sequence,
-        }
-    }
-
     fn hand_out_again(&mut self, sequence: u64) {
-        let Some(taken) = self.open.get(&sequence) else {
+        let wiring = self.wiring.load_full();
+        let (Some(log), Some(taken)) = (wiring.log_of(&self.queue), self.open.get_mut(&sequence)) else {
             return;
         };
-        let leg = taken.leg(self.origin(sequence));
-        self.count(1);
-        match taken.wiring.log_of(&self.queue) {
-            Some(log) => {
-                let (leg, target) = start(leg, log);
-                forward(leg, target);
-            }
-            None => drop(leg),
+        if !Arc::ptr_eq(&taken.wiring, &wiring) {
+            taken.rewire(&wiring, log);
         }
+        let origin = origin(&self.port, self.epoch, sequence);
+        let (leg, target) = start(taken.leg(origin), log);
+        self.count(1);
+        forward(leg, target);
     }
 
     /// Applies what came back.
@@ -362,10 +356,22 @@ impl LogLane {
     fn publish(&mut self) {
         if self.published.elapsed() >= LOOK_EVERY {
             self.published = Instant::now();
+            self.queue.clock.look();
             let oldest = self.open.values().map(|taken| taken.since).min();
             let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.queue.metrics.oldest.set(age);
         }
+    }
+
+    /// Applies what came back since it was woken last.
+    fn settle_last(&mut self) {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = self
+            .port
+            .port
+            .mailbox
+            .poll_take(self.claim, &mut self.inbox, &mut cx);
+        self.settle();
     }
 
     fn came_back(&mut self, sequence: u64, outcome: Outcome) {
@@ -384,6 +390,15 @@ impl Drop for LogLane {
         // Legs of this life are nobody's now; what they stood for is still in the log.
         self.port.set_epoch(self.port.port.take_epoch());
         self.queue.metrics.oldest.set(0.0);
+    }
+}
+
+/// A record as the origin of a leg.
+fn origin(lane: &Arc<LanePort>, epoch: u32, sequence: u64) -> Origin {
+    Origin::Slot {
+        lane: Arc::clone(lane),
+        epoch,
+        seq: sequence,
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weft_api::event::Event;
 
-use super::DurableQueue;
 use super::record::Record;
+use super::{DurableQueue, clock};
 use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
 use crate::delivery::wiring::Wiring;
@@ -36,15 +36,15 @@ impl Taken {
     pub(super) fn new(record: Record, wiring: &Arc<Wiring>, log: LogId, queue: &DurableQueue) -> Taken {
         let table = &wiring.table;
         let route = table.route_named(&record.route);
-        let own = record.expires_ms.and_then(|at| queue.clock.instant(at));
+        let own = record.expires_ms.and_then(clock::instant);
         let expires = match (own, queue.too_old_at(record.stored_ms)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let age = Duration::from_millis(queue.clock.now_ms().saturating_sub(record.admitted_ms));
+        let age = Duration::from_millis(clock::now_ms().saturating_sub(record.admitted_ms));
         let now = Instant::now();
         Taken {
-            steps: table.place(log, route, record.dead_letter, &record.path),
+            steps: table.place(log, route, &record.path),
             event: record.event,
             wiring: Arc::clone(wiring),
             // Older than the process' clock is as old as that.
@@ -58,6 +58,19 @@ impl Taken {
             expires,
             failure: record.failure,
         }
+    }
+
+    /// From now on it goes through another wiring, at the same place of the same plan if that is still there: what came
+    /// back shall not meet what is gone for ever.
+    pub(super) fn rewire(&mut self, wiring: &Arc<Wiring>, log: LogId) {
+        let old = &self.wiring.table;
+        let route = (self.route != NO_ROUTE).then_some(self.route);
+        let path = old.path(route, &self.steps);
+        let name = route.map_or("", |route| &old.routes[route as usize].name);
+        let route = wiring.table.route_named(name);
+        self.steps = wiring.table.place(log, route, &path);
+        self.route = route.unwrap_or(NO_ROUTE);
+        self.wiring = Arc::clone(wiring);
     }
 
     /// A leg for it, whose end is told to `origin`.

@@ -14,9 +14,9 @@ use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
 use weft_api::outcome::{Outcome, Reason};
 
 use crate::testing::{Draft, Remote, World, down, event, first, ids, keyed, refused, spec, to};
-use disk::Switched;
 
 mod disk;
+mod failed;
 
 /// Removed when it is dropped.
 struct Dir(PathBuf);
@@ -277,104 +277,6 @@ async fn a_log_that_the_file_does_not_name_any_more_is_delivered_before_what_com
     assert_eq!(world.port.metrics.books.stored.get(), 20);
 }
 
-/// C26: after a sync that failed nothing is acknowledged out of that log any more, what it has is delivered, and once it
-/// is empty events go past it.
-#[tokio::test]
-async fn a_log_that_failed_acknowledges_nothing_and_is_passed_by_once_it_is_empty() {
-    let (dir, disk) = (Dir::new(), Switched::default());
-    let world = draft(&dir, &["a"], &["a"])
-        .route(to("a"))
-        .disk(Arc::new(disk.clone()))
-        .build();
-    let (mut lanes, lane) = lane(&world, Settle::InOrder);
-    deliver(&mut lanes, lane, 0..10);
-    accepted(&mut lanes, 10).await;
-    disk.syncs_fail.store(true, Ordering::SeqCst);
-    deliver(&mut lanes, lane, 10..20);
-    let log = world.log("a");
-    until("the log has failed", || log.view().failed).await;
-    until("what failed waits", || log.pending() == 20).await;
-    assert!(lanes.try_next().is_none(), "nothing more is acknowledged");
-    assert_eq!(
-        (log.metrics.appended.get(), world.port.metrics.books.stored.get()),
-        (10, 10)
-    );
-    deliver(&mut lanes, lane, 20..25);
-    assert_eq!(
-        lanes.credit(lane).events,
-        0,
-        "and after that nothing more taken in"
-    );
-
-    assert_eq!(take(&mut world.remote("a"), 25).await, numbers(0..25));
-    until("they are delivered", || {
-        world.port.metrics.books.delivered.get() == 15
-    })
-    .await;
-    assert!(lanes.credit(lane).events > 0);
-}
-
-/// C26: whoever has somewhere else to go goes there, and a request is not told that it was not taken: it may be on the disk.
-#[tokio::test]
-async fn what_a_failed_log_did_not_take_goes_on_in_its_plan_or_is_unknown() {
-    let (dir, disk) = (Dir::new(), Switched::default());
-    let plan = first(vec![to("a"), to("b")]);
-    let draft = draft(&dir, &["a", "b", "c"], &["a", "c"])
-        .route(plan)
-        .disk(Arc::new(disk.clone()));
-    let world = draft.build();
-    let lane = world.requests(10);
-    let stored = lane
-        .submit(Incoming::from(event("1")), Duration::from_secs(60))
-        .await;
-    assert!(stored.stored);
-    disk.syncs_fail.store(true, Ordering::SeqCst);
-    let moved = lane.submit(Incoming::from(event("2")), Duration::from_secs(60));
-    take(&mut world.remote("b"), 1).await;
-    let verdict = moved.await;
-    assert_eq!((verdict.outcome, verdict.stored), (Outcome::Accepted, false));
-}
-
-#[tokio::test]
-async fn a_request_whose_log_failed_under_it_is_unknown_and_the_next_is_refused() {
-    let (dir, disk) = (Dir::new(), Switched::default());
-    let world = draft(&dir, &["a"], &["a"])
-        .route(to("a"))
-        .disk(Arc::new(disk.clone()))
-        .build();
-    let lane = world.requests(10);
-    let submit = |id: &str| lane.submit(Incoming::from(event(id)), Duration::from_secs(60));
-    assert!(submit("1").await.stored);
-    disk.syncs_fail.store(true, Ordering::SeqCst);
-    assert_eq!(submit("2").await.outcome, Outcome::Unknown(Reason::StoreFailed));
-    assert_eq!(submit("3").await.outcome, Outcome::Released(Reason::StoreFailed));
-}
-
-/// C27: full is no failure. Lanes wait, requests are refused, and both go on by themselves.
-#[tokio::test]
-async fn a_full_disk_holds_up_lanes_and_refuses_requests_until_there_is_room() {
-    let (dir, disk) = (Dir::new(), Switched::default());
-    let world = draft(&dir, &["a"], &["a"])
-        .route(to("a"))
-        .disk(Arc::new(disk.clone()))
-        .build();
-    let (mut lanes, lane) = lane(&world, Settle::InOrder);
-    let requests = world.requests(10);
-    disk.is_full.store(true, Ordering::SeqCst);
-    deliver(&mut lanes, lane, 0..10);
-    let log = world.log("a");
-    until("the log is full", || log.is_full()).await;
-    assert!(lanes.try_next().is_none());
-    let refused = requests
-        .submit(Incoming::from(event("r")), Duration::from_secs(60))
-        .await;
-    assert_eq!(refused.outcome, Outcome::Released(Reason::Overloaded));
-    disk.is_full.store(false, Ordering::SeqCst);
-    accepted(&mut lanes, 10).await;
-    assert_eq!(take(&mut world.remote("a"), 10).await, numbers(0..10));
-    assert!(!log.view().failed);
-}
-
 #[tokio::test]
 async fn what_is_older_than_max_age_has_expired_when_it_comes_out() {
     let dir = Dir::new();
@@ -391,6 +293,71 @@ async fn what_is_older_than_max_age_has_expired_when_it_comes_out() {
         .route(to("a"))
         .build();
     let log = world.log("a");
-    until("all have expired", || log.metrics.lane.books.expired.get() == 5).await;
+    let a = world.destination("a");
+    until("all have expired", || {
+        a.sweep();
+        log.metrics.lane.books.expired.get() == 5
+    })
+    .await;
     until("the log is empty", || log.pending() == 0).await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_given_up_once_they_are_older_than_max_age() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..3);
+    accepted(&mut lanes, 3).await;
+    let dead = world.log("local");
+    let mut a = world.remote("a");
+    while dead.log.open() < 3 {
+        tokio::select! {
+            batch = a.next() => batch.fail_rest(&refused()),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    drop(lanes);
+    world.stop().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let world = draft(&dir, &["a"], &["a"])
+        .max_age("local", Duration::from_millis(10))
+        .route(to("a"))
+        .build();
+    let dead = world.log("local");
+    assert_eq!(dead.metrics.found.get(), 3);
+    until("they are given up", || dead.log.open() == 0).await;
+    assert_eq!(dead.metrics.lane.books.expired.get(), 3);
+}
+
+/// What an ingress keeps is acknowledged with everything else, owed to nobody, and there as long as it is retained.
+#[tokio::test]
+async fn what_came_in_is_kept_beside_what_is_owed() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &[])
+        .ingress(|ingress| ingress.retain = Some(Duration::from_secs(3600)))
+        .route(to("a"))
+        .build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..10);
+    let kept = world.log("ingress.in");
+    until("all are kept", || kept.metrics.appended.get() == 10).await;
+    assert!(lanes.try_next().is_none(), "the destination has not taken them");
+    take(&mut world.remote("a"), 10).await;
+    accepted(&mut lanes, 10).await;
+    assert_eq!(kept.pending(), 0);
+    let mut reader = world.storage.as_ref().unwrap().reader(&kept, false);
+    let mut records = Vec::new();
+    let most = weft_store::Most {
+        records: 100,
+        bytes: 1 << 20,
+    };
+    tokio::task::spawn_blocking(move || {
+        reader.read(most, &mut records).unwrap();
+        assert_eq!(records.len(), 10);
+    })
+    .await
+    .unwrap();
+    world.assert_at_rest();
 }

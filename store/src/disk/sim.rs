@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     Sync,
     /// A read fails with EIO, once.
     Read,
+    /// A file keeps its name: EIO.
+    Rename,
 }
 
 /// The disk. Clones share it.
@@ -146,6 +148,11 @@ impl Sim {
         let world = self.world();
         let file = world.find(path).expect("the file is there");
         world.files[file].seen.clone()
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes_used(&self) -> u64 {
+        self.world().used()
     }
 
     /// Cuts a file, on the disk and in memory.

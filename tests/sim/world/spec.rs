@@ -49,6 +49,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
                     Stray::To(at) => MalformedSpec::DeadLetter(name(at)),
                 },
                 log: None,
+                retain: None,
             }
         })
     });

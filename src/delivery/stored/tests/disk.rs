@@ -13,6 +13,8 @@ use weft_store::disk::{Disk, DiskFile, Real};
 pub(super) struct Switched {
     pub(super) syncs_fail: Arc<AtomicBool>,
     pub(super) is_full: Arc<AtomicBool>,
+    /// Only files with this in their path; all of them, if it is empty.
+    only: String,
 }
 
 struct File {
@@ -21,7 +23,18 @@ struct File {
 }
 
 impl Switched {
-    fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+    /// The same switches for files with this in their path.
+    pub(super) fn only(&self, part: &str) -> Switched {
+        Switched {
+            only: part.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    fn file(&self, path: &Path, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        if !path.to_string_lossy().contains(&self.only) {
+            return file;
+        }
         Box::new(File {
             file,
             disk: self.clone(),
@@ -43,11 +56,11 @@ impl Disk for Switched {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.file(Real.create(path)?))
+        Ok(self.file(path, Real.create(path)?))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.file(Real.open(path)?))
+        Ok(self.file(path, Real.open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

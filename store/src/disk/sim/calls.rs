@@ -77,7 +77,9 @@ impl Disk for Sim {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
-        world.call()?;
+        if world.call()? == Some(Fault::Rename) {
+            return Err(eio());
+        }
         let file = world.find(from).ok_or_else(missing)?;
         let (dir, name) = split(from).ok_or_else(missing)?;
         let (_, other) = split(to).ok_or_else(missing)?;

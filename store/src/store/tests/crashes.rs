@@ -166,6 +166,7 @@ fn what_a_failed_sync_left_in_memory_only_is_not_built_upon() {
                 random: world.random.clone(),
                 models: world.models.clone(),
                 tokens: world.tokens,
+                interval: false,
             };
             let running = start(&world.sim).unwrap();
             world.check(&running, false);
@@ -201,4 +202,138 @@ fn a_full_disk_is_no_failure_and_nothing_told_is_lost() {
         let running = start(&world.sim).unwrap();
         world.check(&running, false);
     });
+}
+
+#[test]
+fn what_was_told_survives_kills_and_power_cuts_in_any_order() {
+    each_seed(|mut world| {
+        for _ in 0..6 {
+            let mut running = start(&world.sim).unwrap();
+            world.check(&running, false);
+            for _ in 0..world.random.usize(..40) {
+                world.act(&mut running);
+            }
+            if world.random.u8(..3) == 0 {
+                // Everything goes, so that the next start finds a log that is empty.
+                running.round(true);
+                world.acknowledge_all(&running, "a");
+                running.round(true);
+                running.committer.close();
+                running.round(true);
+            }
+            world.learn(&running);
+            world.sim = if world.random.bool() {
+                world.sim.after_kill()
+            } else {
+                world.sim.after_power_cut(&mut world.random)
+            };
+        }
+    });
+}
+
+#[test]
+fn with_an_interval_only_what_was_not_synced_is_lost_and_none_of_it_is_damage() {
+    let settings = || Settings {
+        sync: Sync::Interval(Duration::from_secs(3600)),
+        ..settings()
+    };
+    each_seed(|mut world| {
+        world.interval = true;
+        for _ in 0..4 {
+            let mut running = start_with(&world.sim, settings(), &bounds()).unwrap();
+            world.check(&running, false);
+            let mut durable = BTreeSet::new();
+            let before = ["a", "b"].map(|name| (name, running.log(name).lock().next));
+            let before = BTreeMap::from(before);
+            for _ in 0..world.random.usize(..60) {
+                world.act(&mut running);
+                if world.random.u8(..8) == 0 {
+                    running.round(true);
+                    world.learn(&running);
+                    durable.extend(world.models.values().flat_map(|model| model.told.iter().copied()));
+                }
+            }
+            // What was appended and written was told, without any sync.
+            running.round(false);
+            world.learn(&running);
+            for name in ["a", "b"] {
+                let log = running.log(name);
+                let told = |token: &u64| world.models[name].told.contains(token);
+                let state = log.lock();
+                let own = world.models[name].appended.range(before[name]..);
+                assert!(state.batch.tokens.is_empty() && own.map(|(_, token)| token).all(told));
+            }
+            if world.random.bool() {
+                world.sim = world.sim.after_kill();
+            } else {
+                world.sim = world.sim.after_power_cut(&mut world.random);
+                for model in world.models.values_mut() {
+                    model.told.retain(|token| durable.contains(token));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_start_that_loses_its_power_at_any_call_has_lost_nothing() {
+    let mut ends = 0;
+    for seed in 0..12 {
+        let mut world = World::new(seed);
+        let mut running = start(&world.sim).unwrap();
+        for _ in 0..3 {
+            world.append(&running, "a");
+            running.round(false);
+        }
+        world.learn(&running);
+        if seed % 2 == 0 {
+            // A tail that nobody was told of.
+            world.append(&running, "a");
+            world.sim.arm(seed % 4, Fault::PowerCut);
+            running.round(false);
+        }
+        world.sim = world.sim.after_power_cut(&mut world.random);
+        for call in 0.. {
+            let sim = world.sim.after_kill();
+            sim.arm(call, Fault::PowerCut);
+            let whole = start(&sim).is_ok();
+            for _ in 0..6 {
+                let mut after = World {
+                    sim: sim.after_power_cut(&mut world.random),
+                    random: world.random.clone(),
+                    models: world.models.clone(),
+                    ..World::new(seed)
+                };
+                let running = start(&after.sim).unwrap();
+                after.check(&running, false);
+            }
+            if whole {
+                ends += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!(ends, 12);
+}
+
+#[test]
+fn a_stranger_among_the_logs_is_left_alone() {
+    let sim = Sim::default();
+    drop(start(&sim).unwrap());
+    sim.create(Path::new("/store/logs/notes.txt"))
+        .unwrap()
+        .write_at(0, b"mine")
+        .unwrap();
+    let mut running = start(&sim).unwrap();
+    running.append("a", 0, 10, 7).unwrap();
+    running.round(true);
+    assert_eq!(start(&sim.after_kill()).unwrap().tokens("a"), [0]);
+    assert_eq!(sim.bytes(Path::new("/store/logs/notes.txt")), b"mine");
+    assert!(
+        running
+            .store
+            .unopened()
+            .unwrap()
+            .contains(&"notes.txt".to_owned())
+    );
 }
