@@ -226,6 +226,7 @@ fn rig(settings: Settings) -> (Lanes, Outlet) {
         fingerprint: String::new(),
         settings,
         store: None,
+        shared: None,
     };
     let ingress = IngressSpec {
         name: "in".into(),
@@ -234,6 +235,7 @@ fn rig(settings: Settings) -> (Lanes, Outlet) {
         drop_rejected: false,
         unmatched: UnmatchedSpec::Discard,
         malformed: MalformedSpec::Reject,
+        log: None,
         retain: None,
     };
     let route = RouteSpec {

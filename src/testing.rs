@@ -33,8 +33,8 @@ use crate::metrics::Metrics;
 use crate::routing::filter::Predicate;
 use crate::topology::build::{Built, Living, build};
 use crate::topology::spec::{
-    DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec,
-    StoreSpec, UnmatchedSpec, WhenFull,
+    DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec,
+    SharedSpec, Spec, StoreSpec, UnmatchedSpec, WhenFull,
 };
 use crate::topology::storage::Storage;
 
@@ -136,6 +136,7 @@ impl Draft {
                 fingerprint: String::new(),
                 settings: Settings::default(),
                 store: None,
+                shared: None,
             })
         };
         let ingress = IngressSpec {
@@ -145,6 +146,7 @@ impl Draft {
             drop_rejected: false,
             unmatched: UnmatchedSpec::Discard,
             malformed: MalformedSpec::Reject,
+            log: None,
             retain: None,
         };
         let spec = Spec {
@@ -186,6 +188,49 @@ impl Draft {
         self
     }
 
+    /// A log that routers share in front of a destination: `NAME.log` writes into it, and [`World::reader`] reads it.
+    pub(crate) fn shared(mut self, name: &str) -> Draft {
+        let log: Arc<str> = format!("{name}.log").into();
+        for destination in &mut self.spec.destinations {
+            match destination {
+                DestinationSpec::Endpoint(endpoint) if *endpoint.name == *name => {
+                    endpoint.shared = Some(Arc::clone(&log));
+                }
+                DestinationSpec::Group {
+                    name: group, shared, ..
+                } if **group == *name => *shared = Some(Arc::clone(&log)),
+                _ => {}
+            }
+        }
+        self.spec
+            .destinations
+            .push(DestinationSpec::Endpoint(EndpointSpec {
+                name: Arc::clone(&log),
+                builder: Arc::new(ByHand),
+                fingerprint: String::new(),
+                settings: Settings {
+                    shared_log: true,
+                    ..Settings::default()
+                },
+                store: None,
+                shared: None,
+            }));
+        self.spec.ingresses.push(IngressSpec {
+            name: log,
+            builder: Arc::new(NoIngress),
+            fingerprint: String::new(),
+            drop_rejected: false,
+            unmatched: UnmatchedSpec::Reject,
+            malformed: MalformedSpec::Reject,
+            retain: None,
+            log: Some(SharedSpec {
+                of: name.into(),
+                max_age: None,
+            }),
+        });
+        self
+    }
+
     /// A group with a log.
     pub(crate) fn stored_group(mut self, name: &str, plan: PlanSpec) -> Draft {
         let store = self.spec.store.as_ref().map(|store| store.dead_letters.clone());
@@ -193,6 +238,7 @@ impl Draft {
             name: name.into(),
             plan,
             store,
+            shared: None,
         });
         self
     }
@@ -288,7 +334,20 @@ impl Draft {
             wiring: Arc::clone(&wiring),
             policy: policies.remove(0),
         };
+        let reader = policies.pop().map(|policy| {
+            let name: Arc<str> = Arc::clone(&self.spec.ingresses[1].name);
+            let gate = Gate {
+                wiring: Arc::clone(&wiring),
+                policy,
+            };
+            let port = Port::of_log(Arc::clone(&name), metrics.ingress(&name));
+            Reader {
+                port: Arc::new(port),
+                gate: Arc::new(ArcSwap::from_pointee(gate)),
+            }
+        });
         World {
+            reader,
             wiring,
             port: Arc::new(port),
             gate: Arc::new(ArcSwap::from_pointee(gate)),
@@ -307,6 +366,13 @@ pub(crate) struct World {
     pub(crate) budget: Arc<Budget>,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) storage: Option<Storage>,
+    pub(crate) reader: Option<Reader>,
+}
+
+/// What reads a log that routers share.
+pub(crate) struct Reader {
+    pub(crate) port: Arc<Port>,
+    pub(crate) gate: CurrentGate,
 }
 
 impl World {
@@ -354,6 +420,20 @@ impl World {
         let (port, gate) = (Arc::clone(&self.port), Arc::clone(&self.gate));
         let lanes = StreamLanes::new(port, gate, Arc::clone(&self.budget), Arc::clone(&self.pulse), 7);
         Lanes::new(Box::new(lanes))
+    }
+
+    /// Lanes of what reads the shared log.
+    pub(crate) fn lanes_of_log(&self) -> Lanes {
+        let reader = self.reader.as_ref().unwrap();
+        let (port, gate) = (Arc::clone(&reader.port), Arc::clone(&reader.gate));
+        let pulse = Arc::new(Pulse::default());
+        Lanes::new(Box::new(StreamLanes::new(
+            port,
+            gate,
+            Arc::clone(&self.budget),
+            pulse,
+            9,
+        )))
     }
 
     /// Lanes of another ingress that the same routes feed from.

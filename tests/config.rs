@@ -389,6 +389,70 @@ fn a_default_store_passes_by_what_is_lossy_and_what_says_no() {
     assert_eq!(["a", "b", "c", "d"].map(kept), [true, false, false, false]);
 }
 
+/// What writes into a log in Kafka and what reads it, each with its own keys, reached by the same connection.
+#[test]
+fn a_store_in_kafka_is_read_and_printed_as_it_is_in_effect() {
+    let model = good(
+        "connections: { main: { kafka: { brokers: ['k:9092'] }, auth: { user: u, password: '${PASSWORD}' } } }\n\
+         ingress: { web: { http: { listen: '127.0.0.1:80' } } }\n\
+         destinations:\n\
+         \x20 a: { http: { url: 'http://a' }, store: { kafka: { connection: main, topic: t.a }, max_age: 72h } }\n\
+         \x20 b: { log: , store: { kafka: { brokers: ['b:1'], topic: t.b, group: mine } } }\n\
+         \x20 c: { anycast: [a, b], store: { kafka: { connection: main, topic: t.c } } }\n\
+         routes: { r: { to: c } }",
+    );
+    let of = |model: &Model| -> Vec<_> {
+        let logs = model.shared_logs().map(|log| {
+            let age = log.max_age.map(|age| age.get().as_secs());
+            (
+                log.name.to_string(),
+                log.egress.address(),
+                log.ingress.address(),
+                age,
+            )
+        });
+        logs.collect()
+    };
+    let expected = |name: &str, out: &str, reads: &str, age| (name.into(), out.into(), reads.into(), age);
+    assert_eq!(
+        of(&model),
+        [
+            expected(
+                "a.log",
+                "k:9092 t.a u (7)",
+                "k:9092 t.aweft-store-a u (7)",
+                Some(72 * 3600)
+            ),
+            expected("b.log", "b:1 t.b ", "b:1 t.bmine ", None),
+            expected("c.log", "k:9092 t.c u (7)", "k:9092 t.cweft-store-c u (7)", None),
+        ]
+    );
+    let here = model.destinations.iter().filter(|destination| match destination {
+        Destination::Endpoint(endpoint) => endpoint.store.is_some(),
+        Destination::Group(group) => group.store.is_some(),
+    });
+    assert_eq!(
+        (here.count(), model.warnings.len()),
+        (0, 0),
+        "{}",
+        told(&model.warnings)
+    );
+    let text = config::print(&model);
+    assert!(
+        text.contains("group: weft-store-a\n") && !text.contains("hunter2"),
+        "{text}"
+    );
+    let again = good(&text);
+    assert_eq!(config::print(&again), text);
+    assert_eq!(again.shared_logs().count(), 3);
+    let schema = config::schema::schema(fake::ALL);
+    let shared = &schema["$defs"]["SharedStore"];
+    assert_eq!(shared["required"], serde_json::json!(["topic"]));
+    let mut keys: Vec<_> = shared["properties"].as_object().unwrap().keys().collect();
+    keys.sort();
+    assert_eq!(keys, ["auth", "brokers", "connection", "group", "topic"]);
+}
+
 #[test]
 fn the_schema_gives_a_store_to_destinations_and_named_groups_and_to_no_multicast() {
     let schema = config::schema::schema(fake::ALL);

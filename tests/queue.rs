@@ -83,6 +83,7 @@ impl World {
             index: Index::new([]),
             logs: Vec::new(),
             dead_letters: None,
+            shared: Vec::new(),
             by_name: OnceLock::new(),
         };
         let port = Arc::new(Port::new("i".into(), Metrics::new().ingress("i"), false));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use weft_api::config::{Node, Value};
 use weft_api::status::Health;
 
-use super::{CurrentModel, Shared};
+use super::{CurrentModel, Shared, shared};
 use crate::admin::snapshot::{
     BreakerState, BreakerStatus, DestinationStatus, HealthStatus, HeldBack, IngressStatus, LastError, Memory,
     RouteStatus, Snapshot,
@@ -102,7 +102,9 @@ impl AppSource {
     }
 
     fn kind_of_ingress(model: &Model, name: &str) -> String {
-        model.ingress(name).map_or("", |ingress| ingress.kind).to_owned()
+        let own = model.ingress(name).map(|ingress| ingress.kind);
+        let log = || shared::named(model, name).map(|shared| shared.kind);
+        own.or_else(log).unwrap_or_default().to_owned()
     }
 
     fn ingress_status(&self, view: &IngressView, model: &Model) -> IngressStatus {
@@ -124,7 +126,7 @@ impl AppSource {
         let standing = view.standing();
         let kind = match model.destination(&view.post.name) {
             Some(Destination::Endpoint(endpoint)) => endpoint.kind,
-            _ => "",
+            _ => shared::named(model, &view.post.name).map_or("", |shared| shared.kind),
         };
         let state = match standing.breaker {
             breaker::BreakerState::Closed => BreakerState::Closed,
@@ -186,11 +188,16 @@ impl Source for AppSource {
         let model = self.model();
         Box::pin(async move {
             let mut probes = tokio::task::JoinSet::new();
-            for destination in &model.destinations {
-                let Destination::Endpoint(endpoint) = destination else {
-                    continue;
-                };
-                let (name, builder) = (endpoint.name.to_string(), Arc::clone(&endpoint.builder));
+            let own = model
+                .destinations
+                .iter()
+                .filter_map(|destination| match destination {
+                    Destination::Endpoint(endpoint) => Some((&endpoint.name, &endpoint.builder)),
+                    Destination::Group(_) => None,
+                });
+            let logs = model.shared_logs().map(|shared| (&shared.name, &shared.egress));
+            for (name, builder) in own.chain(logs) {
+                let (name, builder) = (name.to_string(), Arc::clone(builder));
                 probes.spawn(async move {
                     let error = match builder.build() {
                         Ok(egress) => egress.probe().await.err().map(|error| error.detail.to_string()),

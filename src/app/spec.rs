@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use weft_api::config::{HumanDuration, Node, Value};
 
+use super::shared;
 use crate::config::keys::{self, OnMalformed, OnRejected};
 use crate::config::{Destination, Endpoint, Ingress, Model, Plan, Route, Unmatched};
 use crate::routing::table::Addition;
@@ -38,18 +39,15 @@ pub(super) fn of(model: &Model) -> Spec {
         "{}/{}/{}",
         model.node.name, model.node.cluster, model.limits.event
     );
+    let ingresses = model.ingress.iter().map(|ingress| of_ingress(ingress, &common));
+    let destinations = model
+        .destinations
+        .iter()
+        .map(|destination| of_destination(destination, model.store.as_ref(), &common));
     Spec {
         budget: model.limits.events(),
-        ingresses: model
-            .ingress
-            .iter()
-            .map(|ingress| of_ingress(ingress, &common))
-            .collect(),
-        destinations: model
-            .destinations
-            .iter()
-            .map(|destination| of_destination(destination, model.store.as_ref(), &common))
-            .collect(),
+        ingresses: ingresses.chain(shared::readers(model, &common)).collect(),
+        destinations: destinations.chain(shared::writers(model, &common)).collect(),
         routes: model.routes.iter().map(of_route).collect(),
         store: model.store.as_ref().map(of_store),
     }
@@ -72,6 +70,7 @@ fn of_ingress(ingress: &Ingress, common: &str) -> IngressSpec {
             Unmatched::To(name) => UnmatchedSpec::To(Arc::clone(name)),
         },
         malformed,
+        log: None,
         retain: ingress.retain,
     }
 }
@@ -89,11 +88,13 @@ fn of_destination(
             fingerprint: fingerprint(common, &endpoint.effective, &LOG_KEYS),
             settings: settings(endpoint),
             store: log(&endpoint.store),
+            shared: shared::name(destination),
         }),
         Destination::Group(group) => DestinationSpec::Group {
             name: Arc::clone(&group.name),
             plan: of_plan(&group.plan),
             store: log(&group.store),
+            shared: shared::name(destination),
         },
     }
 }
@@ -164,6 +165,7 @@ fn settings(endpoint: &Endpoint) -> Settings {
             window: dedupe.window.get(),
             max_entries: dedupe.max_entries.get(),
         }),
+        shared_log: false,
     }
 }
 
@@ -215,7 +217,7 @@ fn of_plan(plan: &Plan) -> PlanSpec {
 
 /// Everything below a node as text, but for some of its own keys: equal texts mean equal settings. Never shown, since
 /// secrets stand in it.
-fn fingerprint(common: &str, node: &Node, without: &[&str]) -> String {
+pub(super) fn fingerprint(common: &str, node: &Node, without: &[&str]) -> String {
     let mut text = common.to_owned();
     match &node.value {
         Value::Map(entries) => {

@@ -95,5 +95,18 @@ fn asks(model: &Model) -> Vec<Ask> {
             }),
             Destination::Group(_) => None,
         });
-    ingresses.chain(destinations).collect()
+    let logs = model.shared_logs().flat_map(|shared| {
+        let reads = Ask {
+            name: format!("ingress {}", shared.name),
+            address: shared.ingress.address(),
+            end: shared.ingress.build().map(End::Ingress),
+        };
+        let writes = Ask {
+            name: format!("destination {}", shared.name),
+            address: shared.egress.address(),
+            end: shared.egress.build().map(End::Egress),
+        };
+        [reads, writes]
+    });
+    ingresses.chain(destinations).chain(logs).collect()
 }

@@ -33,7 +33,7 @@ use weft_api::config::{Finding, Node, Severity};
 pub use difference::{KeyChange, differences};
 pub use model::{
     Addition, Anycast, Destination, Endpoint, Fallback, Group, Ingress, Member, Model, Place, Plan, Removed,
-    Route, Target, Unmatched,
+    Route, SharedLog, Target, Unmatched,
 };
 pub use print::print;
 pub use read::Registry;

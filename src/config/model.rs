@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weft_api::config::{Finding, Node, Span};
+use weft_api::config::{Finding, HumanDuration, Node, Span};
 use weft_api::connector::{EgressBuilder, IngressBuilder};
 use weft_api::event::AttrKind;
 use weft_api::ingress::Window;
@@ -110,8 +110,10 @@ pub struct Endpoint {
     pub dedupe: Option<Dedupe>,
     /// At most once.
     pub lossy: bool,
-    /// Its log, as it was written; `None`: nothing is kept for it.
+    /// Its log, as it was written; `None`: nothing is kept for it here.
     pub store: Option<LogKeys>,
+    /// Its log where routers share one.
+    pub shared: Option<SharedLog>,
     /// All its keys as they are in effect, the connector's section among them.
     pub effective: Node,
 }
@@ -123,9 +125,28 @@ pub struct Group {
     pub name: Arc<str>,
     /// What it stands for; never a bare destination.
     pub plan: Plan,
-    /// Its log, as it was written; `None`: nothing is kept for it.
+    /// Its log, as it was written; `None`: nothing is kept for it here.
     pub store: Option<LogKeys>,
+    /// Its log where routers share one.
+    pub shared: Option<SharedLog>,
     /// Its keys.
+    pub effective: Node,
+}
+
+/// A log that routers share.
+#[derive(Clone)]
+pub struct SharedLog {
+    /// The name under which what writes and reads it shows: `NAME.log`.
+    pub name: Arc<str>,
+    /// Its connector.
+    pub kind: &'static str,
+    /// Makes what writes into it; accepted by its connector.
+    pub egress: Arc<dyn EgressBuilder>,
+    /// Makes what reads it; accepted by its connector.
+    pub ingress: Arc<dyn IngressBuilder>,
+    /// How long after its arrival there an event is still delivered.
+    pub max_age: Option<HumanDuration>,
+    /// The connector's section as it is in effect.
     pub effective: Node,
 }
 
@@ -275,6 +296,11 @@ impl Model {
             .find(|destination| **destination.name() == *name)
     }
 
+    /// The logs that routers share.
+    pub fn shared_logs(&self) -> impl Iterator<Item = &SharedLog> {
+        self.destinations.iter().filter_map(Destination::shared)
+    }
+
     /// What becomes of what is pending for `name`, which is no destination any more.
     #[must_use]
     pub fn removed(&self, name: &str) -> Option<Removed> {
@@ -308,6 +334,15 @@ impl Destination {
         match self {
             Destination::Endpoint(endpoint) => &endpoint.name,
             Destination::Group(group) => &group.name,
+        }
+    }
+
+    /// Its log, where routers share one.
+    #[must_use]
+    pub fn shared(&self) -> Option<&SharedLog> {
+        match self {
+            Destination::Endpoint(endpoint) => endpoint.shared.as_ref(),
+            Destination::Group(group) => group.shared.as_ref(),
         }
     }
 

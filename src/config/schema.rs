@@ -10,7 +10,7 @@ use weft_api::connector::Connector;
 
 use super::keys::{
     Admin, AnycastKeys, DestinationKeys, FallbackKeys, IngressKeys, Keep, Limits, NodeKeys, Observe,
-    RouteKeys, StoreKeys, Unmatched,
+    RouteKeys, SharedKeys, StoreKeys, Unmatched,
 };
 use super::model::Removed;
 use super::read::Registry;
@@ -90,12 +90,16 @@ pub fn schema(registry: Registry<'_>) -> Value {
     let inline = group(&mut generator, &Map::new());
     let store = described(
         reference::<Keep>(&mut generator),
-        "Whether events are kept on this router's disk until a member has them.",
+        "Whether events are kept until a member has them.",
     );
     let of_named = [("store".to_owned(), store)].into_iter().collect();
     let group = group(&mut generator, &of_named);
+    let shared = shared_store(&mut generator, registry);
     let mut file = object(top);
     let mut definitions = generator.take_definitions(true);
+    if let Some(shared) = shared {
+        definitions.insert(SharedKeys::schema_name().into_owned(), shared);
+    }
     definitions.insert("Plan".into(), plan());
     definitions.insert("Group".into(), inline);
     definitions.insert("NamedGroup".into(), group);
@@ -150,6 +154,29 @@ fn entry<T: JsonSchema>(
     let mut entry = object(all);
     entry["oneOf"] = kinds.into();
     entry
+}
+
+/// A log in Kafka: those keys of the connector's two sections that stand there.
+fn shared_store(generator: &mut SchemaGenerator, registry: Registry<'_>) -> Option<Value> {
+    let connector = registry
+        .iter()
+        .find(|connector| connector.kind() == SharedKeys::KIND)?;
+    let mut all = Map::new();
+    for section in [
+        connector.ingress_schema(generator),
+        connector.egress_schema(generator),
+    ] {
+        let schema = resolved(generator, section?.to_value());
+        let Some(Value::Object(properties)) = schema.get("properties") else {
+            continue;
+        };
+        let known = |key: &String| SharedKeys::KEYS.contains(&key.as_str());
+        all.extend(properties.clone().into_iter().filter(|(key, _)| known(key)));
+    }
+    let mut schema = object(all);
+    schema["description"] = "A topic that exists, and how to reach it.".into();
+    schema["required"] = json!(["topic", "brokers"]);
+    Some(connected(*connector, schema))
 }
 
 /// The schema itself in place of a reference to it.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use tokio::time::{Instant, Sleep};
 use weft_api::crash;
@@ -17,6 +18,7 @@ use super::destination::{Destination, State, unlock};
 use super::end::{End, Ender};
 use super::failure;
 use super::leg::{Duty, Leg, NO_SHARD, Parting};
+use super::shared;
 use super::sweep;
 
 #[cfg(test)]
@@ -173,13 +175,23 @@ impl Outlet {
     fn batch(&self, legs: Vec<Leg>) -> Batch {
         let (events, duties): (Vec<Event>, Vec<Option<Duty>>) =
             legs.into_iter().map(|leg| (leg.event, Some(leg.duty))).unzip();
-        Batch::new(
-            events,
-            Box::new(InFlight {
-                destination: Arc::clone(&self.destination),
-                duties,
-            }),
-        )
+        let mut in_flight = InFlight {
+            destination: Arc::clone(&self.destination),
+            duties,
+            originals: None,
+        };
+        let settings = self.destination.settings();
+        if !settings.shared_log {
+            return Batch::new(events, Box::new(in_flight));
+        }
+        let now = (Instant::now(), SystemTime::now());
+        let put = |(event, duty): (&Event, &Option<Duty>)| match duty {
+            Some(duty) => shared::put(event, duty, &settings.order_by, now),
+            None => event.clone(),
+        };
+        let records = events.iter().zip(&in_flight.duties).map(put).collect();
+        in_flight.originals = Some(events);
+        Batch::new(records, Box::new(in_flight))
     }
 }
 
@@ -244,12 +256,14 @@ fn take(
 struct InFlight {
     destination: Arc<Destination>,
     duties: Vec<Option<Duty>>,
+    /// Of a shared log: the events as they are everywhere else.
+    originals: Option<Vec<Event>>,
 }
 
 impl InFlight {
     /// Takes a leg out, to be settled.
     fn take(&mut self, index: usize, events: &[Event]) -> Option<Leg> {
-        let event = events.get(index)?;
+        let event = self.originals.as_deref().unwrap_or(events).get(index)?;
         let duty = self.duties.get_mut(index)?.take()?;
         Some(Leg {
             event: event.clone(),
@@ -264,7 +278,9 @@ impl InFlight {
             return 0;
         }
         crash::point("egress.confirmed");
-        let dead = duties.iter().flatten().any(|duty| duty.dead_letter);
+        // What a log has is under way still, a dead letter as well.
+        let stored = self.originals.is_some();
+        let dead = !stored && duties.iter().flatten().any(|duty| duty.dead_letter);
         if dead {
             crash::point("dead_letter.confirmed");
         }
@@ -273,10 +289,10 @@ impl InFlight {
             .let_go(duties.iter_mut().flatten().map(Duty::part), true);
         let mut ender = Ender::default();
         for duty in duties.iter_mut().filter_map(Option::take) {
-            let end = if duty.dead_letter {
-                End::DeadLettered
-            } else {
-                End::Delivered
+            let end = match duty.dead_letter {
+                _ if stored => End::Stored,
+                true => End::DeadLettered,
+                false => End::Delivered,
             };
             ender.end(duty, end);
         }

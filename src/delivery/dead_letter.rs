@@ -69,7 +69,7 @@ fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: R
 }
 
 /// Text that may stand in an attribute.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control())
         .take(DETAIL_CHARS_MAX)

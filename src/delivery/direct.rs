@@ -26,9 +26,11 @@ impl Destination {
     /// keep nor copies to be told from. The
     /// room in the queue is reserved already ([`Destination::try_reserve`]); the pass takes the reservation over.
     pub fn try_direct(self: &Arc<Self>, event: &weft_api::event::Event) -> Option<DirectPass> {
-        if self.settings().order_by.of(event).is_some() {
+        let settings = self.settings();
+        if settings.shared_log || settings.order_by.of(event).is_some() {
             return None;
         }
+        drop(settings);
         let mut state = self.lock();
         let room = state.closed.is_none() && state.in_flight < state.profile.in_flight;
         if !room || !state.queue.is_empty() || state.breaker.state() != BreakerState::Closed {

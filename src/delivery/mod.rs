@@ -32,6 +32,7 @@ pub mod retry_budget;
 mod returns;
 pub mod room;
 pub mod settings;
+pub mod shared;
 pub mod stored;
 pub mod sweep;
 pub mod wiring;

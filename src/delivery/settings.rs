@@ -25,6 +25,8 @@ pub struct Settings {
     pub rate: Option<Rate>,
     /// Which repetitions are not sent; `None`: all are.
     pub dedupe: Option<DedupeSettings>,
+    /// It is a log that routers share: what it confirms is stored, not delivered ([`super::shared`]).
+    pub shared_log: bool,
 }
 
 /// How a destination retries (C23).

@@ -15,7 +15,9 @@ use weft_api::outcome::{Outcome, Reason, SendError};
 use crate::delivery::dead_letter;
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
+use crate::delivery::shared::Unreadable;
 use crate::delivery::wiring::Wiring;
+use crate::lane::shared::{Kept, OfLog};
 use crate::routing::index::Matches;
 use crate::routing::plan::{Asker, Bounded, NodeId, Steps, Target};
 use crate::routing::table::Obligations;
@@ -28,6 +30,8 @@ pub struct Policy {
     pub unmatched: Unmatched,
     /// Where messages go that cannot become events.
     pub malformed: Malformed,
+    /// It reads a log that routers share: what comes is owed already.
+    pub log: Option<OfLog>,
     /// The log that keeps what came in (`retain:`).
     pub retain: Option<NodeId>,
 }
@@ -106,6 +110,8 @@ pub struct Owing {
     pub expires: Option<Instant>,
     /// It goes to a dead letter from the start, for this reason.
     pub dead_letter: Option<(Reason, Option<SendError>)>,
+    /// A log had it.
+    pub kept: Option<Box<Kept>>,
 }
 
 /// Scratch space of one lane set; kept between events.
@@ -122,6 +128,9 @@ impl Gate {
             return (self.malformed(incoming.event), 0);
         }
         let event = incoming.event;
+        if let Some(log) = &self.policy.log {
+            return (self.out_of(log, event, now), 0);
+        }
         let table = &self.wiring.table;
         table.matches(&event, self.policy.number, &mut scratch.matches);
         for route in &scratch.matches {
@@ -168,6 +177,7 @@ impl Gate {
                 node: owed.node,
                 expires,
                 dead_letter: None,
+                kept: None,
             };
             legs.push(match table.with_additions(&event, &scratch.matches, owed.node) {
                 Ok(None) => owing,
@@ -196,16 +206,47 @@ impl Gate {
         self.kept(event, legs)
     }
 
+    fn out_of(&self, log: &OfLog, event: Event, now: Instant) -> Owed {
+        let owing = match log.owed(event.clone(), &self.wiring.table, now) {
+            Ok(owing) => owing,
+            Err(Unreadable::Broken(why)) => {
+                return self.malformed_because(event, Some(SendError::event(Reason::Malformed, why)));
+            }
+            Err(Unreadable::Later(version)) => {
+                tracing::error!(
+                    id = event.id(),
+                    version,
+                    "a record of a shared log that a later version of Weft wrote: it waits for one that can read it"
+                );
+                return Owed::Nothing {
+                    event,
+                    outcome: Outcome::Rejected(Reason::Malformed),
+                    why: NoLegs::Malformed,
+                };
+            }
+        };
+        match owing.expires {
+            Some(at) if at <= now => Owed::Nothing {
+                event,
+                outcome: Outcome::Accepted,
+                why: NoLegs::Expired,
+            },
+            _ => Owed::Legs([owing].into_iter().collect()),
+        }
+    }
+
     fn malformed(&self, event: Event) -> Owed {
+        // As a failure, so that this letter says like every other since when, and why.
+        let why = event
+            .get("weftreason")
+            .map(|why| SendError::event(Reason::Malformed, why.text));
+        self.malformed_because(event, why)
+    }
+
+    fn malformed_because(&self, event: Event, said: Option<SendError>) -> Owed {
         let why = NoLegs::Malformed;
         match self.policy.malformed {
-            Malformed::DeadLetter(node) => {
-                // As a failure, so that this letter says like every other since when, and why.
-                let why = event
-                    .get("weftreason")
-                    .map(|why| SendError::event(Reason::Malformed, why.text));
-                self.only(event, node, Some((Reason::Malformed, why)))
-            }
+            Malformed::DeadLetter(node) => self.only(event, node, Some((Reason::Malformed, said))),
             Malformed::Reject => Owed::Nothing {
                 event,
                 outcome: Outcome::Rejected(Reason::Malformed),
@@ -249,8 +290,11 @@ impl Gate {
         let asker = Asker {
             key: &owing.event,
             view: &*self.wiring,
-            held: false,
+            held: owing.kept.is_some(),
         };
+        if let Some(kept) = &owing.kept {
+            steps.clone_from(&kept.steps);
+        }
         self.wiring.table.plans.descend(owing.node, asker, steps)
     }
 
@@ -282,6 +326,7 @@ impl Owing {
             node,
             expires: None,
             dead_letter: None,
+            kept: None,
         }
     }
 
@@ -291,6 +336,9 @@ impl Owing {
         let mut leg = Leg::new(self.event, origin, Arc::clone(wiring), self.route, now);
         leg.duty.steps = steps;
         leg.duty.expires = self.expires;
+        if let Some(kept) = self.kept {
+            kept.restore(&mut leg);
+        }
         match self.dead_letter {
             None => leg,
             Some((reason, error)) => {

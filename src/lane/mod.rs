@@ -14,4 +14,5 @@ pub mod books;
 pub mod ledger;
 pub mod limbo;
 pub mod request;
+pub mod shared;
 pub mod stream;

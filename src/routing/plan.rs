@@ -48,6 +48,18 @@ pub enum Node {
     First(Fallback),
     /// What is below, out of a log (C24).
     Stored(Stored),
+    /// What is below, out of a log that routers share.
+    Shared(Shared),
+}
+
+/// A place that has a log in common with other routers: a leg goes to the destination that is the log, and what comes out
+/// of it, here or there, goes on below. How much is in it nobody here knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared {
+    /// What writes into the log.
+    pub log: DestId,
+    /// What is below.
+    pub inner: NodeId,
 }
 
 /// A place that has a log of its own: a leg goes into the log, and what comes out of it goes on below.
@@ -253,7 +265,7 @@ impl Plans {
         match self.node(step.node) {
             Node::First(first) => first.members[usize::from(step.current)],
             Node::Any(any) => any.members[usize::from(step.current)].node,
-            Node::To(_) | Node::All(_) | Node::Stored(_) => step.node,
+            Node::To(_) | Node::All(_) | Node::Stored(_) | Node::Shared(_) => step.node,
         }
     }
 
@@ -262,6 +274,7 @@ impl Plans {
         match self.node(node) {
             Node::To(dest) => full(Bounded::To(*dest)),
             Node::Stored(stored) => full(Bounded::Log(stored.log)),
+            Node::Shared(shared) => full(Bounded::To(shared.log)),
             Node::All(children) => children.iter().any(|child| self.is_full(*child, full)),
             Node::Any(any) => any.members.iter().all(|member| self.is_full(member.node, full)),
             Node::First(first) => first.members.iter().all(|member| self.is_full(*member, full)),
@@ -283,7 +296,7 @@ impl Plans {
         parts
     }
 
-    /// Every destination below a node, each once.
+    /// Every destination below a node, each once; logs are none.
     #[must_use]
     pub fn destinations(&self, root: NodeId) -> Vec<DestId> {
         let mut found = Vec::new();
@@ -296,6 +309,7 @@ impl Plans {
                 Node::First(first) => open.extend(first.members.iter().rev()),
                 Node::Any(any) => open.extend(any.members.iter().rev().map(|m| m.node)),
                 Node::Stored(stored) => open.extend(stored.inner),
+                Node::Shared(shared) => open.push(shared.inner),
             }
         }
         found
@@ -316,6 +330,12 @@ impl Plans {
                         continue;
                     }
                 },
+                // Held already, it needs no second log where it can be sent; else it would hold up its own.
+                Node::Shared(shared) if asker.held && self.available(shared.inner, view) => {
+                    node = shared.inner;
+                    continue;
+                }
+                Node::Shared(shared) => return Target::To(shared.log),
                 Node::First(first) => {
                     let open = |n: &NodeId| !first.on.unavailable || self.available(*n, view);
                     let members = || first.members.iter();
@@ -382,6 +402,7 @@ impl Plans {
                 let way = takes(stored, log) || log.failed && log.pending == 0 && stored.inner.is_some();
                 way && stored.inner.is_none_or(|inner| self.available(inner, view))
             }
+            Node::Shared(shared) => view.available(shared.log) && self.available(shared.inner, view),
         }
     }
 
@@ -393,6 +414,7 @@ impl Plans {
             Node::Any(any) => any.members.iter().any(|m| self.keeps(m.node, view)),
             Node::First(first) => first.members.iter().any(|m| self.keeps(*m, view)),
             Node::Stored(stored) => takes(stored, view.log(stored.log)),
+            Node::Shared(shared) => view.available(shared.log),
         }
     }
 
@@ -403,6 +425,10 @@ impl Plans {
             Node::Stored(stored) => {
                 let below = stored.inner.map_or(0, |inner| self.pending(inner, view));
                 view.log(stored.log).pending.max(below)
+            }
+            Node::Shared(shared) => {
+                let below = self.pending(shared.inner, view);
+                view.pending(shared.log).saturating_add(below)
             }
             _ => {
                 let below = self.destinations(node).into_iter();

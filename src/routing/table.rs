@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use weft_api::event::{AttrKind, Event, EventBuilder};
 
 use super::index::{Index, Matches};
-use super::plan::{LogId, Node, NodeId, Path, Plans, Step, Steps, place};
+use super::plan::{DestId, LogId, Node, NodeId, Path, Plans, Shared, Step, Steps, place};
 
 /// A compiled route.
 pub struct Route {
@@ -62,6 +62,8 @@ pub struct Table {
     pub logs: Vec<NodeId>,
     /// Where the local dead letters stand.
     pub dead_letters: Option<NodeId>,
+    /// Where each log stands that routers share.
+    pub shared: Vec<NodeId>,
     /// Routes by name, once somebody asks.
     pub by_name: OnceLock<HashMap<Arc<str>, u32>>,
 }
@@ -122,10 +124,28 @@ impl Table {
         path
     }
 
+    /// What stands below the log that routers share and that this destination writes into, if it is one.
+    #[must_use]
+    pub fn below_shared(&self, log: DestId) -> Option<NodeId> {
+        let nodes = self.shared.iter();
+        nodes
+            .map(|node| self.plans.node(*node))
+            .find_map(|node| match node {
+                Node::Shared(Shared { log: known, inner }) if *known == log => Some(*inner),
+                _ => None,
+            })
+    }
+
     /// The choices that led a leg into a log, as its record tells them. None where the plan has no such way there any
     /// more: then the leg stands at the log itself.
     #[must_use]
     pub fn place(&self, log: LogId, route: Option<u32>, path: &Path) -> Steps {
+        self.place_at(self.logs[usize::from(log.0)], route, path)
+    }
+
+    /// The same for a log that stands at `node`.
+    #[must_use]
+    pub fn place_at(&self, node: NodeId, route: Option<u32>, path: &Path) -> Steps {
         let parts = route.map(|route| &*self.routes[route as usize].parts);
         let part = || {
             let mut parts = parts?.iter().enumerate();
@@ -133,7 +153,7 @@ impl Table {
         };
         let root = self.plans.named(&path.root).or_else(part);
         let way = root.and_then(|root| self.plans.resolve(root, path));
-        let led = way.filter(|(_, end)| *end == self.logs[usize::from(log.0)]);
+        let led = way.filter(|(_, end)| *end == node);
         led.map(|(steps, _)| steps).unwrap_or_default()
     }
 

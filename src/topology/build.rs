@@ -10,13 +10,15 @@ use super::spec::{
 use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::stored::DurableQueue;
+use crate::delivery::stored::clock::WallClock;
 use crate::delivery::wiring::Wiring;
 use crate::lane::admit::{Malformed, Policy, Unmatched};
+use crate::lane::shared::OfLog;
 use crate::metrics::Metrics;
 use crate::routing::anycast::{hash, smooth_sequence};
 use crate::routing::index::{Index, Rule};
 use crate::routing::plan::{
-    Anycast, DestId, Fallback, LogId, MEMBERS_MAX, Member, Node, NodeId, Plans, Stored,
+    Anycast, DestId, Fallback, LogId, MEMBERS_MAX, Member, Node, NodeId, Plans, Shared, Stored,
 };
 use crate::routing::table::{Route, Table};
 
@@ -48,6 +50,8 @@ pub struct Living {
     /// Logs: the destination's or group's name, or [`LOCAL`]. `None` where there is no store behind the plans, since they
     /// are only looked at.
     pub logs: Option<HashMap<Arc<str>, Arc<DurableQueue>>>,
+    /// What tells the age of what comes out of logs that routers share.
+    pub clock: Arc<WallClock>,
 }
 
 /// Builds the wiring. Destinations that exist already are taken over; new ones are made, without a client. Every log that
@@ -72,15 +76,17 @@ pub fn build(
         living,
         log_nodes: Vec::new(),
         logs: Vec::new(),
+        shared: Vec::new(),
     };
     let dead_letters = match &spec.store {
-        Some(store) => Some(names.logged(&Arc::from(LOCAL), None, Some(&store.dead_letters))?),
+        Some(store) => Some(names.logged(&Arc::from(LOCAL), None, (Some(&store.dead_letters), None))?),
         None => None,
     };
     for (number, endpoint) in spec.endpoints().enumerate() {
         let id = DestId(u16::try_from(number).map_err(|_| "more than 65,535 destinations".to_owned())?);
         let node = names.plans.add(Node::To(id));
-        names.logged(&endpoint.name, Some(node), endpoint.store.as_ref())?;
+        let logs = (endpoint.store.as_ref(), endpoint.shared.as_ref());
+        names.logged(&endpoint.name, Some(node), logs)?;
         destinations.push(match living.destinations.get(&endpoint.name) {
             Some(known) => Arc::clone(known),
             None => {
@@ -110,7 +116,10 @@ pub fn build(
     let policies = spec
         .ingresses
         .iter()
-        .map(|ingress| names.policy(ingress, numbers.get(&ingress.name).copied().unwrap_or(u16::MAX)))
+        .map(|ingress| {
+            let number = numbers.get(&ingress.name).copied().unwrap_or(u16::MAX);
+            names.policy(ingress, number, dead_letters)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let rules = spec.routes.iter().zip(0u32..).map(|(route, number)| Rule {
         route: number,
@@ -133,6 +142,7 @@ pub fn build(
         index,
         logs: names.log_nodes,
         dead_letters,
+        shared: names.shared,
         by_name: OnceLock::new(),
     };
     Ok(Built {
@@ -154,7 +164,11 @@ struct Names<'a> {
     living: &'a Living,
     log_nodes: Vec<NodeId>,
     logs: Vec<Arc<DurableQueue>>,
+    shared: Vec<NodeId>,
 }
+
+/// What the file says of a place's logs: of one of its own, and which endpoint writes into one that routers share.
+type Logs<'a> = (Option<&'a LogSpec>, Option<&'a Arc<str>>);
 
 impl Names<'_> {
     /// Gives a node its name, with its log in front of it if it has one.
@@ -162,7 +176,7 @@ impl Names<'_> {
         &mut self,
         name: &Arc<str>,
         inner: Option<NodeId>,
-        spec: Option<&LogSpec>,
+        (spec, shared): Logs<'_>,
     ) -> Result<NodeId, String> {
         let queue = self.living.logs.as_ref().and_then(|logs| logs.get(name));
         if spec.is_some() && self.living.logs.is_some() && queue.is_none() {
@@ -184,9 +198,27 @@ impl Names<'_> {
                 node
             }
         };
+        // In front: what is left in a log of its own came before.
+        let node = match shared {
+            None => node,
+            Some(writer) => {
+                let log = self.endpoint(writer)?;
+                let node = self.plans.add(Node::Shared(Shared { log, inner: node }));
+                self.shared.push(node);
+                node
+            }
+        };
         self.plans.name(Arc::clone(name), node);
         self.nodes.insert(Arc::clone(name), node);
         Ok(node)
+    }
+
+    fn endpoint(&self, name: &Arc<str>) -> Result<DestId, String> {
+        let at = self.spec.endpoints().position(|endpoint| endpoint.name == *name);
+        let at = at.ok_or_else(|| format!("no destination is named {name}"))?;
+        u16::try_from(at)
+            .map(DestId)
+            .map_err(|_| "more than 65,535 destinations".to_owned())
     }
 
     fn route(&mut self, spec: &RouteSpec) -> Result<Route, String> {
@@ -207,7 +239,31 @@ impl Names<'_> {
         })
     }
 
-    fn policy(&mut self, spec: &IngressSpec, number: u16) -> Result<Policy, String> {
+    /// `dead_letters`: the local ones.
+    fn policy(
+        &mut self,
+        spec: &IngressSpec,
+        number: u16,
+        dead_letters: Option<NodeId>,
+    ) -> Result<Policy, String> {
+        if let Some(log) = &spec.log {
+            let node = self.name(&log.of, 0)?;
+            let Node::Shared(Shared { inner, .. }) = self.plans.node(node) else {
+                return Err(format!("{} has no log that {} could read", log.of, spec.name));
+            };
+            return Ok(Policy {
+                number,
+                unmatched: Unmatched::Reject,
+                retain: None,
+                malformed: dead_letters.map_or(Malformed::Reject, Malformed::DeadLetter),
+                log: Some(OfLog {
+                    node,
+                    below: *inner,
+                    max_age: log.max_age,
+                    clock: Arc::clone(&self.living.clock),
+                }),
+            });
+        }
         let unmatched = match &spec.unmatched {
             UnmatchedSpec::Discard => Unmatched::Discard,
             UnmatchedSpec::Reject => Unmatched::Reject,
@@ -219,13 +275,17 @@ impl Names<'_> {
             MalformedSpec::Drop => Malformed::Drop,
         };
         let retain = match spec.retain {
-            Some(retain) => Some(self.logged(&kept(&spec.name), None, Some(&LogSpec::kept(retain)))?),
+            Some(retain) => {
+                let log = LogSpec::kept(retain);
+                Some(self.logged(&kept(&spec.name), None, (Some(&log), None))?)
+            }
             None => None,
         };
         Ok(Policy {
             number,
             unmatched,
             malformed,
+            log: None,
             retain,
         })
     }
@@ -243,12 +303,13 @@ impl Names<'_> {
                     name: known,
                     plan,
                     store,
-                } if known == name => Some((plan, store)),
+                    shared,
+                } if known == name => Some((plan, (store.as_ref(), shared.as_ref()))),
                 _ => None,
             });
-        let (plan, store) = group.ok_or_else(|| format!("no destination is named {name}"))?;
+        let (plan, logs) = group.ok_or_else(|| format!("no destination is named {name}"))?;
         let node = self.plan(plan, depth + 1)?;
-        self.logged(name, Some(node), store.as_ref())
+        self.logged(name, Some(node), logs)
     }
 
     fn plan(&mut self, spec: &PlanSpec, depth: usize) -> Result<NodeId, String> {

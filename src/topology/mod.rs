@@ -31,6 +31,7 @@ use weft_api::outcome::Reason;
 use crate::delivery::budget::Budget;
 use crate::delivery::destination::Destination;
 use crate::delivery::origin::Port;
+use crate::delivery::stored::clock::WallClock;
 use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
@@ -49,6 +50,8 @@ mod tests;
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How often a drain looks whether it is done.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long a drain waits for what a log has, once nothing else is left: its destination may be down for days.
+const HELD_DRAIN: Duration = Duration::from_secs(2);
 /// How long stopped connectors may take to return before their tasks are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,8 @@ pub struct Topology {
     ingresses: BTreeMap<Arc<str>, Ingress>,
     destinations: BTreeMap<Arc<str>, Egress>,
     storage: Option<Storage>,
+    /// Tells the age of what comes out of logs that routers share.
+    clock: Arc<WallClock>,
     /// What the sweep goes over; shared with the task that does it.
     swept: Arc<ArcSwap<Vec<Arc<Destination>>>>,
     janitor: tokio::task::JoinHandle<()>,
@@ -83,6 +88,12 @@ struct Egress {
     running: RunningEgress,
 }
 
+impl Ingress {
+    fn unsettled(&self) -> u64 {
+        self.pulse.unsettled.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
 impl Topology {
     /// Builds and starts everything in `spec`. Must be called within a tokio runtime. `seed` makes jitter repeatable.
     ///
@@ -91,13 +102,15 @@ impl Topology {
     pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
         let storage = Storage::open(&spec, &metrics)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
+        let clock = Arc::new(WallClock::new());
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
             board: Arc::new(Board::default()),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             storage,
-            janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept))),
+            janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept), Arc::clone(&clock))),
+            clock,
             retiring: Vec::new(),
             swept,
             metrics,
@@ -128,12 +141,18 @@ impl Topology {
     /// Events that came in and are not settled.
     #[must_use]
     pub fn unsettled(&self) -> u64 {
-        let load = |ingress: &Ingress| ingress.pulse.unsettled.load(std::sync::atomic::Ordering::Relaxed);
-        self.ingresses.values().map(load).sum()
+        self.ingresses.values().map(Ingress::unsettled).sum()
     }
 
-    /// Takes nothing more in and waits until everything is settled, at most until `deadline` (C29). `tell` hears now
-    /// and then how many events are waited for. Returns what is left.
+    /// Those among them that somebody sent, rather than a log that has them.
+    fn unsettled_of_senders(&self) -> u64 {
+        let sent = self.ingresses.values().filter(|ingress| !ingress.port.is_log);
+        sent.map(Ingress::unsettled).sum()
+    }
+
+    /// Takes nothing more in and waits until everything is settled, at most until `deadline` (C29); what came out of a log
+    /// that has it is waited for a little only. `tell` hears now and then how many events are waited for. Returns what is
+    /// left.
     pub async fn drain(&self, deadline: Instant, mut tell: impl FnMut(u64)) -> u64 {
         for ingress in self.ingresses.values() {
             ingress.running.drain();
@@ -142,9 +161,14 @@ impl Topology {
             storage.drain();
         }
         let mut told = None;
+        let mut held_since = None;
         loop {
             let left = self.unsettled();
-            if left == 0 || Instant::now() >= deadline {
+            if self.unsettled_of_senders() == 0 {
+                held_since = held_since.or(Some(Instant::now()));
+            }
+            let held = held_since.is_some_and(|since: Instant| since.elapsed() >= HELD_DRAIN);
+            if left == 0 || held || Instant::now() >= deadline {
                 return left;
             }
             if told.is_none_or(|at: Instant| at.elapsed() >= Duration::from_secs(1)) {
@@ -186,6 +210,7 @@ impl Topology {
                 .map(|(name, e)| (Arc::clone(name), Arc::clone(&e.destination)))
                 .collect(),
             logs: Some(self.storage.as_ref().map(Storage::living).unwrap_or_default()),
+            clock: Arc::clone(&self.clock),
         };
         let Built { wiring, policies } =
             build::build(&spec, &numbers, &living, &self.budget, &self.metrics, self.seed)?;
@@ -272,7 +297,11 @@ impl Topology {
             }
             None => {
                 let metrics = self.metrics.ingress(&spec.name);
-                let port = Arc::new(Port::new(Arc::clone(&spec.name), metrics, spec.drop_rejected));
+                let name = Arc::clone(&spec.name);
+                let port = Arc::new(match spec.log {
+                    Some(_) => Port::of_log(name, metrics),
+                    None => Port::new(name, metrics, spec.drop_rejected),
+                });
                 let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
                 let pulse = Arc::new(Pulse::default());
                 let post = Post::ingress(
@@ -329,11 +358,12 @@ impl Drop for Topology {
     }
 }
 
-async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>) {
+async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>, wall: Arc<WallClock>) {
     let mut clock = tokio::time::interval(SWEEP_EVERY);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
+        wall.look();
         for destination in destinations.load().iter() {
             destination.sweep();
         }

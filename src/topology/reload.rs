@@ -76,6 +76,13 @@ impl Topology {
             if let Some(ingress) = self.ingresses.remove(name.as_str()) {
                 self.board.remove_ingress(name);
                 ingress.running.stop(STOP_GRACE).await;
+                if ingress.port.is_log {
+                    tracing::warn!(
+                        ingress = name,
+                        "a shared log is not read here any more: what is left in it is delivered by the other routers of its \
+                         group, or by nobody"
+                    );
+                }
                 self.metrics.forget_ingress(name);
             }
         }
@@ -110,7 +117,11 @@ impl Topology {
         let groups: Vec<&str> = group_names(spec);
         for name in &report.destinations.removed {
             let pending = self.pending(name);
-            if pending > 0 && !removed.contains_key(name) {
+            // A log that routers share takes what is on its way into it; nobody needs to say so.
+            let log = self
+                .destination(name)
+                .is_some_and(|known| known.settings().shared_log);
+            if pending > 0 && !log && !removed.contains_key(name) {
                 let now = if groups.contains(&name.as_str()) {
                     ", which is now a group,"
                 } else {

@@ -92,6 +92,17 @@ pub struct IngressSpec {
     pub malformed: MalformedSpec,
     /// How long what came in and was owed to somebody is kept, to be sent again; `None`: not at all.
     pub retain: Option<Duration>,
+    /// It reads a log that routers share: no route is asked, and what the file says of other ingresses says nothing here.
+    pub log: Option<SharedSpec>,
+}
+
+/// The log that an ingress reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SharedSpec {
+    /// The destination or group before which it stands.
+    pub of: Arc<str>,
+    /// How long after its arrival there a record is still delivered; `None`: as long as its event lives.
+    pub max_age: Option<Duration>,
 }
 
 /// `unmatched:`
@@ -132,6 +143,8 @@ pub enum DestinationSpec {
         plan: PlanSpec,
         /// Its log.
         store: Option<LogSpec>,
+        /// See [`EndpointSpec::shared`].
+        shared: Option<Arc<str>>,
     },
 }
 
@@ -147,6 +160,8 @@ pub struct EndpointSpec {
     pub settings: Settings,
     /// Its log.
     pub store: Option<LogSpec>,
+    /// Its log where routers share one: the endpoint that writes into it.
+    pub shared: Option<Arc<str>>,
 }
 
 /// A plan by names.

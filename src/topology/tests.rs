@@ -20,6 +20,7 @@ use super::spec::{DestinationSpec, Spec};
 use crate::metrics::Metrics;
 use crate::testing::{Draft, event, spec, to};
 
+mod shared;
 mod stored;
 
 /// An ingress that delivers what the test sends and tells what became of it.

@@ -1,16 +1,17 @@
 //! The store and those who use it: who needs one that the file does not have, and what is not as its writer may think.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use weft_api::config::{ByteSize, Finding, Node};
+use weft_api::config::{ByteSize, Finding, Node, Value};
 
-use super::super::keys::LogKeys;
+use super::super::keys::{LogKeys, SharedKeys, StoreKeys};
 use super::super::model::{Destination, Plan};
-use super::super::read::{Draft, LOCAL, at};
+use super::super::read::{Draft, LOCAL, Named, at};
 use super::names::{dead_letters, default_dead_letters};
 
 /// Who says that events are kept needs a place where.
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
+    apart(draft, findings);
     if draft.root.get("store").is_some() {
         return;
     }
@@ -18,7 +19,8 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     let stores = draft
         .destinations
         .iter()
-        .filter_map(|named| named.node.get("store"));
+        .filter_map(|named| named.node.get("store"))
+        .filter(|store| store.get(SharedKeys::KIND).is_none());
     let kept = draft.ingress.iter().filter_map(|named| named.node.get("retain"));
     for node in stores.chain(kept) {
         let what = "nothing can be kept here: the file has no `store:` of its own";
@@ -33,11 +35,53 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Each shared log has a topic of its own: whoever reads one gets all that is in it.
+fn apart(draft: &Draft, findings: &mut Vec<Finding>) {
+    let shared = draft.destinations.iter().filter_map(|named| {
+        let section = named.node.get("store")?.get(SharedKeys::KIND)?;
+        let Value::Text(topic) = &section.get("topic")?.value else {
+            return None;
+        };
+        Some((named, section, topic))
+    });
+    let mut seen: Vec<(&Named<Destination>, &Node, &String)> = Vec::new();
+    for (named, section, topic) in shared {
+        let brokers = |section: &Node, other: &Node| match (section.get("brokers"), other.get("brokers")) {
+            (Some(these), Some(those)) => these.same(those),
+            _ => true,
+        };
+        let first = seen
+            .iter()
+            .find(|(_, other, known)| *known == topic && brokers(section, other));
+        if let (Some((first, _, _)), Some(at)) = (first, section.get("topic")) {
+            let what = format!(
+                "`{}` keeps its events in the same topic, and each would get what is owed to the other",
+                first.name
+            );
+            let remedy =
+                "give each destination a topic of its own, or a group the store in place of its members";
+            findings.push(Finding::error(at, what, remedy));
+        }
+        seen.push((named, section, topic));
+    }
+}
+
 /// Looked for only in a file without errors: every plan ends.
 pub(super) fn warn(draft: &Draft, findings: &mut Vec<Finding>) {
-    let (Some(store), Some(node)) = (&draft.store, draft.root.get("store")) else {
-        return;
+    if let (Some(store), Some(node)) = (&draft.store, draft.root.get("store")) {
+        warn_of_store(draft, store, node, findings);
+    }
+    let stored = Stored {
+        draft,
+        names: kept(draft),
     };
+    let plans = draft.destinations.iter().filter_map(|named| named.plan.as_ref());
+    for plan in plans.chain(draft.routes.iter().filter_map(|named| named.plan.as_ref())) {
+        stored.passed_by(plan, findings);
+    }
+}
+
+fn warn_of_store(draft: &Draft, store: &StoreKeys, node: &Node, findings: &mut Vec<Finding>) {
     let mut letters = dead_letters(&draft.routes).chain(dead_letters(&draft.ingress));
     let kept = draft
         .ingress
@@ -52,15 +96,19 @@ pub(super) fn warn(draft: &Draft, findings: &mut Vec<Finding>) {
         ));
     }
     promised(draft, node, store.max_bytes, findings);
-    let logs: HashMap<&str, &LogKeys> = logs(draft).collect();
-    let stored = Stored { draft, logs };
-    let plans = draft.destinations.iter().filter_map(|named| named.plan.as_ref());
-    for plan in plans.chain(draft.routes.iter().filter_map(|named| named.plan.as_ref())) {
-        stored.passed_by(plan, findings);
-    }
 }
 
-/// Destinations and groups with a log.
+/// Destinations and groups whose events are kept, here or in a log that routers share.
+fn kept(draft: &Draft) -> HashSet<&str> {
+    let items = draft.destinations.iter().filter(|named| match &named.item {
+        Some(Destination::Endpoint(endpoint)) => endpoint.store.is_some() || endpoint.shared.is_some(),
+        Some(Destination::Group(group)) => group.store.is_some() || group.shared.is_some(),
+        None => false,
+    });
+    items.map(|named| &*named.name).collect()
+}
+
+/// Destinations and groups with a log of this router's.
 fn logs(draft: &Draft) -> impl Iterator<Item = (&str, &LogKeys)> {
     draft.destinations.iter().filter_map(|named| {
         let log = match named.item.as_ref()? {
@@ -90,7 +138,7 @@ fn promised(draft: &Draft, node: &Node, max: ByteSize, findings: &mut Vec<Findin
 
 struct Stored<'d> {
     draft: &'d Draft,
-    logs: HashMap<&'d str, &'d LogKeys>,
+    names: HashSet<&'d str>,
 }
 
 impl Stored<'_> {
@@ -106,7 +154,7 @@ impl Stored<'_> {
         for (number, member) in fallback.members.iter().enumerate() {
             let Plan::To(target) = member else { continue };
             let mut later = fallback.members.iter().skip(number + 1);
-            if !self.logs.contains_key(&*target.name) || later.all(|plan| self.keeps(plan)) {
+            if !self.names.contains(&*target.name) || later.all(|plan| self.keeps(plan)) {
                 continue;
             }
             let what = format!(
@@ -130,7 +178,7 @@ impl Stored<'_> {
                     .destinations
                     .iter()
                     .find(|named| named.name == target.name);
-                self.logs.contains_key(&*target.name)
+                self.names.contains(&*target.name)
                     || group
                         .and_then(|named| named.plan.as_ref())
                         .is_some_and(|plan| self.keeps(plan))

@@ -72,6 +72,11 @@ fn connections(root: &Node) -> HashSet<String> {
         .into_iter()
         .filter_map(|section| root.get(section));
     let sections = entries.flat_map(below).flat_map(below);
+    let defaults = root.get("defaults").into_iter().flat_map(below).flat_map(below);
+    // What is in `store:` of a destination is a section, too.
+    let sections = sections
+        .chain(defaults)
+        .flat_map(|node| below(node).chain([node]));
     sections
         .flat_map(|section| texts(section, "connection"))
         .map(|(name, _)| name)

@@ -30,8 +30,8 @@ pub struct DestinationKeys {
     pub dedupe: Option<Dedupe>,
     /// At most once: an event counts as delivered as soon as it was handed over.
     pub lossy: bool,
-    /// Whether events are kept on this router's disk until this destination has them: they are acknowledged once they are
-    /// there. `true` or `{}`: with all defaults.
+    /// Whether events are kept until this destination has them: they are acknowledged once they are on this router's disk,
+    /// or in a topic of Kafka. `true` or `{}`: on the disk, with all defaults.
     #[serde(skip_serializing_if = "Keep::is_off")]
     pub store: Keep,
 }

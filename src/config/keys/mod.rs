@@ -17,7 +17,7 @@ pub use ingress::{IngressKeys, OnMalformed, OnRejected, WindowKeys};
 pub use pace::{Budget, Dedupe, Rate};
 pub use route::{Addition, RouteKeys};
 pub use router::{Admin, Limits, NodeKeys, Observe};
-pub use store::{DeadLetterKeys, Keep, LogKeys, StoreKeys, SyncKeys, WhenFullWord};
+pub use store::{DeadLetterKeys, Keep, LogKeys, SharedKeys, StoreKeys, SyncKeys, WhenFullWord};
 pub use words::{Listen, OrderBy, Unavailable, Unmatched};
 
 pub(super) use destination::{

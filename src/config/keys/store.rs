@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weft_api::config::{ByteSize, HumanDuration};
 
@@ -78,7 +79,15 @@ pub struct LogKeys {
     /// How long what was delivered stays on the disk, to be sent again. Absent: it goes at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retain: Option<HumanDuration>,
+    /// In a topic of Kafka, in place of this router's disk: routers with the same file share what is in it, and take over
+    /// from each other. Beside it stands `max_age` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<SharedKeys>,
 }
+
+/// A log in a topic of Kafka. Its keys are read by the connector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SharedKeys;
 
 /// What becomes of an event for which a log has no room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -107,6 +116,62 @@ impl LogKeys {
             max_bytes: self.max_bytes.or(Some(store.max_bytes)),
             ..self.clone()
         }
+    }
+}
+
+impl SharedKeys {
+    /// The connector, and the key that it stands under.
+    pub const KIND: &'static str = "kafka";
+    /// All keys but `connection`.
+    pub const KEYS: &'static [&'static str] = &[
+        "brokers",
+        "topic",
+        "group",
+        "compression",
+        "timeout",
+        "create",
+        "instance_id",
+        "session_timeout",
+        "fetch_wait",
+        "fetch_max",
+        "commit_every",
+        "tls",
+        "auth",
+        "librdkafka",
+    ];
+    /// Those that only who writes into it has.
+    pub const OF_WRITER: &'static [&'static str] = &["topic", "compression", "timeout", "create"];
+    /// Those that only who reads it has.
+    pub const OF_READER: &'static [&'static str] = &[
+        "group",
+        "instance_id",
+        "session_timeout",
+        "fetch_wait",
+        "fetch_max",
+        "commit_every",
+    ];
+}
+
+impl<'de> Deserialize<'de> for SharedKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SharedKeys, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| SharedKeys)
+    }
+}
+
+impl Serialize for SharedKeys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_map(Some(0)).and_then(SerializeMap::end)
+    }
+}
+
+impl JsonSchema for SharedKeys {
+    fn schema_name() -> Cow<'static, str> {
+        "SharedStore".into()
+    }
+
+    /// What the connector says comes in its place (`schema`).
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
     }
 }
 
@@ -152,7 +217,7 @@ impl<'de> Deserialize<'de> for Keep {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "a mapping with `max_bytes`, `max_age`, `when_full` and `retain`, or a word such as true",
+                    "a mapping with `max_bytes`, `max_age`, `when_full` and `retain`, or with `kafka`, or a word such as true",
                 )
             }
 

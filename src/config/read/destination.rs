@@ -5,14 +5,14 @@ use std::sync::Arc;
 use weft_api::config::{Finding, Key, Node, Value};
 use weft_api::connector::EgressSettings;
 
-use super::super::keys::{DestinationKeys, Keep, LogKeys, fields_of};
+use super::super::keys::{DestinationKeys, Keep, fields_of};
 use super::super::model::{Destination, Endpoint, Group};
 use super::connection::Connection;
 use super::entry::{Allowed, map, without};
 use super::ingress::{replaced, without_kinds_from};
 use super::plan::{GROUPS, OF_NAMED, keys_of_groups};
 use super::router::place;
-use super::store::STORE;
+use super::store::{Kept, STORE};
 use super::{Named, Reader, is_private};
 
 impl Reader<'_> {
@@ -32,7 +32,7 @@ impl Reader<'_> {
                 .iter()
                 .any(|(key, _)| GROUPS.contains(&key.name.as_str()));
             let (entry, item) = if group {
-                self.group(&name, node)
+                self.group(&name, node, connections)
             } else {
                 self.endpoint(key, &name, node, given, connections)
             };
@@ -51,7 +51,12 @@ impl Reader<'_> {
         all
     }
 
-    fn group(&mut self, name: &Arc<str>, node: &Node) -> (Node, Option<Destination>) {
+    fn group(
+        &mut self,
+        name: &Arc<str>,
+        node: &Node,
+        connections: &[Connection],
+    ) -> (Node, Option<Destination>) {
         let of_endpoints = fields_of::<DestinationKeys>();
         let of_groups = keys_of_groups();
         for (key, value) in map(node) {
@@ -73,25 +78,27 @@ impl Reader<'_> {
             .collect();
         skipped.extend(self.kinds());
         let node = without(node, &skipped);
-        let (node, store) = self.group_store(node);
+        let (node, kept) = self.group_store(name, node, connections);
+        let (store, shared) = kept.into_parts();
         let plan = self.group_plan(&node, &OF_NAMED);
         let item = plan.map(|plan| {
             Destination::Group(Box::new(Group {
                 name: name.clone(),
                 plan,
                 store,
+                shared,
                 effective: node.clone(),
             }))
         });
         (node, item)
     }
 
-    fn group_store(&mut self, node: Node) -> (Node, Option<LogKeys>) {
+    fn group_store(&mut self, name: &Arc<str>, node: Node, connections: &[Connection]) -> (Node, Kept) {
         let Some(keep) = node.get(STORE).and_then(|at| self.decode::<Keep>(at)) else {
-            return (node, None);
+            return (node, Kept::Nowhere);
         };
-        let (node, store) = self.own_store(node, &keep);
-        if let (Some(_), Some(_), Some(at)) = (&store, node.get("multicast"), node.get(STORE)) {
+        let (node, store) = self.own_store(name, node, &keep, connections);
+        if let (false, Some(_), Some(at)) = (keep.is_off(), node.get("multicast"), node.get(STORE)) {
             let what = "a record of a multicast would go to every member again when one fails";
             self.findings
                 .push(Finding::error(at, what, "put the store on its members"));
@@ -121,14 +128,15 @@ impl Reader<'_> {
         let entry = without_kinds_from(&own, given, &kinds);
         let found = self.section(key, &own, "a destination", before);
         let keys = self.decode::<DestinationKeys>(&without(&entry, &kinds));
-        let (entry, store) = match &keys {
-            Some(keys) => self.own_store(entry, &keys.store),
-            None => (entry, None),
+        let (entry, kept) = match &keys {
+            Some(keys) => self.own_store(name, entry, &keys.store, connections),
+            None => (entry, Kept::Nowhere),
         };
-        let (entry, store) = match &keys {
-            Some(keys) if keys.lossy => self.lossy_store(entry, store),
-            _ => (entry, store),
+        let (entry, kept) = match &keys {
+            Some(keys) if keys.lossy => self.lossy_store(entry, kept),
+            _ => (entry, kept),
         };
+        let (store, shared) = kept.into_parts();
         let Some((kind, section)) = found else {
             return (entry, None);
         };
@@ -178,6 +186,7 @@ impl Reader<'_> {
             dedupe: keys.dedupe,
             lossy: keys.lossy,
             store,
+            shared,
             effective: entry.clone(),
         };
         (entry, Some(Destination::Endpoint(Box::new(endpoint))))

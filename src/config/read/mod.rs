@@ -10,6 +10,7 @@ mod pace;
 mod plan;
 mod route;
 mod router;
+mod shared;
 mod store;
 
 use std::sync::Arc;
@@ -208,7 +209,8 @@ pub(super) fn read(root: Node, registry: Registry<'_>) -> (Draft, Vec<Finding>) 
         Some(Value::Map(entries)) => entries.len() as u64,
         _ => 0,
     };
-    reader.client_memory = limits.clients() / (count("ingress") + count("destinations")).max(1);
+    let clients = count("ingress") + count("destinations") + shared::clients(&root);
+    reader.client_memory = limits.clients() / clients.max(1);
     let store = reader.store(&root);
     let connections = reader.connections(&root);
     let ingress = reader.ingresses(&root, &connections);

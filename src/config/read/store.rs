@@ -1,14 +1,36 @@
 //! `store`: the router's own, and those of destinations and groups: what the types cannot say of them.
 
+use std::sync::Arc;
+
 use weft_api::config::{ByteSize, Finding, HumanDuration, Node, Value};
 
 use super::super::keys::{Keep, LogKeys, StoreKeys, SyncKeys};
+use super::super::model::SharedLog;
 use super::Reader;
+use super::connection::Connection;
 use super::entry::without;
 use super::ingress::replaced;
 
 /// The key.
 pub(super) const STORE: &str = "store";
+
+/// Where the events of an entry are kept.
+pub(super) enum Kept {
+    Nowhere,
+    Here(LogKeys),
+    Shared(Box<SharedLog>),
+}
+
+impl Kept {
+    /// One of them at most.
+    pub(super) fn into_parts(self) -> (Option<LogKeys>, Option<SharedLog>) {
+        match self {
+            Kept::Nowhere => (None, None),
+            Kept::Here(log) => (Some(log), None),
+            Kept::Shared(shared) => (None, Some(*shared)),
+        }
+    }
+}
 
 impl Reader<'_> {
     /// The router's own.
@@ -46,14 +68,26 @@ impl Reader<'_> {
         Some(store)
     }
 
-    /// An entry's own. In the entry as it is in effect, `true` is an empty mapping, and `false` nothing at all.
-    pub(super) fn own_store(&mut self, entry: Node, keep: &Keep) -> (Node, Option<LogKeys>) {
+    /// The log of the entry `name`. In the entry as it is in effect, `true` is an empty mapping, and `false` nothing at all.
+    pub(super) fn own_store(
+        &mut self,
+        name: &Arc<str>,
+        entry: Node,
+        keep: &Keep,
+        connections: &[Connection],
+    ) -> (Node, Kept) {
         let Some(node) = entry.get(STORE) else {
-            return (entry, None);
+            return (entry, Kept::Nowhere);
         };
         let Keep::On(log) = keep else {
-            return (without(&entry, &[STORE]), None);
+            return (without(&entry, &[STORE]), Kept::Nowhere);
         };
+        if log.kafka.is_some() {
+            self.log_age(node, log.max_age);
+            let (node, shared) = self.shared_log(name, node, log, connections);
+            let kept = shared.map_or(Kept::Nowhere, |shared| Kept::Shared(Box::new(shared)));
+            return (replaced(entry, STORE, &node), kept);
+        }
         if let Some(bytes) = log.max_bytes {
             let at = node.get("max_bytes").unwrap_or(node);
             self.log_bytes(at, "a log", bytes, LogKeys::BYTES_MIN);
@@ -67,12 +101,12 @@ impl Reader<'_> {
                 ..node.clone()
             },
         };
-        (replaced(entry, STORE, &node), Some(log.clone()))
+        (replaced(entry, STORE, &node), Kept::Here(log.clone()))
     }
 
     /// A destination that loses what it cannot send needs no log. One from `defaults` is not meant for it.
-    pub(super) fn lossy_store(&mut self, entry: Node, log: Option<LogKeys>) -> (Node, Option<LogKeys>) {
-        let (Some(_), Some(store)) = (&log, entry.get(STORE)) else {
+    pub(super) fn lossy_store(&mut self, entry: Node, log: Kept) -> (Node, Kept) {
+        let (Kept::Here(_) | Kept::Shared(_), Some(store)) = (&log, entry.get(STORE)) else {
             return (entry, log);
         };
         let inherited = |key: &str| {
@@ -81,7 +115,7 @@ impl Reader<'_> {
                 .is_some_and(|node| node.path.starts_with("defaults."))
         };
         if inherited(STORE) && !inherited("lossy") {
-            return (without(&entry, &[STORE]), None);
+            return (without(&entry, &[STORE]), Kept::Nowhere);
         }
         let what = "`lossy` gives up what cannot be sent at once, and a store keeps it until it was";
         self.findings.push(Finding::error(

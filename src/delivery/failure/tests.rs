@@ -467,6 +467,7 @@ async fn a_dead_letter_that_is_split_among_a_group_is_a_dead_letter_at_each_memb
             name: "dead".into(),
             plan,
             store: None,
+            shared: None,
         });
     let (world, mut lanes, _) = one(draft, Settle::Individual);
     let (mut a, mut d1, mut d2) = (world.remote("a"), world.remote("d1"), world.remote("d2"));

@@ -78,7 +78,7 @@ impl Plans {
                     failure = self.failure_of_group(any, failure, view);
                     None
                 }
-                Node::To(_) | Node::All(_) | Node::Stored(_) => None,
+                Node::To(_) | Node::All(_) | Node::Stored(_) | Node::Shared(_) => None,
             };
             if let Some(next) = next {
                 return Some((depth, step, next));

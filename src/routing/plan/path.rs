@@ -87,7 +87,7 @@ impl Plans {
         match self.node(node) {
             Node::First(first) => first.members.to_vec(),
             Node::Any(any) => any.members.iter().map(|member| member.node).collect(),
-            Node::To(_) | Node::All(_) | Node::Stored(_) => Vec::new(),
+            Node::To(_) | Node::All(_) | Node::Stored(_) | Node::Shared(_) => Vec::new(),
         }
     }
 

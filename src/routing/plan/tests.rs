@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::*;
 use crate::routing::anycast::{Keyed, smooth_sequence};
 
+mod shared;
 mod stored;
 
 #[derive(Default)]

@@ -303,3 +303,36 @@ proptest! {
         prop_assert_eq!(lived, rehearsed(&case));
     }
 }
+
+/// What is told of a log that routers share is what becomes of its legs, not that it has them.
+#[test]
+fn a_shared_log_is_passed_through() {
+    let play = |behaviour| {
+        let mut draft = Draft::new(&["a", "dlt"])
+            .shared("a")
+            .route(to("a"))
+            .dead_letter("dlt");
+        draft.spec.ingresses[0].builder = Arc::new(Kind { in_order: false });
+        let given = BTreeMap::from([(Arc::from("a"), behaviour)]);
+        let played = Rehearsal::new(draft.spec)
+            .play("in", event("1").into(), &given)
+            .unwrap();
+        let Fate::Owed(legs) = played.fate else {
+            panic!("a route matches")
+        };
+        let [leg] = &legs[..] else {
+            panic!("one obligation: {legs:?}")
+        };
+        let tried: Vec<String> = leg.tried.iter().map(ToString::to_string).collect();
+        (tried, leg.ends.clone())
+    };
+    let a = || vec!["a".to_owned()];
+    for (behaviour, ending) in [
+        (Behaviour::Accepts, Ending::Delivered("a".into())),
+        (Behaviour::Refuses, Ending::DeadLettered("dlt".into())),
+        (Behaviour::Fails, Ending::DeadLettered("dlt".into())),
+        (Behaviour::Unavailable, Ending::Waits("a".into())),
+    ] {
+        assert_eq!(play(behaviour), (a(), vec![ending]), "{behaviour:?}");
+    }
+}

@@ -267,6 +267,12 @@ impl<'a> Walk<'a> {
         if self.turns > TURNS_MAX {
             return Next::End(End::Waits);
         }
+        if let Some(below) = self.table.below_shared(id) {
+            // It comes out again, here or at another router.
+            leg.stored = true;
+            let target = self.table.plans.descend(below, self.asker(leg), &mut leg.steps);
+            return Next::Go { target, repick: true };
+        }
         if !leg.dead_letter && !self.tried.contains(&id) {
             self.tried.push(id);
         }

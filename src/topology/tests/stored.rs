@@ -56,6 +56,7 @@ fn group(mut spec: Spec, name: &str, plan: PlanSpec) -> Spec {
         name: name.into(),
         plan,
         store: None,
+        shared: None,
     });
     spec
 }

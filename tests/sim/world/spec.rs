@@ -48,6 +48,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
                     Stray::Reject => MalformedSpec::Reject,
                     Stray::To(at) => MalformedSpec::DeadLetter(name(at)),
                 },
+                log: None,
                 retain: None,
             }
         })
@@ -68,6 +69,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
                     fingerprint: format!("{:?}", case.client),
                     settings: settings(case),
                     store: None,
+                    shared: None,
                 })
             })
         });
@@ -79,6 +81,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
             name: format!("g{number}").into(),
             plan: group_plan(group),
             store: None,
+            shared: None,
         });
     let mut routes: Vec<RouteSpec> = setup.routes.iter().map(route).collect();
     if let (true, Some(route)) = (broken, routes.last_mut()) {
@@ -142,6 +145,7 @@ fn settings(case: &DestinationCase) -> Settings {
             per: SECOND,
             burst,
         }),
+        shared_log: false,
         dedupe: case.pace.dedupe.map(|(window, max_entries)| DedupeSettings {
             by: vec!["source".into(), "id".into()],
             window,

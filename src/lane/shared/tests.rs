@@ -1,0 +1,238 @@
+//! A log that routers share, whose topic is the test: what is written into it is handed to the reader of another router.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use weft_api::egress::Batch;
+use weft_api::event::{Attributes, Event};
+use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
+use weft_api::outcome::{Outcome, Reason};
+
+use crate::delivery::shared::NAME;
+use crate::testing::{Draft, World, down, event, first, ids, keyed, pass, refused, spec, to};
+
+fn draft() -> Draft {
+    Draft::new(&["a", "dead"])
+        .shared("a")
+        .route(to("a"))
+        .dead_letter("dead")
+}
+
+fn open(mut lanes: Lanes) -> (Lanes, LaneId) {
+    let lane = lanes.open(spec(Settle::InOrder, 10_000));
+    (lanes, lane)
+}
+
+fn put(lanes: &mut Lanes, lane: LaneId, events: impl IntoIterator<Item = Event>) {
+    let mut batch = events.into_iter().map(Incoming::from).collect();
+    lanes.deliver(lane, &mut batch);
+}
+
+/// Takes what is on its way into the log.
+fn written(world: &World) -> Vec<Event> {
+    let batch = world.remote("a.log").take().expect("records");
+    let records = batch.events().to_vec();
+    batch.accept_all();
+    records
+}
+
+/// What `world` writes into the log for these events.
+fn records_of(world: &World, events: impl IntoIterator<Item = Event>) -> Vec<Event> {
+    let (mut lanes, lane) = open(world.lanes());
+    put(&mut lanes, lane, events);
+    written(world)
+}
+
+async fn accepted(lanes: &mut Lanes, end: u64) {
+    let mut settled = 0;
+    while settled < end {
+        match lanes.next().await.1 {
+            LaneEvent::Settled { first, last, outcome } => {
+                assert_eq!((first, outcome), (settled, Outcome::Accepted));
+                settled = last + 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_acknowledged_once_the_log_has_it_and_owed_again_where_it_comes_out() {
+    let (here, there) = (draft().build(), draft().build());
+    let (mut lanes, lane) = open(here.lanes());
+    put(&mut lanes, lane, [keyed("1", "k"), event("2")]);
+    assert!(here.remote("a").take().is_none(), "not past the log");
+    let records = written(&here);
+    assert!(records.iter().all(|record| record.get(NAME).is_some()));
+    accepted(&mut lanes, 2).await;
+    let books = &here.port.metrics.books;
+    assert_eq!((books.stored.get(), books.delivered.get()), (2, 0));
+    here.assert_at_rest();
+
+    let (mut lanes, lane) = open(there.lanes_of_log());
+    put(&mut lanes, lane, records);
+    let batch = there.remote("a").take().unwrap();
+    assert_eq!(ids(&batch), ["1", "2"]);
+    assert_eq!(batch.events()[0], keyed("1", "k"));
+    assert_eq!(
+        batch.events()[0].transport_key().map(|key| &key[..]),
+        Some(&b"k"[..])
+    );
+    batch.accept_all();
+    accepted(&mut lanes, 2).await;
+    let books = &there.reader.as_ref().unwrap().port.metrics.books;
+    assert_eq!((books.delivered.get(), books.pending.get()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_answered_202_once_the_log_has_it() {
+    let world = draft().build();
+    let lane = world.requests(10);
+    let answer = lane.submit(Incoming::from(event("1")), Duration::from_secs(60));
+    written(&world);
+    let verdict = answer.await;
+    assert_eq!((verdict.outcome, verdict.stored), (Outcome::Accepted, true));
+    world.assert_at_rest();
+}
+
+/// C18: under the route by whose name it was stored, wherever it comes out.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_takes_goes_to_the_dead_letter_of_its_route() {
+    let (here, there) = (draft().build(), draft().build());
+    let records = records_of(&here, [event("1")]);
+    let (mut lanes, lane) = open(there.lanes_of_log());
+    put(&mut lanes, lane, records);
+    there.remote("a").fail(&refused());
+    let letter = there.remote("dead").take().unwrap();
+    let said = |name: &str| letter.events()[0].get(name).map(|value| value.text.to_owned());
+    assert_eq!(said("weftroute").as_deref(), Some("r0"));
+    assert_eq!(said("weftdestination").as_deref(), Some("a"));
+    assert_eq!(said(NAME), None);
+    letter.accept_all();
+    accepted(&mut lanes, 1).await;
+}
+
+/// A rolling update: one router has the route no more.
+#[tokio::test(start_paused = true)]
+async fn a_leg_whose_route_is_gone_stays_at_its_destination() {
+    let here = draft().build();
+    let there = Draft::new(&["a", "dead"]).shared("a").build();
+    let records = records_of(&here, [event("1")]);
+    let (mut lanes, lane) = open(there.lanes_of_log());
+    put(&mut lanes, lane, records);
+    let mut a = there.remote("a");
+    a.fail(&refused());
+    assert!(there.remote("dead").take().is_none());
+    assert_eq!(
+        there.reader.as_ref().unwrap().port.metrics.books.held_lanes.get(),
+        1
+    );
+    pass(Duration::from_secs(31)).await;
+    assert_eq!(a.accept_all(), ["1"], "it is held, and tried again");
+    accepted(&mut lanes, 1).await;
+}
+
+/// C16: the leg has its event as it was wherever else it goes.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_get_into_the_log_moves_on_as_it_was() {
+    let world = Draft::new(&["a", "b"])
+        .shared("a")
+        .settings("a.log", |settings| settings.breaker.failures = 1)
+        .route(first(vec![to("a"), to("b")]))
+        .build();
+    let (mut lanes, lane) = open(world.lanes());
+    put(&mut lanes, lane, [keyed("1", "k")]);
+    world.remote("a.log").fail(&down());
+    let batch = world.remote("b").take().unwrap();
+    assert_eq!(batch.events(), [keyed("1", "k")]);
+    batch.accept_all();
+    accepted(&mut lanes, 1).await;
+    world.assert_at_rest();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leg_out_of_the_log_goes_on_in_the_plan_that_led_it_there() {
+    let group = || {
+        Draft::new(&["a", "b"])
+            .shared("a")
+            .settings("a", |settings| settings.breaker.failures = 1)
+            .route(first(vec![to("a"), to("b")]))
+            .build()
+    };
+    let (here, there) = (group(), group());
+    let records = records_of(&here, [event("1")]);
+    let (mut lanes, lane) = open(there.lanes_of_log());
+    put(&mut lanes, lane, records);
+    there.remote("a").fail(&down());
+    assert_eq!(there.remote("b").accept_all(), ["1"]);
+    accepted(&mut lanes, 1).await;
+}
+
+/// C19: by its own time or its route's, and by the age that the log allows.
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_when_it_comes_out_is_not_delivered() {
+    let bounded = |max_age| {
+        let mut draft = draft();
+        draft.spec.ingresses[1].log.as_mut().unwrap().max_age = max_age;
+        draft.build()
+    };
+    let old = "\"v\":1,\"since\":\"2020-01-01T00:00:00Z\",\"stored\":\"2020-01-01T00:00:00Z\"";
+    let record = |more: &str| {
+        let mut builder = event("1").edit();
+        builder
+            .extension(NAME, &format!("{{{old}{more}}}"))
+            .build()
+            .unwrap()
+    };
+    let hour = Some(Duration::from_secs(3600));
+    for (max_age, more, expired) in [
+        (None, "", 0),
+        (None, ",\"expires\":\"2020-01-02T00:00:00Z\"", 1),
+        (hour, "", 1),
+        (hour, ",\"expires\":\"9000-01-02T00:00:00Z\"", 1),
+    ] {
+        let world = bounded(max_age);
+        let (mut lanes, lane) = open(world.lanes_of_log());
+        put(&mut lanes, lane, [record(more)]);
+        assert_eq!(
+            world.remote("a").accept_all().len(),
+            1 - expired,
+            "{max_age:?} {more}"
+        );
+        accepted(&mut lanes, 1).await;
+        let books = &world.reader.as_ref().unwrap().port.metrics.books;
+        assert_eq!(books.expired.get(), expired as u64);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_a_later_version_holds_its_lane_and_one_that_is_not_ours_is_delivered() {
+    let world = draft().build();
+    let later = event("1").edit().extension(NAME, "{\"v\":2}").build().unwrap();
+    let (mut lanes, lane) = open(world.lanes_of_log());
+    put(&mut lanes, lane, [event("0"), later]);
+    assert_eq!(world.remote("a").accept_all(), ["0"]);
+    accepted(&mut lanes, 1).await;
+    let books = &world.reader.as_ref().unwrap().port.metrics.books;
+    assert_eq!((books.held_lanes.get(), books.pending.get()), (1, 0));
+    pass(Duration::from_secs(60)).await;
+    assert!(world.remote("a").take().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_kept_goes_to_the_dead_letter_without_the_note() {
+    let world = draft().build();
+    let (mut lanes, lane) = open(world.lanes());
+    put(&mut lanes, lane, [event("1")]);
+    let batch: Batch = world.remote("a.log").take().unwrap();
+    batch.fail_rest(&weft_api::outcome::SendError::event(
+        Reason::TooLarge,
+        "the topic says no",
+    ));
+    let letter = world.remote("dead").take().unwrap();
+    assert!(letter.events()[0].get(NAME).is_none());
+    letter.accept_all();
+    accepted(&mut lanes, 1).await;
+    world.assert_at_rest();
+}
