@@ -134,7 +134,7 @@ impl Kills {
                 let count = AtomicUsize::new(0);
                 let turn = self.random.usize(5..200);
                 self.sink.respond(move |_| {
-                    let up = count.fetch_add(1, Ordering::Relaxed) / turn % 2 == 0;
+                    let up = (count.fetch_add(1, Ordering::Relaxed) / turn).is_multiple_of(2);
                     if up { 204 } else { 503 }
                 });
             }
