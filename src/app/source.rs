@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use weft_api::config::{Node, Value};
 use weft_api::status::Health;
 
+use super::letters::AppLetters;
 use super::{CurrentModel, Shared};
+use crate::admin::dlq::letters::Letters;
 use crate::admin::snapshot::{
     BreakerState, BreakerStatus, DestinationStatus, HealthStatus, HeldBack, IngressStatus, LastError, Memory,
     RouteStatus, Snapshot,
@@ -247,6 +249,11 @@ impl Source for AppSource {
 
     fn config(&self) -> String {
         print(&self.model())
+    }
+
+    fn letters(&self) -> Option<Arc<dyn Letters>> {
+        let desk = self.board.desk()?;
+        Some(Arc::new(AppLetters(desk)))
     }
 }
 

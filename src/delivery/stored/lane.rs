@@ -107,6 +107,7 @@ struct Open {
     tries: u32,
     maybe_delivered: bool,
     dead_letter: bool,
+    replays: u16,
     since: Instant,
     expires: Option<Instant>,
     failure: Option<Box<LastFailure>>,
@@ -345,6 +346,7 @@ impl LogLane {
             tries: record.tries,
             maybe_delivered: record.maybe_delivered,
             dead_letter: record.dead_letter,
+            replays: record.replays,
             // Older than the process' clock is as old as that.
             since: now.checked_sub(age).unwrap_or(now),
             expires,
@@ -372,6 +374,7 @@ impl LogLane {
         leg.duty.tries = open.tries;
         leg.duty.maybe_delivered = open.maybe_delivered;
         leg.duty.dead_letter = open.dead_letter;
+        leg.duty.replays = open.replays;
         leg.duty.expires = open.expires;
         leg.duty.failure.clone_from(&open.failure);
         leg

@@ -12,7 +12,10 @@
 
 pub mod clock;
 pub mod lane;
+pub mod letter;
 pub mod record;
+pub mod replay;
+pub mod scan;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

@@ -14,10 +14,10 @@ use weft_api::outcome::Outcome;
 use crate::testing::{Draft, Remote, World, down, event, first, ids, keyed, refused, spec, to};
 
 /// Removed when it is dropped.
-struct Dir(PathBuf);
+pub(super) struct Dir(PathBuf);
 
 impl Dir {
-    fn new() -> Dir {
+    pub(super) fn new() -> Dir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "weft-stored-{}-{}",
@@ -34,23 +34,23 @@ impl Drop for Dir {
     }
 }
 
-fn draft(dir: &Dir, endpoints: &[&str], logs: &[&str]) -> Draft {
+pub(super) fn draft(dir: &Dir, endpoints: &[&str], logs: &[&str]) -> Draft {
     Draft::new(endpoints).store(&dir.0, logs)
 }
 
-fn lane(world: &World, settle: Settle) -> (Lanes, LaneId) {
+pub(super) fn lane(world: &World, settle: Settle) -> (Lanes, LaneId) {
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(settle, 10_000));
     (lanes, lane)
 }
 
-fn deliver(lanes: &mut Lanes, lane: LaneId, range: std::ops::Range<u32>) {
+pub(super) fn deliver(lanes: &mut Lanes, lane: LaneId, range: std::ops::Range<u32>) {
     let mut batch = range.map(|id| Incoming::from(event(&id.to_string()))).collect();
     lanes.deliver(lane, &mut batch);
 }
 
 /// Waits until slots up to `last` are settled; all are accepted.
-async fn accepted(lanes: &mut Lanes, end: u64) {
+pub(super) async fn accepted(lanes: &mut Lanes, end: u64) {
     let mut settled = 0;
     while settled < end {
         match lanes.next().await.1 {
@@ -64,7 +64,7 @@ async fn accepted(lanes: &mut Lanes, end: u64) {
 }
 
 /// Takes and confirms until so many have come; returns their ids.
-async fn take(remote: &mut Remote, count: usize) -> Vec<String> {
+pub(super) async fn take(remote: &mut Remote, count: usize) -> Vec<String> {
     let mut all = Vec::new();
     while all.len() < count {
         let batch = remote.next().await;
@@ -76,7 +76,7 @@ async fn take(remote: &mut Remote, count: usize) -> Vec<String> {
 }
 
 /// Waits until something holds; "never" is a minute.
-async fn until(what: &str, holds: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..6000 {
         if holds() {
             return;
@@ -86,7 +86,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     panic!("it never came to this: {what}");
 }
 
-fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
+pub(super) fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|id| id.to_string()).collect()
 }
 
