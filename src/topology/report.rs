@@ -163,6 +163,9 @@ pub struct Board {
     desk: RwLock<Option<Arc<Desk>>>,
 }
 
+/// A log on the board.
+pub use crate::delivery::stored::DurableQueue as LogView;
+
 /// An ingress on the board.
 #[derive(Clone)]
 pub struct IngressView {
