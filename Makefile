@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test sim mutants ci bench scenarios overload stalled faults setup fmt format clippy docs deny advisories
+.PHONY: help run test sim mutants ci bench scenarios overload stalled faults kills setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -56,6 +56,9 @@ stalled: ## one of eight destinations stalled (minutes)
 faults: ## the long set of fault tests (hours)
 	@WEFT_FAULTS_RUNS=$(or $(RUNS),1) WEFT_FAULTS_ONLY="$(ONLY)" WEFT_FAULTS_SET=$(SET) \
 		tools/test.sh -p weft --test faults -- --ignored --nocapture the_long_set
+
+kills: ## kill a router with a store RUNS=1000 times at random instants (a second each)
+	@WEFT_KILLS=$(or $(RUNS),1000) tools/test.sh -p weft --test faults -- --ignored --nocapture however_often_it_is_killed
 
 setup: ## install and fetch what the tests need
 	@tools/setup.sh test

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -24,7 +24,7 @@ use weft::lane::ledger::{Ledger, Step};
 use weft::lane::stream::StreamLanes;
 use weft::metrics::Metrics;
 use weft::routing::filter::Predicate;
-use weft::topology::build::build;
+use weft::topology::build::{Living, build};
 use weft::topology::spec::{
     DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
 };
@@ -234,6 +234,7 @@ fn rig(settings: Settings) -> (Lanes, Outlet) {
         drop_rejected: false,
         unmatched: UnmatchedSpec::Discard,
         malformed: MalformedSpec::Reject,
+        retain: None,
     };
     let route = RouteSpec {
         name: "all".into(),
@@ -255,7 +256,7 @@ fn rig(settings: Settings) -> (Lanes, Outlet) {
     let metrics = Metrics::new();
     let budget = Budget::new(1 << 40);
     let numbers = BTreeMap::from([("in".into(), 0)]);
-    let mut built = build(&spec, &numbers, HashMap::new(), &budget, &metrics, 1).unwrap();
+    let mut built = build(&spec, &numbers, &Living::default(), &budget, &metrics, 1).unwrap();
     let wiring = Arc::new(built.wiring);
     let port = Arc::new(Port::new("in".into(), metrics.ingress("in"), false));
     let destination = Arc::clone(&wiring.destinations[0]);

@@ -16,6 +16,7 @@ use weft_api::egress::{Batch, BatchQueue, Egress, EgressProfile};
 use weft_api::event::{Event, EventBuilder};
 use weft_api::ingress::{LaneSpec, Lanes, RequestLane, RequestLanes, Settle, Window};
 use weft_api::outcome::{Reason, SendError};
+use weft_store::disk::{Disk, Real};
 
 use crate::delivery::batch::Outlet;
 use crate::delivery::budget::Budget;
@@ -32,8 +33,8 @@ use crate::metrics::Metrics;
 use crate::routing::filter::Predicate;
 use crate::topology::build::{Built, Living, build};
 use crate::topology::spec::{
-    DestinationSpec, EndpointSpec, IngressSpec, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, StoreSpec,
-    UnmatchedSpec, WhenFull,
+    DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec,
+    StoreSpec, UnmatchedSpec, WhenFull,
 };
 use crate::topology::storage::Storage;
 
@@ -93,6 +94,7 @@ pub(crate) fn failed() -> SendError {
 pub(crate) struct Draft {
     pub(crate) spec: Spec,
     pub(crate) budget: u64,
+    pub(crate) disk: Option<Arc<dyn Disk>>,
 }
 
 /// Nobody builds an egress here; the test is the egress.
@@ -143,6 +145,7 @@ impl Draft {
             drop_rejected: false,
             unmatched: UnmatchedSpec::Discard,
             malformed: MalformedSpec::Reject,
+            retain: None,
         };
         let spec = Spec {
             budget: 0,
@@ -154,6 +157,7 @@ impl Draft {
         Draft {
             spec,
             budget: u64::MAX / 2,
+            disk: None,
         }
     }
 
@@ -179,6 +183,38 @@ impl Draft {
                 endpoint.store = Some(log.clone());
             }
         }
+        self
+    }
+
+    /// A group with a log.
+    pub(crate) fn stored_group(mut self, name: &str, plan: PlanSpec) -> Draft {
+        let store = self.spec.store.as_ref().map(|store| store.dead_letters.clone());
+        self.spec.destinations.push(DestinationSpec::Group {
+            name: name.into(),
+            plan,
+            store,
+        });
+        self
+    }
+
+    /// How old what is in the log of this endpoint, or [`LOCAL`], may be.
+    pub(crate) fn max_age(mut self, name: &str, max_age: Duration) -> Draft {
+        if name == LOCAL {
+            self.spec.store.as_mut().unwrap().dead_letters.max_age = Some(max_age);
+        }
+        for destination in &mut self.spec.destinations {
+            if let DestinationSpec::Endpoint(endpoint) = destination
+                && *endpoint.name == *name
+            {
+                endpoint.store.as_mut().unwrap().max_age = Some(max_age);
+            }
+        }
+        self
+    }
+
+    /// The store on another disk than the machine's.
+    pub(crate) fn disk(mut self, disk: Arc<dyn Disk>) -> Draft {
+        self.disk = Some(disk);
         self
     }
 
@@ -234,7 +270,8 @@ impl Draft {
         let metrics = Metrics::new();
         let budget = Budget::new(self.budget);
         let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
-        let mut storage = Storage::open(&self.spec, &metrics).unwrap();
+        let disk = self.disk.unwrap_or_else(|| Arc::new(Real));
+        let mut storage = Storage::open_on(disk, &self.spec, &metrics).unwrap();
         let living = Living {
             logs: Some(storage.as_ref().map(Storage::living).unwrap_or_default()),
             ..Living::default()
@@ -245,7 +282,7 @@ impl Draft {
         let port = Port::new("in".into(), metrics.ingress("in"), ingress.drop_rejected);
         let wiring = Arc::new(wiring);
         if let Some(storage) = &mut storage {
-            storage.adopt(&wiring, self.budget);
+            storage.adopt(&wiring, &self.spec);
         }
         let gate = Gate {
             wiring: Arc::clone(&wiring),

@@ -111,7 +111,7 @@ fn a_wrong_command_line_is_64_and_says_what_to_write() {
         ),
         (&["dlq", "purge", "--yes"], "--all"),
         (&["dlq", "list", "--since", "yesterday"], "how long ago"),
-        (&["replay", "--log", "a", "--from", "1h"], "--to-destination"),
+        (&["replay", "--from-log", "a", "--from", "1h"], "--to-destination"),
         (&[], "Usage"),
     ] {
         let wrong = weft(args);

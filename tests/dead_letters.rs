@@ -21,8 +21,18 @@ struct Case {
     admin: u16,
 }
 
+/// A destination without a log.
+const PLAIN: &str = "";
+/// One that keeps what it delivered.
+const KEEPS: &str = ", store: { retain: 1h }";
+
 impl Case {
     fn new() -> Case {
+        Case::with(PLAIN)
+    }
+
+    /// `keys`: further ones of the destination.
+    fn with(keys: &str) -> Case {
         let (receiver, web, admin) = (Receiver::start(), free_port(), free_port());
         let url = receiver.url("/");
         let weft = Weft::at(env!("CARGO_BIN_EXE_weft"))
@@ -34,7 +44,8 @@ store: {{ path: "${{DIR}}/store" }}
 ingress:
   web: {{ http: {{ listen: "127.0.0.1:{web}" }} }}
 destinations:
-  crm: {{ http: {{ url: "{url}" }} }}
+  crm: {{ http: {{ url: "{url}" }}{keys} }}
+  audit: {{ http: {{ url: "{url}audit" }} }}
 routes:
   orders: {{ to: crm, dead_letter: local }}
 "#
@@ -291,4 +302,56 @@ fn a_replay_that_is_cancelled_leaves_its_letters() {
             .then_some(())
     });
     assert_eq!(ids(&case.receiver.requests()), numbers(0..3));
+}
+
+/// What was delivered out of a log is there as long as `retain` says, and goes where somebody wants it.
+#[test]
+fn what_a_log_kept_is_sent_to_another_destination() {
+    let case = Case::with(KEEPS);
+    for id in ["0", "1", "2"] {
+        let answer = http::post_event(case.web, "/", &event(id)).unwrap();
+        assert!((200..300).contains(&answer.status), "{}", answer.text());
+    }
+    let _ = case.receiver.wait_for(3, LIMIT);
+    eventually("the log is empty", LIMIT, || {
+        (case.metric("weft_store_pending_events", &[("log", "crm")]) == 0.0).then_some(())
+    });
+    case.receiver.forget();
+    let order = |more: &[&'static str]| {
+        let words = [
+            "replay",
+            "--from-log",
+            "crm",
+            "--from",
+            "1h",
+            "--to-destination",
+            "audit",
+        ];
+        [&words[..], more].concat()
+    };
+    let dry = case.says(&order(&["--dry-run"]));
+    assert!(
+        dry.contains("3 would be sent, 0 would stay") && dry.contains("audit"),
+        "{dry}"
+    );
+    assert_eq!(case.receiver.count(), 0);
+    let one = case.says(&order(&["--filter", "id=1"]));
+    assert!(one.contains("delivered 1"), "{one}");
+    let all = case.says(&order(&[]));
+    assert!(all.contains("delivered 3"), "it is there as before: {all}");
+    let requests = case.receiver.requests();
+    assert!(requests.iter().all(|request| request.path == "/audit"));
+    assert_eq!((requests.len(), ids(&requests)), (4, numbers(0..3)));
+    let delivered = [("ingress", "weft:replay"), ("result", "delivered")];
+    assert_eq!(case.metric("weft_obligations_settled_total", &delivered), 4.0);
+    let nowhere = case.cli(&[
+        "replay",
+        "--from-log",
+        "crm",
+        "--from",
+        "1h",
+        "--to-destination",
+        "local",
+    ]);
+    assert_eq!(nowhere.status.code(), Some(64), "{}", text(&nowhere.stderr));
 }

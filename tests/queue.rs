@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -81,6 +81,9 @@ impl World {
             routes: Vec::new(),
             plans: Plans::default(),
             index: Index::new([]),
+            logs: Vec::new(),
+            dead_letters: None,
+            by_name: OnceLock::new(),
         };
         let port = Arc::new(Port::new("i".into(), Metrics::new().ingress("i"), false));
         let mut queue = Queue::default();
@@ -90,6 +93,7 @@ impl World {
             wiring: Arc::new(Wiring {
                 table,
                 destinations: Vec::new(),
+                logs: Vec::new(),
                 matched: Vec::new(),
             }),
             lane: Arc::new(LanePort::new(port, "lane".into(), 0, 1, true)),

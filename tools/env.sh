@@ -18,6 +18,7 @@ ARTEMIS_DIR=$WEFT_CACHE/artemis-$(hash_of tests/rig/artemis/pom.xml)
 MOSQUITTO_DIR=$WEFT_CACHE/mosquitto-$(hash_of tests/rig/debian/mosquitto)
 RABBITMQ_DIR=$WEFT_CACHE/rabbitmq-$(hash_of tests/rig/debian/rabbitmq)
 CLOCK_DIR=$WEFT_CACHE/clock-$(hash_of tests/rig/clock/clock.c)
+DISK_DIR=$WEFT_CACHE/disk-$(hash_of tests/rig/disk/disk.c)
 TLS_DIR=$WEFT_CACHE/tls-$(hash_of tests/rig/tls/make.sh)
 CARGO_DENY_DIR=$WEFT_CACHE/cargo-deny-$CARGO_DENY_VERSION
 

@@ -176,6 +176,11 @@ make_clock() {
   g++ -x c -std=gnu11 -O2 -Wall -shared -fPIC -o "$1/clock.so" tests/rig/clock/clock.c -ldl
 }
 
+make_disk() {
+  say "compiling a disk that fails in ${1%.part}"
+  g++ -x c -std=gnu11 -O2 -Wall -shared -fPIC -o "$1/disk.so" tests/rig/disk/disk.c -ldl
+}
+
 # Out of the package, not by installing it: that would start a Prometheus server on this machine.
 fetch_promtool() {
   have promtool && return 0
@@ -202,5 +207,6 @@ if [ "$goal" = test ]; then
   once "$RABBITMQ_DIR" fetch_rabbitmq
   once "$TLS_DIR" make_certificates
   once "$CLOCK_DIR" make_clock
+  once "$DISK_DIR" make_disk
   fetch_promtool
 fi

@@ -20,7 +20,13 @@ use crate::topology::spec::{
 };
 
 /// Keys of an ingress that admission reads, not its connector: changing them reopens nothing.
-const ADMISSION_KEYS: [&str; 4] = ["dead_letter", "on_rejected", "on_malformed", "unmatched"];
+const ADMISSION_KEYS: [&str; 5] = [
+    "dead_letter",
+    "on_rejected",
+    "on_malformed",
+    "unmatched",
+    "retain",
+];
 
 /// Keys of a destination that its log reads, not its connector.
 const LOG_KEYS: [&str; 1] = ["store"];
@@ -66,6 +72,7 @@ fn of_ingress(ingress: &Ingress, common: &str) -> IngressSpec {
             Unmatched::To(name) => UnmatchedSpec::To(Arc::clone(name)),
         },
         malformed,
+        retain: ingress.retain,
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Args {
     router: Router,
     /// The destination or group whose log kept it (store: { retain: ... }).
     #[arg(long, value_name = "NAME")]
-    log: String,
+    from_log: String,
     /// What came into the log since then: a time (2026-01-31T12:00:00Z), or so long ago (2h).
     #[arg(long, value_name = "TIME")]
     from: String,
@@ -49,7 +49,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
     let order = KeptOrder {
-        log: args.log.clone(),
+        log: args.from_log.clone(),
         filter: Filter {
             attributes: args.filters.iter().cloned().collect::<BTreeMap<_, _>>(),
             since: Some(moment(&args.from)?),

@@ -70,6 +70,8 @@ pub struct Ingress {
     pub window: Option<Window>,
     /// What becomes of its events that no route matches.
     pub unmatched: Unmatched,
+    /// How long what came in is kept, to be sent again.
+    pub retain: Option<Duration>,
     /// All its keys as they are in effect, the connector's section among them.
     pub effective: Node,
 }

@@ -14,15 +14,17 @@ use super::dead_letter;
 use super::destination::Destination;
 use super::door::Recorded;
 use super::end::{End, Ender};
-use super::forward::{asker, forward, go_on, start};
+use super::forward::{asker, forward, start};
 use super::leg::{Leg, NO_LIFE, NO_ROUTE};
 use super::origin::{Join, LastResort, Origin};
-use super::stored::DurableQueue;
 use super::sweep::STALE;
-use crate::routing::plan::{Failure, Moved, NodeId, Target};
+use crate::routing::plan::{Failure, Moved, NodeId};
 
+mod log;
 #[cfg(test)]
 mod tests;
+
+pub(super) use log::{not_stored, past_failed};
 
 /// The first and the longest wait between attempts at an event that holds up its lane.
 const HELD_INITIAL: Duration = Duration::from_millis(500);
@@ -134,61 +136,6 @@ pub(super) fn removed(destination: &Arc<Destination>, mut leg: Leg) {
 pub(super) fn give_back(leg: Leg, reason: Reason, ender: &mut Ender) {
     let outcome = not_delivered(&leg, reason);
     ender.end(leg.duty, End::Returned(outcome));
-}
-
-/// A log did not take a leg, and will not: it failed, or the leg is too large for it.
-pub(super) fn not_stored(queue: &Arc<DurableQueue>, mut leg: Leg, error: &SendError) {
-    leg.duty.note(error);
-    let mut ender = Ender::default();
-    if leg.duty.is_stale() {
-        ender.end(leg.duty, STALE);
-        return;
-    }
-    let failure = match error.fault {
-        Fault::Event => Failure::Refused,
-        Fault::Attempt | Fault::Destination => Failure::Unavailable { open: true },
-    };
-    if failure != Failure::Refused
-        && let Some(target) = past_log(queue, &mut leg)
-    {
-        forward(leg, target);
-        return;
-    }
-    if let Some(moved) = advance(&mut leg, failure) {
-        forward(leg, moved.target);
-        return;
-    }
-    let outcome = match failure {
-        Failure::Refused => Outcome::Rejected(error.reason),
-        _ => not_delivered(&leg, error.reason),
-    };
-    if join_of(&leg).is_some_and(|join| join.would_move(failure)) {
-        ender.end(leg.duty, End::Returned(outcome));
-        return;
-    }
-    match given_up(&leg, error.reason, outcome) {
-        Next::DeadLetter(node, reason) if failure == Failure::Refused => {
-            start(dead_letter::wrap(leg, Some(&queue.name), reason), node);
-        }
-        // The store is no place to give an event up for: it waits, and its sender with it.
-        _ if last_resort(&leg) != LastResort::Return => queue.keep_waiting(leg),
-        Next::End(end) => ender.end(leg.duty, end),
-        _ => ender.end(leg.duty, End::Returned(outcome)),
-    }
-}
-
-/// The way past a log that failed and has nothing more in it.
-fn past_log(queue: &Arc<DurableQueue>, leg: &mut Leg) -> Option<Target> {
-    let wiring = Arc::clone(&leg.duty.wiring);
-    let log = wiring.log_of(queue)?;
-    let before = leg.duty.steps.clone();
-    match go_on(leg, wiring.table.logs[usize::from(log.0)]) {
-        Target::Log(_) => {
-            leg.duty.steps = before;
-            None
-        }
-        target => Some(target),
-    }
 }
 
 /// Whether the plan of `leg` would go elsewhere after `failure`, itself or around it.
@@ -361,16 +308,7 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
         Next::Stay(_) => from.restore(leg),
         Next::Move(moved) => {
             count_move(from, &leg, moved);
-            let mut leg = leg;
-            // Among the members of an anycast attempts add up, or a poisonous event would go round for ever.
-            leg.duty.breaker_life = NO_LIFE;
-            if !moved.repick {
-                leg.duty.attempts = 0;
-                leg.duty.round = false;
-                leg.duty.waiting = None;
-            }
-            leg.duty.unhold();
-            forward(leg, moved.target);
+            move_on(leg, moved);
         }
         Next::DeadLetter(node, reason) => {
             from.metrics.dead_lettered.inc();
@@ -379,6 +317,18 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
         }
         Next::End(end) => Ender::default().end(leg.duty, end),
     }
+}
+
+fn move_on(mut leg: Leg, moved: Moved) {
+    // Among the members of an anycast attempts add up, or a poisonous event would go round for ever.
+    leg.duty.breaker_life = NO_LIFE;
+    if !moved.repick {
+        leg.duty.attempts = 0;
+        leg.duty.round = false;
+        leg.duty.waiting = None;
+    }
+    leg.duty.unhold();
+    forward(leg, moved.target);
 }
 
 fn count_move(from: &Arc<Destination>, leg: &Leg, moved: Moved) {

@@ -28,6 +28,8 @@ pub struct Policy {
     pub unmatched: Unmatched,
     /// Where messages go that cannot become events.
     pub malformed: Malformed,
+    /// The log that keeps what came in (`retain:`).
+    pub retain: Option<NodeId>,
 }
 
 /// `unmatched:`
@@ -144,6 +146,12 @@ impl Gate {
         (self.owings(event, expiry, now, scratch), matched)
     }
 
+    /// What it owes, and a copy to the log that keeps what was owed to somebody.
+    fn kept(&self, event: Event, mut legs: SmallVec<[Owing; 2]>) -> Owed {
+        legs.extend(self.policy.retain.map(|node| Owing::whole(event, node)));
+        Owed::Legs(legs)
+    }
+
     fn owings(&self, event: Event, expiry: Option<Instant>, now: Instant, scratch: &Scratch) -> Owed {
         let table = &self.wiring.table;
         let mut legs = SmallVec::new();
@@ -181,7 +189,7 @@ impl Gate {
                 },
             });
         }
-        Owed::Legs(legs)
+        self.kept(event, legs)
     }
 
     fn malformed(&self, event: Event) -> Owed {
@@ -192,7 +200,7 @@ impl Gate {
                 let why = event
                     .get("weftreason")
                     .map(|why| SendError::event(Reason::Malformed, why.text));
-                only(event, node, Some((Reason::Malformed, why)))
+                self.only(event, node, Some((Reason::Malformed, why)))
             }
             Malformed::Reject => Owed::Nothing {
                 event,
@@ -220,8 +228,16 @@ impl Gate {
                 outcome: Outcome::Rejected(Reason::Unmatched),
                 why,
             },
-            Unmatched::To(node) => only(event, node, None),
+            Unmatched::To(node) => self.only(event, node, None),
         }
+    }
+
+    fn only(&self, event: Event, node: NodeId, dead_letter: Option<(Reason, Option<SendError>)>) -> Owed {
+        let owing = Owing {
+            dead_letter,
+            ..Owing::whole(event.clone(), node)
+        };
+        self.kept(event, [owing].into_iter().collect())
     }
 
     /// Chooses where an obligation starts.
@@ -254,6 +270,17 @@ impl Gate {
 }
 
 impl Owing {
+    /// An obligation that no route gave.
+    fn whole(event: Event, node: NodeId) -> Owing {
+        Owing {
+            event,
+            route: NO_ROUTE,
+            node,
+            expires: None,
+            dead_letter: None,
+        }
+    }
+
     /// The leg, with its end reported to `origin`.
     #[must_use]
     pub fn into_leg(self, origin: Origin, wiring: &Arc<Wiring>, steps: Steps, now: Instant) -> Leg {
@@ -270,15 +297,4 @@ impl Owing {
             }
         }
     }
-}
-
-fn only(event: Event, node: NodeId, dead_letter: Option<(Reason, Option<SendError>)>) -> Owed {
-    let owing = Owing {
-        event,
-        route: NO_ROUTE,
-        node,
-        expires: None,
-        dead_letter,
-    };
-    Owed::Legs([owing].into_iter().collect())
 }

@@ -299,7 +299,11 @@ fn reserve(gate: &Gate, choices: &[Choice], share: u64) -> Result<(), (Reason, D
     for choice in choices {
         let bytes = choice.owing.event.size();
         let Target::To(id) = choice.target else {
-            if gate.is_full(choice.target, share) {
+            let room = match choice.target {
+                Target::Log(id) => gate.wiring.log(id).has_room(bytes),
+                _ => !gate.is_full(choice.target, share),
+            };
+            if !room {
                 unreserve(&reserved);
                 return Err((full_because(gate, choice.target), RETRY_AFTER));
             }

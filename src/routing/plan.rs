@@ -5,6 +5,7 @@
 //! Invariants: the arena has no cycles and no empty node; a named group is one node however many routes name it; a log
 //! stands in one node only.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,7 +19,7 @@ mod path;
 mod tests;
 
 pub use advance::{Failure, Moved};
-pub use path::{Choice, Path};
+pub use path::{Choice, Path, place};
 
 /// A destination with an egress of its own, by its place in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -228,8 +229,9 @@ pub struct Asker<'a> {
 #[derive(Debug, Default)]
 pub struct Plans {
     nodes: Vec<Node>,
-    /// Endpoints and groups.
-    names: Vec<(Arc<str>, NodeId)>,
+    /// Endpoints and groups, by name and by node.
+    by_name: HashMap<Arc<str>, NodeId>,
+    names: HashMap<NodeId, Arc<str>>,
 }
 
 impl Plans {
@@ -411,7 +413,8 @@ impl Plans {
 }
 
 fn takes(stored: &Stored, log: LogView) -> bool {
-    !log.failed && !(stored.full_moves && log.full)
+    let gone_by = log.failed || stored.full_moves && log.full;
+    !gone_by
 }
 
 fn index(at: usize) -> u8 {

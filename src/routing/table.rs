@@ -3,14 +3,15 @@
 //! Owns: routes with their compiled plans, the index over their filters, and the union of the plans of all routes
 //! that match an event. Pure.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use smallvec::SmallVec;
 use weft_api::event::{AttrKind, Event, EventBuilder};
 
 use super::index::{Index, Matches};
-use super::plan::{LogId, Node, NodeId, Path, Plans, Steps};
+use super::plan::{LogId, Node, NodeId, Path, Plans, Step, Steps, place};
 
 /// A compiled route.
 pub struct Route {
@@ -61,6 +62,8 @@ pub struct Table {
     pub logs: Vec<NodeId>,
     /// Where the local dead letters stand.
     pub dead_letters: Option<NodeId>,
+    /// Routes by name, once somebody asks.
+    pub by_name: OnceLock<HashMap<Arc<str>, u32>>,
 }
 
 impl Table {
@@ -85,37 +88,53 @@ impl Table {
     /// The route with this name.
     #[must_use]
     pub fn route_named(&self, name: &str) -> Option<u32> {
-        let at = self.routes.iter().position(|route| &*route.name == name)?;
-        u32::try_from(at).ok()
+        let names = self.by_name.get_or_init(|| {
+            let names = self.routes.iter().map(|route| Arc::clone(&route.name));
+            names.zip(0..).collect()
+        });
+        names.get(name).copied()
     }
 
-    /// What stands below a log.
+    /// What stands below a log, if it is one from which events are delivered.
+    #[must_use]
+    pub fn inner(&self, log: LogId) -> Option<NodeId> {
+        match self.plans.node(self.logs[usize::from(log.0)]) {
+            Node::Stored(stored) => stored.inner,
+            _ => None,
+        }
+    }
+
+    /// The same; the log's own node where there is nothing.
     #[must_use]
     pub fn below(&self, log: LogId) -> NodeId {
-        let node = self.logs[usize::from(log.0)];
-        match self.plans.node(node) {
-            Node::Stored(stored) => stored.inner.unwrap_or(node),
-            _ => node,
+        self.inner(log).unwrap_or(self.logs[usize::from(log.0)])
+    }
+
+    /// The choices of a leg of `route`, by names.
+    #[must_use]
+    pub fn path(&self, route: Option<u32>, steps: &[Step]) -> Path {
+        let mut path = self.plans.path(steps);
+        if let (true, Some(first), Some(route)) = (path.root.is_empty(), steps.first(), route) {
+            let parts = &self.routes[route as usize].parts;
+            let at = parts.iter().position(|part| *part == first.node);
+            path.root = at.map(place).unwrap_or_default();
         }
+        path
     }
 
     /// The choices that led a leg into a log, as its record tells them. None where the plan has no such way there any
     /// more: then the leg stands at the log itself.
     #[must_use]
-    pub fn place(&self, log: LogId, route: Option<u32>, dead_letter: bool, path: &Path) -> Steps {
-        let node = self.logs[usize::from(log.0)];
-        let route = route.map(|route| &self.routes[route as usize]);
-        let roots: Vec<NodeId> = match (self.plans.named(&path.root), route) {
-            (Some(root), _) => vec![root],
-            (None, Some(route)) if dead_letter => route.dead_letter.into_iter().collect(),
-            (None, Some(route)) => route.parts.to_vec(),
-            (None, None) => Vec::new(),
+    pub fn place(&self, log: LogId, route: Option<u32>, path: &Path) -> Steps {
+        let parts = route.map(|route| &*self.routes[route as usize].parts);
+        let part = || {
+            let mut parts = parts?.iter().enumerate();
+            parts.find_map(|(at, part)| (place(at) == path.root).then_some(*part))
         };
-        let ways = roots
-            .into_iter()
-            .filter_map(|root| self.plans.resolve(root, path));
-        let way = ways.into_iter().find(|(_, end)| *end == node);
-        way.map(|(steps, _)| steps).unwrap_or_default()
+        let root = self.plans.named(&path.root).or_else(part);
+        let way = root.and_then(|root| self.plans.resolve(root, path));
+        let led = way.filter(|(_, end)| *end == self.logs[usize::from(log.0)]);
+        led.map(|(steps, _)| steps).unwrap_or_default()
     }
 
     /// The event as `node` shall get it: with what the matching routes that lead there add. `None` where nothing is

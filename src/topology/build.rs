@@ -1,7 +1,7 @@
 //! From names to a wiring: the arena of plans, the table, the policies. Spawns nothing, opens nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::spec::{
     DestinationSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
@@ -30,6 +30,15 @@ pub struct Built {
     /// For each ingress.
     pub policies: Vec<Policy>,
 }
+
+/// How the log of an ingress that keeps what came in is called: no destination can have this name.
+#[must_use]
+pub fn kept(ingress: &str) -> Arc<str> {
+    format!("{KEPT}{ingress}").into()
+}
+
+/// What such a name begins with.
+pub const KEPT: &str = "ingress.";
 
 /// What lives already, and is taken over.
 #[derive(Default)]
@@ -124,6 +133,7 @@ pub fn build(
         index,
         logs: names.log_nodes,
         dead_letters,
+        by_name: OnceLock::new(),
     };
     Ok(Built {
         wiring: Wiring {
@@ -208,10 +218,15 @@ impl Names<'_> {
             MalformedSpec::Reject => Malformed::Reject,
             MalformedSpec::Drop => Malformed::Drop,
         };
+        let retain = match spec.retain {
+            Some(retain) => Some(self.logged(&kept(&spec.name), None, Some(&LogSpec::kept(retain)))?),
+            None => None,
+        };
         Ok(Policy {
             number,
             unmatched,
             malformed,
+            retain,
         })
     }
 

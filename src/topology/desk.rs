@@ -15,15 +15,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weft_store::Store;
 
-use super::spec::LOCAL;
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
-pub use crate::delivery::stored::letter::{Letter, Selection};
 use crate::delivery::stored::replay::Replay;
 pub use crate::delivery::stored::replay::job::{Job, Order, Progress, State, Work};
+pub use crate::delivery::stored::replay::letter::{Letter, Selection};
+pub use crate::delivery::stored::replay::scan::{Found, Look, Scan};
 pub use crate::delivery::stored::replay::way::Way;
-use crate::delivery::stored::replay::way::{owed, place};
-pub use crate::delivery::stored::scan::{Found, Look, Scan};
+use crate::delivery::stored::replay::way::{destination, owed, place};
 use crate::delivery::stored::{DurableQueue, Kind};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
@@ -156,10 +155,9 @@ impl Desk {
     /// There is none.
     pub fn destination(&self, name: &str) -> Result<Box<str>, Refused> {
         let wiring = self.wiring.load_full();
-        let known = wiring.and_then(|wiring| wiring.table.plans.named(name));
-        match known {
-            Some(_) if name != LOCAL => Ok(name.into()),
-            _ => Err(Refused::Wrong(format!(
+        match wiring.and_then(|wiring| destination(&wiring.table, name)) {
+            Some(_) => Ok(name.into()),
+            None => Err(Refused::Wrong(format!(
                 "no destination is named {name:?} in the file"
             ))),
         }

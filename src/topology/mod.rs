@@ -199,7 +199,7 @@ impl Topology {
         crash::point("reload.built");
         self.adopt_destinations(&spec, &wiring);
         if let Some(storage) = &mut self.storage {
-            storage.adopt(&wiring, spec.budget);
+            storage.adopt(&wiring, &spec);
             storage.desk().know(&numbers);
             self.board.set_logs(storage.queues());
             self.board.set_desk(storage.desk());

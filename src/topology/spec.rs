@@ -53,6 +53,19 @@ pub struct LogSpec {
     pub when_full: WhenFull,
 }
 
+impl LogSpec {
+    /// That of a log from which nothing is delivered: within the bounds of the store, old copies give way to new ones.
+    #[must_use]
+    pub fn kept(retain: Duration) -> LogSpec {
+        LogSpec {
+            max_bytes: u64::MAX,
+            max_age: None,
+            retain: Some(retain),
+            when_full: WhenFull::Block,
+        }
+    }
+}
+
 /// What becomes of an event for which a log has no room (C27).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum WhenFull {
@@ -77,6 +90,8 @@ pub struct IngressSpec {
     pub unmatched: UnmatchedSpec,
     /// `on_malformed:`
     pub malformed: MalformedSpec,
+    /// How long what came in and was owed to somebody is kept, to be sent again; `None`: not at all.
+    pub retain: Option<Duration>,
 }
 
 /// `unmatched:`

@@ -5,7 +5,7 @@
 //!   ends (C24, C28).
 //! - A log that no file asks for any more goes on until it is empty; nothing that it holds is forgotten.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +13,26 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
-use weft_store::disk::Real;
-use weft_store::{Log, LogSettings, Settings, Store};
+use weft_store::disk::{Disk, Real};
+use weft_store::{Settings, Store};
 
+use super::build::{KEPT, kept};
 use super::desk::Desk;
-use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
+use super::spec::{LogSpec, Spec, StoreSpec, WhenFull};
+use crate::delivery::breaker::backoff;
+use crate::delivery::destination::Destination;
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
 use crate::delivery::stored::lane::{LogLane, Order, Window};
-use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
+use asked::{asked, places, rules, settings};
+
+#[cfg(feature = "crash-points")]
+mod asked;
+mod points;
 
 /// How many records a log's lane may have under way: what a crash repeats at most.
 const WINDOW: u64 = 2048;
@@ -35,10 +43,12 @@ const WINDOW_BYTES: std::ops::RangeInclusive<u64> = 256 * 1024..=8 * 1024 * 1024
 const RESERVE: u64 = 64 * 1024 * 1024;
 /// How long the disk may take at the end of the process.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
-/// How long a lane whose task panicked rests.
+/// How long a lane whose task panicked rests, the first time and at most: each time it repeats what was under way.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
-/// How the logs of destinations and groups are called on the disk, and that of the dead letters.
+const AFTER_PANIC_MAX: Duration = Duration::from_secs(60);
+/// How the logs of destinations and groups are called on the disk, those of ingresses, and that of the dead letters.
 const OF_DESTINATION: &str = "d.";
+const OF_INGRESS: &str = "i.";
 const DEAD: &str = "dead";
 
 /// See the module.
@@ -64,12 +74,48 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// A log and the wiring through which it delivers.
+pub(crate) struct Delivering {
+    queue: Arc<DurableQueue>,
+    wiring: Arc<ArcSwap<Wiring>>,
+}
+
+impl Delivering {
+    /// Whether what is in the log may still come to this destination.
+    pub(crate) fn may_come_to(&self, destination: &Arc<Destination>) -> bool {
+        if self.queue.pending() == 0 {
+            return false;
+        }
+        let wiring = self.wiring.load();
+        let Some(log) = wiring.log_of(&self.queue) else {
+            return false;
+        };
+        let plans = &wiring.table.plans;
+        let below = plans.destinations(wiring.table.below(log)).into_iter();
+        below
+            .map(|id| wiring.destination(id))
+            .any(|known| Arc::ptr_eq(known, destination))
+    }
+}
+
 impl Storage {
     /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. Waits for the disk.
     ///
     /// # Errors
     /// One line for an operator.
     pub(crate) fn open(spec: &Spec, metrics: &Arc<Metrics>) -> Result<Option<Storage>, String> {
+        Storage::open_on(disk(), spec, metrics)
+    }
+
+    /// The same on a disk of the caller's.
+    ///
+    /// # Errors
+    /// One line for an operator.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        spec: &Spec,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Storage>, String> {
         let Some(store) = &spec.store else { return Ok(None) };
         let settings = Settings {
             path: store.path.clone(),
@@ -80,7 +126,7 @@ impl Storage {
         };
         let clerk = Arc::new(Clerk::default());
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
-        let opened = Store::open(Arc::new(Real), settings, &[], keeper).map_err(|error| error.to_string())?;
+        let opened = Store::open(disk, settings, &[], keeper).map_err(|error| error.to_string())?;
         let opened = Arc::new(opened);
         let mut storage = Storage {
             desk: Desk::new(Arc::clone(&opened), Arc::clone(metrics)),
@@ -95,33 +141,25 @@ impl Storage {
         Ok(Some(storage))
     }
 
-    /// Opens the logs that `spec` asks for and that are not open, and those that are left of destinations that are still
-    /// there. Waits for the disk.
+    /// Opens the logs that `spec` asks for and that are not open, and those that are left of what is still in the file.
+    /// Changes nothing of those that are open. Waits for the disk.
     ///
     /// # Errors
     /// One line for an operator.
     pub(crate) fn prepare(&mut self, spec: &Spec) -> Result<(), String> {
-        let Some(store) = &spec.store else { return Ok(()) };
-        let wanted = wanted(spec);
-        self.open_log(&Arc::from(LOCAL), Kind::DeadLetters, &store.dead_letters)?;
-        for (name, log) in &wanted {
-            if let Some(log) = log {
-                self.open_log(name, Kind::Backlog, log)?;
+        for (name, kind, log) in asked(spec) {
+            if !self.logs.contains_key(&name) {
+                self.open_log(&name, kind, &log)?;
             }
         }
-        let left = self.store.unopened().map_err(|error| error.to_string())?;
-        for file in left {
+        for file in self.store.unopened().map_err(|error| error.to_string())? {
+            if let Some(ingress) = file.strip_prefix(OF_INGRESS) {
+                self.open_log(&kept(ingress), Kind::Kept, &self.ending())?;
+                continue;
+            }
             let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
-            match wanted.iter().find(|(known, _)| **known == *name) {
-                Some((name, _)) => {
-                    let ending = LogSpec {
-                        max_bytes: store.max_bytes,
-                        max_age: None,
-                        retain: None,
-                        when_full: WhenFull::Block,
-                    };
-                    self.open_log(name, Kind::Backlog, &ending)?;
-                }
+            match places(spec).find(|known| ***known == *name) {
+                Some(name) => self.open_log(name, Kind::Backlog, &self.ending())?,
                 None => tracing::error!(
                     log = file,
                     "the store has a log of a destination that is not in the file: it is kept \
@@ -132,25 +170,35 @@ impl Storage {
         Ok(())
     }
 
+    /// From now on the logs are what `spec` says of them; those that it does not ask for only until they are empty.
+    fn configure(&self, spec: &Spec) {
+        let asked: HashMap<_, _> = asked(spec)
+            .into_iter()
+            .map(|(name, _, log)| (name, log))
+            .collect();
+        for (name, open) in &self.logs {
+            let log = asked.get(name).cloned().unwrap_or_else(|| self.ending());
+            open.queue.configure(rules(&log));
+            open.queue.log.configure(settings(open.queue.kind, &log));
+        }
+    }
+
     fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
-        let rules = LogRules {
-            max_age: spec.max_age,
-        };
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
+            Kind::Kept => format!("{OF_INGRESS}{}", name.trim_start_matches(KEPT)),
             Kind::DeadLetters => DEAD.to_owned(),
         };
-        let log = self.log(&file, spec)?;
-        if let Some(open) = self.logs.get(name) {
-            open.queue.configure(rules);
-            return Ok(());
-        }
+        let log = self
+            .store
+            .log(&file, settings(kind, spec))
+            .map_err(|error| error.to_string())?;
         let metrics = self.metrics.log(name);
         let queue = DurableQueue::new(
             Arc::clone(name),
             kind,
             log,
-            rules,
+            rules(spec),
             metrics,
             Arc::clone(&self.clock),
         );
@@ -160,25 +208,28 @@ impl Storage {
         Ok(())
     }
 
-    fn log(&self, file: &str, spec: &LogSpec) -> Result<Arc<Log<Leg>>, String> {
-        let settings = LogSettings {
-            max_bytes: spec.max_bytes,
-            max_age: spec.max_age,
-            retain: spec.retain,
-        };
-        self.store.log(file, settings).map_err(|error| error.to_string())
+    /// What holds for a log that the file does not ask for: it keeps what it has until that is delivered.
+    fn ending(&self) -> LogSpec {
+        LogSpec {
+            max_bytes: self.spec.max_bytes,
+            max_age: None,
+            retain: None,
+            when_full: WhenFull::Block,
+        }
     }
 
-    /// Whether a reload to `spec` can be.
+    /// Whether a reload to `spec` can be, with `storage` open now.
     ///
     /// # Errors
     /// One line for an operator.
-    pub(crate) fn check(&self, spec: &Spec) -> Result<(), String> {
+    pub(crate) fn check(storage: Option<&Storage>, spec: &Spec) -> Result<(), String> {
         let fixed = |spec: &StoreSpec| (spec.path.clone(), spec.max_bytes, spec.keep_free, spec.sync);
-        match &spec.store {
-            Some(store) if fixed(store) == fixed(&self.spec) => Ok(()),
-            _ => Err("store: its path, max_bytes, keep_free and sync, and whether there is one, change at a restart only".into()),
+        let now = storage.map(|storage| fixed(&storage.spec));
+        if now == spec.store.as_ref().map(fixed) {
+            return Ok(());
         }
+        let what = "store: its path, max_bytes, keep_free and sync, and whether there is one, change at a restart only";
+        Err(what.to_owned())
     }
 
     /// The logs, by the names of their places.
@@ -193,6 +244,12 @@ impl Storage {
         self.logs.get(name).map(|open| &open.queue)
     }
 
+    /// Reads a log from its front. `open_only`: without what is settled and still there.
+    #[cfg(test)]
+    pub(crate) fn reader(&self, queue: &Arc<DurableQueue>, open_only: bool) -> weft_store::Reader<Leg> {
+        self.store.reader(&queue.log, open_only)
+    }
+
     /// All of them.
     pub(crate) fn queues(&self) -> Vec<Arc<DurableQueue>> {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
@@ -203,11 +260,12 @@ impl Storage {
         &self.desk
     }
 
-    /// From now on logs deliver through `wiring`; one that it does not have goes on through the one before. `budget`: of
-    /// the process.
-    pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, budget: u64) {
+    /// From now on logs are as `spec` says, and deliver through `wiring`; one that it does not have goes on through the one
+    /// before.
+    pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, spec: &Spec) {
+        self.configure(spec);
         self.desk.adopt(wiring);
-        let each = budget / BUDGET_PART / self.logs.len().max(1) as u64;
+        let each = spec.budget / BUDGET_PART / self.logs.len().max(1) as u64;
         let window = Window {
             records: WINDOW,
             bytes: each.clamp(*WINDOW_BYTES.start(), *WINDOW_BYTES.end()),
@@ -217,7 +275,10 @@ impl Storage {
                 continue;
             }
             match &open.running {
-                Some(running) => running.wiring.store(Arc::clone(wiring)),
+                Some(running) => {
+                    running.wiring.store(Arc::clone(wiring));
+                    running.orders.send_replace(Order::Run);
+                }
                 None => {
                     let current = Arc::new(ArcSwap::from(Arc::clone(wiring)));
                     let (orders, heard) = watch::channel(Order::Run);
@@ -234,7 +295,10 @@ impl Storage {
                             };
                             tokio::spawn(lane.run(heard))
                         }
-                        Kind::DeadLetters => tokio::spawn(queue.watch(heard)),
+                        Kind::DeadLetters | Kind::Kept => {
+                            let reader = self.store.reader(&queue.log, true);
+                            tokio::spawn(letters::keep(queue, reader, heard))
+                        }
                     };
                     open.running = Some(Running {
                         orders,
@@ -244,6 +308,36 @@ impl Storage {
                 }
             }
         }
+    }
+
+    /// Logs with something in them whose places `spec` does not have, and how much that is.
+    pub(crate) fn leaving(&self, spec: &Spec) -> Vec<(Arc<str>, u64)> {
+        let there: HashSet<_> = places(spec).collect();
+        let gone = self
+            .logs
+            .iter()
+            .filter(|(name, open)| open.queue.kind == Kind::Backlog && !there.contains(name));
+        let pending = gone.map(|(name, open)| (Arc::clone(name), open.queue.pending()));
+        pending.filter(|(_, pending)| *pending > 0).collect()
+    }
+
+    /// Drops and counts what is in a log.
+    pub(crate) fn purge(&self, name: &str) {
+        if let Some(running) = self.logs.get(name).and_then(|open| open.running.as_ref()) {
+            running.orders.send_replace(Order::Purge);
+        }
+    }
+
+    /// The logs, each with the wiring through which it delivers.
+    pub(crate) fn delivering(&self) -> Vec<Delivering> {
+        let running = self.logs.values().filter_map(|open| {
+            let running = open.running.as_ref()?;
+            Some(Delivering {
+                queue: Arc::clone(&open.queue),
+                wiring: Arc::clone(&running.wiring),
+            })
+        });
+        running.collect()
     }
 
     /// Reads nothing more out of the logs, and gives back what waits for room in them.
@@ -294,7 +388,7 @@ struct Lane {
 
 impl Lane {
     async fn run(self, orders: watch::Receiver<Order>) {
-        loop {
+        for panics in 0.. {
             let reader = self.store.reader(&self.queue.log, true);
             let (queue, wiring) = (Arc::clone(&self.queue), Arc::clone(&self.wiring));
             let lane = LogLane::new(queue, &self.port, reader, wiring, self.window);
@@ -310,18 +404,15 @@ impl Lane {
                 return;
             }
             tracing::error!(log = %self.queue.name, "the lane of a log panicked, which is a fault of Weft: it starts again");
-            tokio::time::sleep(AFTER_PANIC).await;
+            tokio::time::sleep(backoff(AFTER_PANIC, AFTER_PANIC_MAX, panics, 1.0)).await;
         }
     }
 }
 
-/// Destinations and groups with what the file says of their logs.
-fn wanted(spec: &Spec) -> Vec<(Arc<str>, Option<LogSpec>)> {
-    let places = spec.destinations.iter().map(|destination| match destination {
-        DestinationSpec::Endpoint(endpoint) => (&endpoint.name, &endpoint.store),
-        DestinationSpec::Group { name, store, .. } => (name, store),
-    });
-    places
-        .map(|(name, store)| (Arc::clone(name), store.clone()))
-        .collect()
+/// The machine's own, with places at which tests end the process.
+fn disk() -> Arc<dyn Disk> {
+    #[cfg(feature = "crash-points")]
+    return Arc::new(points::Points(Real));
+    #[cfg(not(feature = "crash-points"))]
+    return Arc::new(Real);
 }

@@ -20,6 +20,8 @@ use super::spec::{DestinationSpec, Spec};
 use crate::metrics::Metrics;
 use crate::testing::{Draft, event, spec, to};
 
+mod stored;
+
 /// An ingress that delivers what the test sends and tells what became of it.
 struct Tap {
     events: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,

@@ -59,9 +59,13 @@ impl Acked {
 
     /// How many of a range are.
     pub(crate) fn count(&self, range: Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
         let within = |run: Range<u64>| run.end.min(range.end).saturating_sub(run.start.max(range.start));
-        let runs = self.runs.range(..range.end).map(|(from, to)| within(*from..*to));
-        within(0..self.base) + runs.sum::<u64>()
+        let before = self.runs.range(..range.start).next_back();
+        let runs = before.into_iter().chain(self.runs.range(range.clone()));
+        within(0..self.base) + runs.map(|(from, to)| within(*from..*to)).sum::<u64>()
     }
 
     /// The runs, the base first where there is one.

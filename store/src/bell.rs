@@ -53,10 +53,6 @@ impl<T> Bell<T> {
         self.work().all.push(log);
     }
 
-    pub(crate) fn remove(&self, log: &Arc<Log<T>>) {
-        self.work().all.retain(|known| !Arc::ptr_eq(known, log));
-    }
-
     /// Every log.
     pub(crate) fn logs(&self) -> Vec<Arc<Log<T>>> {
         self.work().all.clone()
@@ -78,6 +74,11 @@ impl<T> Bell<T> {
             work = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         (std::mem::take(&mut work.listed), work.stop)
+    }
+
+    /// What was listed since the last [`Bell::wait`].
+    pub(crate) fn take(&self) -> Vec<Arc<Log<T>>> {
+        std::mem::take(&mut self.work().listed)
     }
 
     /// A round begins or ends.

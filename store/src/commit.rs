@@ -1,5 +1,5 @@
-//! The commit thread: writes what all logs have appended, syncs it, and says so; then the same for acknowledgements, and
-//! for segments that nobody needs any more ([`crate::settle`]).
+//! The commit thread: writes what all logs have appended, syncs it, and says so; then the same for acknowledgements
+//! ([`crate::settle`]), and for segments that nobody needs any more ([`crate::retain`]).
 //!
 //! Owns: the files while the store runs. One round follows the other: what is appended during one is the next, so that a
 //! slow disk has large rounds, and a quick one small ones.
@@ -7,11 +7,13 @@
 //! - Nobody is told before the sync that covers it.
 //! - After the first failed write or sync of a log's file nothing of that log is told, written or synced again (C26).
 //! - What finds no room is no failure: it waits, and is tried again (C27).
+//! - Every token is told, whatever happens here.
 //!
 //! Does not know: what records are, who reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +22,24 @@ use crate::Keeper;
 use crate::bell::Bell;
 use crate::disk::{Disk, DiskFile};
 use crate::log::{Batch, Log};
+use crate::retain::Retainer;
 use crate::settle::Settler;
+use crate::stats::Counters;
 use crate::write::Writer;
+
+mod rest;
 
 /// How long a log rests before its last record is marked.
 const REST: Duration = Duration::from_millis(200);
 /// How often the free space is looked at, and what found no room is tried again.
 const LOOK: Duration = Duration::from_secs(1);
+/// What comes in quick succession is one batch: a round waits for its end, for a tenth of a sync within these, ...
+const GATHER_MIN: Duration = Duration::from_micros(20);
+const GATHER_MAX: Duration = Duration::from_micros(100);
+/// ...and it has ended when nothing came for so long.
+const QUIET: Duration = Duration::from_micros(3);
+/// Where syncs are slow it sleeps first: whoever appends may have lost the processor to this thread by waking it.
+const NAP: Duration = Duration::from_micros(20);
 
 /// The thread's own.
 pub(crate) struct Committer<T> {
@@ -35,45 +48,68 @@ pub(crate) struct Committer<T> {
     pub(crate) keeper: Arc<dyn Keeper<T>>,
     pub(crate) writer: Writer,
     pub(crate) settler: Settler<T>,
+    pub(crate) retainer: Retainer<T>,
+    pub(crate) counters: Arc<Counters>,
     /// Tokens are told when written, and files synced so often.
     pub(crate) interval: Option<Duration>,
     /// Logs whose last record is not marked, and since when they rest.
     pub(crate) resting: BTreeMap<u64, (Arc<Log<T>>, Instant)>,
     /// Logs that found no room.
     pub(crate) stuck: Vec<Arc<Log<T>>>,
-    /// Files that are written and not synced, with an interval.
-    pub(crate) unsynced: Vec<Written<T>>,
+    /// What this round has written and nobody was told.
+    pub(crate) flying: VecDeque<Written<T>>,
+    /// With an interval: by log and file, what is written and not synced.
+    pub(crate) unsynced: BTreeMap<(u64, u64), Unsynced<T>>,
     pub(crate) looked: Instant,
     pub(crate) synced: Instant,
+    /// How long a round's sync takes, as a mean that follows the last ones.
+    pub(crate) usual_sync: Duration,
 }
 
-/// A batch that is written and not synced.
+/// A batch that is written.
 pub(crate) struct Written<T> {
     log: Arc<Log<T>>,
     tokens: Vec<T>,
+    bytes: Vec<u8>,
     newest: u64,
     file: Arc<dyn DiskFile>,
     end: u64,
     next: u64,
 }
 
+/// A file that is written and not synced.
+pub(crate) struct Unsynced<T> {
+    log: Arc<Log<T>>,
+    file: Arc<dyn DiskFile>,
+    next: u64,
+}
+
 impl<T: Send + 'static> Committer<T> {
     /// Runs until the bell says stop.
     pub(crate) fn run(mut self) {
+        // Naps of microseconds; where the system does not allow it, they are longer.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1_000));
         let ended = catch_unwind(AssertUnwindSafe(|| self.rounds()));
         self.bell.mark_round(false);
         if ended.is_err() {
             let why: Arc<str> = Arc::from("the thread that writes has ended, which is a fault of Weft's");
+            while let Some(one) = self.flying.pop_front() {
+                self.fail(&one.log, &why, one.tokens, one.bytes.len());
+            }
             for log in self.bell.logs() {
-                self.fail(&log, &why, Vec::new());
+                self.fail(&log, &why, Vec::new(), 0);
             }
         }
     }
 
     fn rounds(&mut self) {
         loop {
-            let (logs, stop) = self.bell.wait(self.due());
+            let (mut logs, stop) = self.bell.wait(self.due());
             self.bell.mark_round(true);
+            if !stop && !logs.is_empty() {
+                gather(&logs, self.usual_sync);
+                logs.append(&mut self.bell.take());
+            }
             self.round(logs, stop);
             self.bell.mark_round(false);
             if stop {
@@ -85,67 +121,75 @@ impl<T: Send + 'static> Committer<T> {
 
     /// `all`: what is due some time is done now.
     pub(crate) fn round(&mut self, mut logs: Vec<Arc<Log<T>>>, all: bool) {
+        self.counters.round();
         if all || self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
-            self.writer.look_at_space(&*self.disk, &self.bell.logs());
+            let short = self.writer.look_at_space(&*self.disk);
+            self.retainer.free(short);
+            self.note_room();
             logs.append(&mut self.stuck);
         }
+        self.retainer.trim();
         self.append(&logs);
         self.sync_at_intervals(all);
         self.mark_resting(all);
-        for log in logs {
-            self.settler.look(&log);
+        for log in &logs {
+            self.settler.look(log);
         }
-        self.settler.settle(&*self.disk, all);
+        let settled = self.settler.settle(all);
+        self.sweep(&logs, &settled);
+        for log in settled {
+            log.wake();
+        }
     }
 
     /// When the next round is due, whatever is appended.
-    fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         let rest = self.resting.values().map(|(_, since)| *since + REST).min();
         let look = (!self.stuck.is_empty() || self.writer.is_low()).then_some(self.looked + LOOK);
         let sync = self
             .interval
             .filter(|_| !self.unsynced.is_empty())
             .map(|interval| self.synced + interval);
-        [rest, look, sync, self.settler.due()].into_iter().flatten().min()
+        [rest, look, sync, self.settler.due(), self.retainer.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Writes what these logs have, and syncs it.
     fn append(&mut self, logs: &[Arc<Log<T>>]) {
-        let mut written = Vec::new();
         for log in logs {
-            let (batch, next) = {
-                let mut state = log.lock();
-                state.listed = false;
-                if state.failed.is_some() {
-                    continue;
-                }
-                (std::mem::take(&mut state.batch), state.next)
+            if let Some((batch, next)) = log.take_batch() {
+                self.write(log, batch, next);
+            }
+        }
+        if self.interval.is_none() {
+            self.sync();
+            return;
+        }
+        while let Some(one) = self.flying.pop_front() {
+            let unsynced = Unsynced {
+                log: Arc::clone(&one.log),
+                file: Arc::clone(&one.file),
+                next: one.next,
             };
-            if !batch.tokens.is_empty() {
-                written.extend(self.write(log, batch, next));
-            }
+            let place = (one.log.id, Arc::as_ptr(&one.file).cast::<()>() as u64);
+            self.unsynced.insert(place, unsynced);
+            self.tell(one);
         }
-        if written.is_empty() {
-            return;
-        }
-        if self.interval.is_some() {
-            for one in &mut written {
-                let tokens = std::mem::take(&mut one.tokens);
-                self.publish(one);
-                self.keeper.stored(&one.log, tokens);
-            }
-            self.unsynced.append(&mut written);
-            return;
-        }
-        self.sync(written);
     }
 
-    fn write(&mut self, log: &Arc<Log<T>>, batch: Batch<T>, next: u64) -> Option<Written<T>> {
-        match self.writer.write(&*self.disk, log, &batch, next) {
-            Ok((file, end)) => Some(Written {
+    fn write(&mut self, log: &Arc<Log<T>>, batch: Batch<T>, next: u64) {
+        let mut written = self.writer.write(&*self.disk, log, &batch, next);
+        if written.as_ref().is_err_and(is_full) && self.retainer.free(batch.bytes.len() as u64) > 0 {
+            written = self.writer.write(&*self.disk, log, &batch, next);
+        }
+        match written {
+            Ok((file, end)) => self.flying.push_back(Written {
                 log: Arc::clone(log),
                 tokens: batch.tokens,
+                bytes: batch.bytes,
                 newest: batch.newest,
                 file,
                 end,
@@ -155,153 +199,144 @@ impl<T: Send + 'static> Committer<T> {
                 self.writer.found_no_room(log, &error);
                 log.give_back(batch);
                 self.stuck.push(Arc::clone(log));
-                None
             }
             Err(error) => {
                 let why = Arc::from(format!("writing: {error}"));
-                self.fail(log, &why, batch.tokens);
-                None
+                self.fail(log, &why, batch.tokens, batch.bytes.len());
             }
         }
     }
 
-    /// Several files are synced side by side: the disk is asked to flush once, not once for each.
-    fn sync(&mut self, written: Vec<Written<T>>) {
-        let results: Vec<io::Result<()>> = match &written[..] {
-            [one] => vec![one.file.sync()],
-            several => std::thread::scope(|scope| {
-                let files = several.iter().map(|one| &*one.file);
-                let threads: Vec<_> = files.map(|file| scope.spawn(|| file.sync())).collect();
-                let panicked = |_| Err(io::Error::other("a thread that syncs has ended"));
-                threads
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap_or_else(panicked))
-                    .collect()
-            }),
-        };
-        for (mut one, result) in written.into_iter().zip(results) {
-            let tokens = std::mem::take(&mut one.tokens);
+    /// Syncs what this round has written, and tells it.
+    fn sync(&mut self) {
+        let files: Vec<&dyn DiskFile> = self.flying.iter().map(|one| &*one.file).collect();
+        if files.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let results = sync_all(&self.counters, &files);
+        self.usual_sync = (self.usual_sync * 7 + began.elapsed()) / 8;
+        for result in results {
+            let Some(one) = self.flying.pop_front() else {
+                return;
+            };
             match result {
                 Ok(()) => {
                     self.keeper.point("store.synced");
                     one.log.lock().synced = one.next;
-                    self.publish(&one);
-                    if !tokens.is_empty() {
-                        self.keeper.stored(&one.log, tokens);
-                    }
+                    self.tell(one);
                 }
                 Err(error) => {
-                    let why = Arc::from(format!("syncing: {error}"));
-                    self.fail(&one.log, &why, tokens);
+                    let why = Arc::from(error.to_string());
+                    self.fail(&one.log, &why, one.tokens, one.bytes.len());
                 }
             }
         }
     }
 
-    /// What was written may be read.
-    fn publish(&mut self, one: &Written<T>) {
-        let wake = {
+    /// What was written may be read, and its senders hear of it.
+    fn tell(&mut self, one: Written<T>) {
+        let mut buffer = one.bytes;
+        buffer.clear();
+        {
             let mut state = one.log.lock();
-            state.durable = state.durable.max(one.next);
+            state.durable = one.next;
             if let Some(held) = state.segments.back_mut() {
                 held.end = one.end;
                 held.next = one.next;
                 held.newest = held.newest.max(one.newest);
             }
-            one.log.note_room(&mut state);
-            state.wake.clone()
-        };
+            if buffer.capacity() <= BUFFER_MAX {
+                state.buffer = buffer;
+            }
+            one.log.note_room(&state);
+        }
         self.resting
             .insert(one.log.id, (Arc::clone(&one.log), Instant::now()));
-        if let Some(wake) = wake {
-            wake();
-        }
-    }
-
-    fn sync_at_intervals(&mut self, stop: bool) {
-        let Some(interval) = self.interval else { return };
-        if !self.unsynced.is_empty() && (stop || self.synced.elapsed() >= interval) {
-            self.synced = Instant::now();
-            let mut files = BTreeMap::new();
-            for one in std::mem::take(&mut self.unsynced) {
-                files.insert((one.log.id, Arc::as_ptr(&one.file).cast::<()>() as usize), one);
-            }
-            self.sync(files.into_values().collect());
-        }
-    }
-
-    /// The last record of a log that rests is known to be durable: the next start may take damage for damage.
-    fn mark_resting(&mut self, stop: bool) {
-        let due: Vec<u64> = self
-            .resting
-            .iter()
-            .filter(|(_, (_, since))| stop || since.elapsed() >= REST)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            let Some((log, _)) = self.resting.remove(&id) else {
-                continue;
-            };
-            let state = log.lock();
-            let (failed, synced) = (state.failed.is_some(), state.synced == state.durable);
-            drop(state);
-            if failed {
-                continue;
-            }
-            if !synced {
-                self.resting.insert(id, (log, Instant::now()));
-                continue;
-            }
-            match self.writer.mark(&log) {
-                Ok(end) => {
-                    if let Some(held) = log.lock().segments.back_mut() {
-                        log.space.take(end - held.end);
-                        held.end = end;
-                    }
-                }
-                // Without a mark a start takes damage in the last batch for a tear: nothing to give up a log for.
-                Err(error) if is_full(&error) => {}
-                Err(error) => {
-                    let why = Arc::from(format!("marking: {error}"));
-                    self.fail(&log, &why, Vec::new());
-                }
-            }
-        }
+        let first = one.next - one.tokens.len() as u64;
+        self.keeper.stored(&one.log, first, one.tokens);
+        one.log.wake();
     }
 
     /// C26: what waited for this log will not be durable here, as far as anyone knows.
-    fn fail(&mut self, log: &Arc<Log<T>>, why: &Arc<str>, mut tokens: Vec<T>) {
-        let wake = {
-            let mut state = log.lock();
-            let news = state.failed.is_none();
-            state.failed.get_or_insert_with(|| Arc::clone(why));
-            tokens.append(&mut std::mem::take(&mut state.batch).tokens);
-            if news {
-                tracing::error!(
-                    log = %log.name,
-                    error = %why,
-                    "the store failed: it takes nothing more before a restart; what it holds is still delivered"
-                );
-            }
-            state.wake.clone()
-        };
-        self.keeper.failed(log, tokens, why);
-        if let Some(wake) = wake {
-            wake();
+    fn fail(&mut self, log: &Arc<Log<T>>, why: &Arc<str>, mut tokens: Vec<T>, bytes: usize) {
+        let (more, news) = log.fail(why, bytes as u64);
+        tokens.extend(more);
+        if news {
+            tracing::error!(
+                log = %log.name,
+                error = %why,
+                "the store failed: it takes nothing more before a restart; what it holds is still delivered"
+            );
         }
+        if news || !tokens.is_empty() {
+            self.keeper.failed(log, tokens, why);
+        }
+        log.wake();
     }
 
-    /// Everything that can be is sealed.
+    /// Everything that can be is sealed. What found no room until now finds none any more.
     pub(crate) fn close(&mut self) {
         for log in self.bell.logs() {
-            let state = log.lock();
-            let healthy = state.failed.is_none();
-            drop(state);
-            if healthy && let Err(error) = self.writer.seal(&log) {
+            if !log.is_failed()
+                && let Err(error) = self.writer.seal(&log)
+            {
                 tracing::warn!(log = %log.name, %error, "sealing; the next start looks through the last segment");
+            }
+            let waits = !log.lock().batch.tokens.is_empty();
+            if waits {
+                self.fail(
+                    &log,
+                    &Arc::from("the store is closed, and had no room"),
+                    Vec::new(),
+                    0,
+                );
             }
         }
         self.writer.spares.close();
+    }
+}
+
+/// A buffer that is larger is not kept for the next batch.
+const BUFFER_MAX: usize = 1 << 20;
+
+/// Waits while more comes to these logs: half a batch costs a sync of its own. To yield was turned down: on a busy machine
+/// that gives a whole turn away.
+fn gather<T>(logs: &[Arc<Log<T>>], sync: Duration) {
+    let count = || logs.iter().map(|log| log.open()).fold(0, u64::wrapping_add);
+    let budget = (sync / 10).clamp(GATHER_MIN, GATHER_MAX);
+    let began = Instant::now();
+    if budget >= 2 * NAP {
+        std::thread::sleep(NAP);
+    }
+    let (mut seen, mut since) = (count(), Instant::now());
+    loop {
+        std::hint::spin_loop();
+        let (now, found) = (Instant::now(), count());
+        if found != seen {
+            (seen, since) = (found, now);
+        }
+        if now - since >= QUIET || now - began >= budget {
+            return;
+        }
+    }
+}
+
+/// Several files are synced side by side: the disk is asked to flush once, not once for each.
+fn sync_all(counters: &Counters, files: &[&dyn DiskFile]) -> Vec<io::Result<()>> {
+    match files {
+        [one] => vec![counters.sync(*one)],
+        several => std::thread::scope(|scope| {
+            let threads: Vec<_> = several
+                .iter()
+                .map(|file| scope.spawn(|| counters.sync(*file)))
+                .collect();
+            let panicked = |_| Err(io::Error::other("a thread that syncs has ended"));
+            let results = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(panicked));
+            results.collect()
+        }),
     }
 }
 

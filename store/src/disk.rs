@@ -88,7 +88,7 @@ pub trait DiskFile: Send + Sync {
     ///
     /// # Errors
     /// As the system has it.
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
     /// Cuts it, or lengthens it with zeros.
     ///
     /// # Errors
@@ -185,7 +185,7 @@ impl DiskFile for File {
         self.sync_data()
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 

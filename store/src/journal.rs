@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::acked::Acked;
 use crate::disk::{Disk, DiskFile};
 use crate::record::{u32_at, u64_at};
+use crate::stats::Counters;
 
 const ENTRY: usize = 32;
 /// A run of acknowledged sequences.
@@ -31,6 +32,7 @@ const STEP: u64 = 64 << 10;
 /// See the module.
 pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
+    counters: Arc<Counters>,
     dir: PathBuf,
     file: Box<dyn DiskFile>,
     at: u64,
@@ -52,7 +54,7 @@ impl Journal {
         let mut known = Known::new();
         for number in numbers(disk, dir)? {
             let file = disk.open(&path(dir, number))?;
-            let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+            let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
             let read = file.read_at(0, &mut bytes)?;
             for entry in bytes[..read].chunks_exact(ENTRY) {
                 if let Some((log, run)) = run(entry) {
@@ -67,7 +69,12 @@ impl Journal {
     ///
     /// # Errors
     /// As the disk has it: nothing has changed then.
-    pub(crate) fn begin(disk: Arc<dyn Disk>, dir: PathBuf, known: &Known) -> io::Result<Journal> {
+    pub(crate) fn begin(
+        disk: Arc<dyn Disk>,
+        counters: Arc<Counters>,
+        dir: PathBuf,
+        known: &Known,
+    ) -> io::Result<Journal> {
         let old = numbers(&*disk, &dir)?;
         let number = old.last().map_or(1, |last| last + 1);
         let mut bytes = Vec::new();
@@ -79,12 +86,21 @@ impl Journal {
         let at = bytes.len() as u64;
         let ready = at.next_multiple_of(STEP) + STEP;
         bytes.resize(usize::try_from(ready).unwrap_or(usize::MAX), 0);
-        let file = disk.create(&path(&dir, number))?;
-        file.write_at(0, &bytes)?;
-        file.sync()?;
-        disk.sync_dir(&dir)?;
+        let path = path(&dir, number);
+        let file = disk.create(&path)?;
+        let written = file
+            .write_at(0, &bytes)
+            .and_then(|()| counters.sync(&*file))
+            .and_then(|()| disk.sync_dir(&dir));
+        if let Err(error) = written {
+            // Nothing is built on it: the next try has another number.
+            let _ = disk.remove(&path);
+            return Err(error);
+        }
+        counters.wrote(at);
         let journal = Journal {
             disk,
+            counters,
             dir,
             file,
             at,
@@ -118,7 +134,8 @@ impl Journal {
             self.ready = ready;
         }
         self.file.write_at(self.at, &bytes)?;
-        self.file.sync()?;
+        self.counters.sync(&*self.file)?;
+        self.counters.wrote(bytes.len() as u64);
         self.at = end;
         Ok(())
     }
@@ -128,22 +145,15 @@ impl Journal {
         self.at - self.checkpoint > GROWN
     }
 
-    /// Begins another file in place of this one.
+    /// Begins another file in place of this one: what is noted and not written is in `known`.
     ///
     /// # Errors
     /// As the disk has it: this one goes on.
     pub(crate) fn replace(&mut self, known: &Known) -> io::Result<()> {
-        let buffer = std::mem::take(&mut self.buffer);
-        match Journal::begin(Arc::clone(&self.disk), self.dir.clone(), known) {
-            Ok(next) => {
-                *self = Journal { buffer, ..next };
-                Ok(())
-            }
-            Err(error) => {
-                self.buffer = buffer;
-                Err(error)
-            }
-        }
+        self.buffer.clear();
+        let (disk, counters) = (Arc::clone(&self.disk), Arc::clone(&self.counters));
+        *self = Journal::begin(disk, counters, self.dir.clone(), known)?;
+        Ok(())
     }
 
     /// The last of the old files stays; one that cannot be removed is tried again with the next checkpoint.

@@ -11,9 +11,11 @@
 //! |---|---|
 //! | the directory, its lock and its logs | `store.rs` |
 //! | what may be done with a log | `log.rs`, `reader.rs` |
-//! | rounds of the thread | `commit.rs`, and what it does in `write.rs`, `settle.rs`, `spares.rs` |
+//! | rounds of the thread | `commit.rs`, and what it does in `write.rs`, `settle.rs`, `retain.rs`, `spares.rs` |
 //! | the bytes | `record.rs`, `segment.rs`, `journal.rs` |
 //! | what a start makes of them | `recover.rs` |
+
+#![forbid(unsafe_code)]
 
 mod acked;
 mod bell;
@@ -24,10 +26,12 @@ mod log;
 mod reader;
 mod record;
 mod recover;
+mod retain;
 mod segment;
 mod settle;
 mod space;
 mod spares;
+mod stats;
 mod store;
 mod window;
 mod write;
@@ -38,6 +42,7 @@ use std::time::Duration;
 pub use log::{Claim, Holding, Log, LogSettings, Refused};
 pub use reader::{Most, Reader, Record};
 pub use record::PAYLOAD_MAX;
+pub use stats::Stats;
 pub use store::{OpenError, Settings, Store};
 
 /// When a token is told.
@@ -52,8 +57,9 @@ pub enum Sync {
 
 /// What hears of records.
 pub trait Keeper<T>: Send + std::marker::Sync {
-    /// These are durable, in this order. Called on the commit thread: everybody waits for it.
-    fn stored(&self, log: &Arc<Log<T>>, tokens: Vec<T>);
+    /// These are durable: their sequences follow each other from `first` on. Called on the commit thread: everybody waits
+    /// for it.
+    fn stored(&self, log: &Arc<Log<T>>, first: u64, tokens: Vec<T>);
     /// Of these nobody knows: the log has failed.
     fn failed(&self, log: &Arc<Log<T>>, tokens: Vec<T>, why: &Arc<str>);
     /// A place at which tests kill the process.

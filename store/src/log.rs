@@ -1,24 +1,26 @@
 //! One log: what is appended and not yet durable, what is acknowledged and not yet durably so, and its segments.
 //!
-//! Owns: the state behind the log's lock, which appending tasks, the commit thread and the reader share. Nobody waits for a
-//! disk with it.
+//! Owns: what callers may do with it. The state behind its lock (`log/state.rs`) is shared by appending tasks, the commit
+//! thread and the reader. Nobody waits for a disk with it.
 //! Invariants
 //! - Sequences are given under the lock, in the order in which records stand in the log, and never again.
 //! - Below `durable` everything is on the disk; nothing else is read (with [`crate::Sync::Interval`]: written).
-//! - A segment goes only when each of its sequences is durably acknowledged.
+//! - A segment goes only when each of its records is acknowledged.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::acked::Acked;
 use crate::bell::Bell;
-use crate::record::{self, Kind, PAYLOAD_MAX, Salt};
-use crate::segment::Segment;
+use crate::record::{self, Kind, PAYLOAD_MAX, Payload, Salt};
+use crate::recover::Found;
 use crate::space::Space;
+
+mod state;
+
+pub(crate) use state::{Batch, Held, State};
 
 /// What one log may have appended and not written: past it the log is full until the next write.
 const OPEN_MAX: usize = 4 << 20;
@@ -28,10 +30,14 @@ const OPEN_MAX: usize = 4 << 20;
 pub struct LogSettings {
     /// Bytes that its segments may have on the disk.
     pub max_bytes: u64,
-    /// A record that is older is due to be given up.
+    /// Whether those are its own, beside the space that the other logs share.
+    pub own_space: bool,
+    /// A record that is older is due to be given up; the store only keeps this for whoever reads.
     pub max_age: Option<Duration>,
-    /// Acknowledged segments stay for so long.
+    /// An acknowledged segment stays until its last record is so old, and less long where its room is needed.
     pub retain: Option<Duration>,
+    /// The most records that a crash may repeat: acknowledgements are durable once a quarter of it waits, or soon after.
+    pub window: u64,
 }
 
 /// Why a record was not appended.
@@ -70,67 +76,15 @@ pub struct Log<T> {
     pub(crate) dir: PathBuf,
     /// Its number, which no other log ever has.
     pub(crate) id: u64,
-    pub(crate) space: Arc<Space>,
     bell: Weak<Bell<T>>,
     state: Mutex<State<T>>,
+    shared: Arc<Space>,
+    /// Where it is when it has a space to itself.
+    own: Arc<Space>,
     full: AtomicBool,
+    failed: AtomicBool,
     /// What is not acknowledged.
     open: AtomicU64,
-}
-
-pub(crate) struct State<T> {
-    pub(crate) settings: LogSettings,
-    pub(crate) batch: Batch<T>,
-    /// The next record's sequence.
-    pub(crate) next: u64,
-    /// Everything below is written, and durable unless [`crate::Sync::Interval`] says otherwise.
-    pub(crate) durable: u64,
-    /// Everything below is durable.
-    pub(crate) synced: u64,
-    /// Acknowledged, durable or not.
-    pub(crate) acked: Acked,
-    /// Acknowledged, and not yet in the journal.
-    pub(crate) unwritten: Vec<Range<u64>>,
-    /// How many those are.
-    pub(crate) unwritten_count: u64,
-    pub(crate) segments: VecDeque<Held>,
-    pub(crate) failed: Option<Arc<str>>,
-    pub(crate) closed: bool,
-    /// It stands among those that the commit thread has to look at.
-    pub(crate) listed: bool,
-    /// Called when something is durable, or acknowledged durably, or the log has failed.
-    pub(crate) wake: Option<Arc<dyn Fn() + Send + Sync>>,
-}
-
-/// What waits to be written.
-pub(crate) struct Batch<T> {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) tokens: Vec<T>,
-    /// When the last of it was appended, in milliseconds since 1970.
-    pub(crate) newest: u64,
-}
-
-/// A segment of the log.
-#[derive(Clone)]
-pub(crate) struct Held {
-    pub(crate) segment: Segment,
-    /// Where its records end.
-    pub(crate) end: u64,
-    /// One more than its last sequence.
-    pub(crate) next: u64,
-    /// When its last record came, in milliseconds since 1970.
-    pub(crate) newest: u64,
-    pub(crate) sealed: bool,
-}
-
-impl<T> Default for Batch<T> {
-    fn default() -> Batch<T> {
-        Batch {
-            bytes: Vec::new(),
-            tokens: Vec::new(),
-            newest: 0,
-        }
-    }
 }
 
 /// What a log holds.
@@ -138,8 +92,10 @@ impl<T> Default for Batch<T> {
 pub struct Holding {
     /// Records that are not acknowledged.
     pub open: u64,
-    /// Bytes of its segments.
+    /// Bytes of records that are not acknowledged, and of what goes with them: whole segments, but the retained ones.
     pub bytes: u64,
+    /// Bytes of segments that are acknowledged, and stay for a while ([`LogSettings::retain`]).
+    pub retained: u64,
     /// Segments.
     pub segments: usize,
     /// Records that are appended and not durable.
@@ -152,37 +108,28 @@ impl<T> Log<T> {
     pub(crate) fn new(
         (name, dir, id): (Arc<str>, PathBuf, u64),
         settings: LogSettings,
-        (acked, next): (Acked, u64),
-        segments: VecDeque<Held>,
-        space: Arc<Space>,
+        found: Found,
+        shared: Arc<Space>,
         bell: Weak<Bell<T>>,
     ) -> Log<T> {
-        let open = segments.iter().map(|held| open_in(held, &acked)).sum();
+        let nothing = LogSettings {
+            max_bytes: 0,
+            ..settings.clone()
+        };
+        let state = State::new(nothing, found, Arc::clone(&shared));
         let log = Log {
             name,
             dir,
             id,
-            space,
             bell,
-            state: Mutex::new(State {
-                settings,
-                batch: Batch::default(),
-                next,
-                durable: next,
-                synced: next,
-                acked,
-                unwritten: Vec::new(),
-                unwritten_count: 0,
-                segments,
-                failed: None,
-                closed: false,
-                listed: false,
-                wake: None,
-            }),
+            open: AtomicU64::new(state.open_in(0..state.next)),
+            state: Mutex::new(state),
+            own: Arc::new(shared.beside()),
+            shared,
             full: AtomicBool::new(false),
-            open: AtomicU64::new(open),
+            failed: AtomicBool::new(false),
         };
-        log.space.take(log.lock().bytes());
+        log.settle_in(&mut log.lock(), settings);
         log
     }
 
@@ -202,7 +149,8 @@ impl<T> Log<T> {
         if length > PAYLOAD_MAX {
             return Err((token, Refused::TooLong(length)));
         }
-        let span = record::span(length);
+        // The long part, before anybody has to wait for it.
+        let (span, payload) = (record::span(length), Payload::new(parts));
         let mut state = self.lock();
         if let Some(why) = &state.failed {
             let why = Arc::clone(why);
@@ -220,11 +168,17 @@ impl<T> Log<T> {
         }
         let (sequence, mark) = (state.next, state.synced);
         let salt = Salt::new(self.id);
-        record::write(&mut state.batch.bytes, Kind::Data, (sequence, mark), salt, parts);
+        record::write(
+            &mut state.batch.bytes,
+            Kind::Data,
+            (sequence, mark),
+            salt,
+            payload,
+        );
         state.batch.tokens.push(token);
         state.batch.newest = now_ms;
         state.next += 1;
-        self.space.take(span);
+        state.charge(span);
         self.open.fetch_add(1, Ordering::Relaxed);
         self.list(state);
         Ok(sequence)
@@ -237,10 +191,35 @@ impl<T> Log<T> {
         self.full.load(Ordering::Acquire)
     }
 
+    /// Whether a record of so many bytes from outside would find room now.
+    #[must_use]
+    pub fn takes(&self, length: usize) -> bool {
+        let state = self.lock();
+        self.has_room(&state, record::span(length), Claim::New)
+    }
+
+    /// When the newest record came that is still there, in milliseconds since 1970.
+    #[must_use]
+    pub fn newest_ms(&self) -> Option<u64> {
+        self.lock().segments.iter().map(|held| held.newest).max()
+    }
+
     /// Records that are not acknowledged.
     #[must_use]
     pub fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether each of its records is acknowledged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open() == 0
+    }
+
+    /// Whether it takes nothing more in the life of this process; see [`Log::failure`].
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// What it holds.
@@ -249,7 +228,8 @@ impl<T> Log<T> {
         let state = self.lock();
         Holding {
             open: self.open(),
-            bytes: state.bytes(),
+            bytes: state.charged(),
+            retained: state.retained(),
             segments: state.segments.len(),
             unsynced: state.next - state.durable,
             unwritten: state.unwritten_count,
@@ -265,18 +245,39 @@ impl<T> Log<T> {
     /// Changes its settings.
     pub fn configure(self: &Arc<Self>, settings: LogSettings) {
         let mut state = self.lock();
-        state.settings = settings;
-        self.note_room(&mut state);
+        self.settle_in(&mut state, settings);
+        self.note_room(&state);
         self.list(state);
     }
 
+    /// Takes its place in the space that its settings say.
+    fn settle_in(&self, state: &mut State<T>, settings: LogSettings) {
+        let promised = |settings: &LogSettings| if settings.own_space { 0 } else { settings.max_bytes };
+        self.shared
+            .promise(promised(&state.settings), promised(&settings));
+        self.own.set_max(settings.max_bytes);
+        state.move_to(if settings.own_space {
+            &self.own
+        } else {
+            &self.shared
+        });
+        state.settings = settings;
+    }
+
     /// Acknowledges a run of sequences: they are not wanted any more. Durable some time later; until then a crash
-    /// brings them again.
+    /// brings them again. What is acknowledged already, or was never appended, is passed over.
     pub fn acknowledge(self: &Arc<Self>, run: Range<u64>) {
         let mut state = self.lock();
-        let new = (run.end.saturating_sub(run.start)) - state.acked.count(run.clone());
+        let run = run.start..run.end.min(state.next);
+        let new = state.open_in(run.clone());
+        if new == 0 {
+            return;
+        }
         state.acked.add(run.clone());
-        state.unwritten.push(run);
+        match state.unwritten.last_mut() {
+            Some(last) if last.end == run.start => last.end = run.end,
+            _ => state.unwritten.push(run),
+        }
         state.unwritten_count += new;
         self.open.fetch_sub(new, Ordering::Relaxed);
         self.list(state);
@@ -294,8 +295,8 @@ impl<T> Log<T> {
         self.lock().unwritten_count
     }
 
-    /// `wake` is called when something is durable, or has become so of what was acknowledged, or the log has failed: never
-    /// with the lock held.
+    /// `wake` is called when something is durable, or has become so of what was acknowledged, or there is room again, or the
+    /// log has failed: never with the lock held.
     pub fn on_change(&self, wake: Arc<dyn Fn() + Send + Sync>) {
         self.lock().wake = Some(wake);
     }
@@ -308,9 +309,24 @@ impl<T> Log<T> {
         if state.batch.bytes.len() >= OPEN_MAX {
             return false;
         }
-        let held = state.bytes();
-        claim == Claim::Moved && self.space.has_reserve(span)
-            || held + span <= state.settings.max_bytes && self.space.has_room(held, span)
+        let held = state.charged();
+        claim == Claim::Moved && state.space.has_reserve(span)
+            || held + span <= state.settings.max_bytes && state.space.has_room(held, span)
+    }
+
+    /// What waits to be written, and the sequence behind it; nothing of a log that has failed.
+    pub(crate) fn take_batch(&self) -> Option<(Batch<T>, u64)> {
+        let mut state = self.lock();
+        state.listed = false;
+        if state.failed.is_some() || state.batch.tokens.is_empty() {
+            return None;
+        }
+        let bytes = std::mem::take(&mut state.buffer);
+        let next = Batch {
+            bytes,
+            ..Batch::default()
+        };
+        Some((std::mem::replace(&mut state.batch, next), state.next))
     }
 
     /// A batch that found no room goes back to where it was.
@@ -324,36 +340,46 @@ impl<T> Log<T> {
         self.full.store(true, Ordering::Release);
     }
 
-    /// Looks whether there is room again, once it was full.
-    pub(crate) fn note_room(&self, state: &mut State<T>) {
-        let (held, max) = (state.bytes(), state.settings.max_bytes);
+    /// Nothing more is taken (C26), and what is not durable will not be: `bytes` that were taken out of the batch, and the
+    /// batch, whose tokens come back. Whether it is news.
+    pub(crate) fn fail(&self, why: &Arc<str>, bytes: u64) -> (Vec<T>, bool) {
+        let mut state = self.lock();
+        let news = state.failed.is_none();
+        state.failed.get_or_insert_with(|| Arc::clone(why));
+        self.failed.store(true, Ordering::Release);
+        let batch = std::mem::take(&mut state.batch);
+        state.discharge(bytes + batch.bytes.len() as u64);
+        // Their senders have them again: nobody is to wait for them here.
+        let lost = state.durable..state.next;
+        self.open
+            .fetch_sub(state.open_in(lost.clone()), Ordering::Relaxed);
+        state.acked.add(lost);
+        (batch.tokens, news)
+    }
+
+    /// Looks whether there is room again, once it was full. Says whether that is news.
+    pub(crate) fn note_room(&self, state: &State<T>) -> bool {
+        let (held, max) = (state.charged(), state.settings.max_bytes);
+        let more = max.min(state.space.max()) / 10;
         let room = held <= max / 10 * 9
             && state.batch.bytes.len() < OPEN_MAX / 2
-            && self.space.has_room(held, max / 10);
-        if room {
-            self.full.store(false, Ordering::Release);
+            && state.space.has_room(held, more);
+        room && self.full.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn wake(&self) {
+        let wake = self.lock().wake.clone();
+        if let Some(wake) = wake {
+            wake();
         }
     }
 
     /// Has the commit thread look at it.
-    fn list(self: &Arc<Self>, mut state: MutexGuard<'_, State<T>>) {
+    pub(crate) fn list(self: &Arc<Self>, mut state: MutexGuard<'_, State<T>>) {
         let listed = std::mem::replace(&mut state.listed, true);
         drop(state);
         if !listed && let Some(bell) = self.bell.upgrade() {
             bell.ring(Arc::clone(self));
         }
     }
-}
-
-impl<T> State<T> {
-    /// What it has on the disk and in memory on the way there.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|held| held.end).sum::<u64>() + self.batch.bytes.len() as u64
-    }
-}
-
-/// Sequences of a segment that are not acknowledged.
-pub(crate) fn open_in(held: &Held, acked: &Acked) -> u64 {
-    let all = held.segment.title.first..held.next;
-    (all.end - all.start) - acked.count(all)
 }

@@ -97,7 +97,7 @@ impl<T: Send + 'static> Reader<T> {
         while left > 0 && bytes < most.bytes {
             let Some(held) = self.segment() else { return Ok(()) };
             let file = Arc::clone(&held.segment.file);
-            let mut window = Window::new(&*file);
+            let mut window = Window::up_to(&*file, held.end);
             while self.at < held.end && left > 0 {
                 let before = records.len();
                 if !self.step(&held, &mut window, (bytes, most.bytes), records)? {
@@ -169,7 +169,7 @@ impl<T: Send + 'static> Reader<T> {
             step => {
                 // Memory may hold what the disk does not; the disk has the word.
                 held.segment.file.forget();
-                let mut again = Window::new(&*held.segment.file);
+                let mut again = Window::up_to(&*held.segment.file, held.end);
                 if held.segment.step(&mut again, self.at, bounds)? != step {
                     window.forget();
                     return self.step(held, window, (bytes, most), records);
@@ -218,7 +218,7 @@ impl<T: Send + 'static> Reader<T> {
     }
 }
 
-/// Copies a part of a file into the quarantine; durable when it returns. One that is there already was copied before.
+/// Copies a part of a file into the quarantine; durable when it returns. One that is there already is made anew.
 pub(crate) fn copy(
     disk: &dyn Disk,
     from: &dyn DiskFile,
@@ -227,12 +227,21 @@ pub(crate) fn copy(
     name: &str,
 ) -> io::Result<()> {
     let path = quarantine.join(name);
-    let length = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
-    let mut bytes = vec![0; length];
-    let read = from.read_at(place.start, &mut bytes)?;
     disk.remove(&path)?;
     let file = disk.create(&path)?;
-    file.write_at(0, &bytes[..read])?;
+    let mut window = Window::new(from);
+    let mut at = place.start;
+    while at < place.end {
+        let piece = window.piece(at)?;
+        let count = piece
+            .len()
+            .min(usize::try_from(place.end - at).unwrap_or(usize::MAX));
+        if count == 0 {
+            break;
+        }
+        file.write_at(at - place.start, &piece[..count])?;
+        at += count as u64;
+    }
     file.sync()?;
     disk.sync_dir(quarantine)
 }

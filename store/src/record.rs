@@ -94,28 +94,45 @@ pub(crate) fn span(payload: usize) -> u64 {
     (HEAD + payload.next_multiple_of(ALIGN)) as u64
 }
 
-/// Appends a record to `buffer`. The payload comes in parts, and is no longer than [`PAYLOAD_MAX`].
+/// A payload in parts, and what a head says of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload<'a> {
+    parts: &'a [&'a [u8]],
+    length: u32,
+    crc: u32,
+}
+
+impl<'a> Payload<'a> {
+    /// No longer than [`PAYLOAD_MAX`].
+    pub(crate) fn new(parts: &'a [&'a [u8]]) -> Payload<'a> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        Payload {
+            parts,
+            length: u32::try_from(length).expect("within PAYLOAD_MAX"),
+            crc: parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part)),
+        }
+    }
+}
+
+/// Appends a record to `buffer`.
 pub(crate) fn write(
     buffer: &mut Vec<u8>,
     kind: Kind,
     (sequence, mark): (u64, u64),
     salt: Salt,
-    parts: &[&[u8]],
+    payload: Payload<'_>,
 ) {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let crc = parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
     let mut head = [0; HEAD];
     head[..4].copy_from_slice(&MAGIC);
     head[4] = kind as u8;
-    let length = u32::try_from(length).expect("within PAYLOAD_MAX");
-    head[8..12].copy_from_slice(&length.to_le_bytes());
-    head[12..16].copy_from_slice(&crc.to_le_bytes());
+    head[8..12].copy_from_slice(&payload.length.to_le_bytes());
+    head[12..16].copy_from_slice(&payload.crc.to_le_bytes());
     head[16..24].copy_from_slice(&sequence.to_le_bytes());
     head[24..32].copy_from_slice(&mark.to_le_bytes());
     let crc = head_crc(&head, salt);
     head[32..36].copy_from_slice(&crc.to_le_bytes());
     buffer.extend_from_slice(&head);
-    for part in parts {
+    for part in payload.parts {
         buffer.extend_from_slice(part);
     }
     buffer.resize(buffer.len().next_multiple_of(ALIGN), 0);
@@ -145,7 +162,13 @@ mod tests {
     fn record(payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let (left, right) = payload.split_at(payload.len() / 2);
-        write(&mut bytes, Kind::Data, (7, 5), Salt::new(1), &[left, right]);
+        write(
+            &mut bytes,
+            Kind::Data,
+            (7, 5),
+            Salt::new(1),
+            Payload::new(&[left, right]),
+        );
         bytes
     }
 

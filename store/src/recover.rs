@@ -10,7 +10,7 @@
 //!
 //! The segment is then cut, and sealed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +23,15 @@ use crate::reader::copy;
 use crate::record::Kind;
 use crate::segment::{RECORDS_AT, Seal, Segment, Span, Step, Title, Walked};
 use crate::spares;
+use crate::stats::Counters;
 use crate::window::Window;
 use crate::write::{now_ms, write_seal};
+
+/// What a segment is called whose heads say nothing any more: it stays where it is.
+const UNREADABLE: &str = ".unreadable";
+
+/// What the copy of a tail is called until it is durable.
+const MENDED: &str = "mended";
 
 /// What a start found in a directory.
 pub(crate) struct Found {
@@ -33,8 +40,8 @@ pub(crate) struct Found {
     pub(crate) acked: Acked,
     /// No sequence from here on was ever given.
     pub(crate) next: u64,
-    /// Segments whose head says nothing any more; they stay where they are, under another name.
-    pub(crate) unreadable: usize,
+    /// Nor any segment's number.
+    pub(crate) number: u64,
 }
 
 /// Reads a log's directory, and mends it. An empty one gets a number of its own.
@@ -42,14 +49,16 @@ pub(crate) struct Found {
 /// # Errors
 /// As the disk has it. Nothing is lost by trying again.
 pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known) -> io::Result<Found> {
-    let (mut segments, unreadable) = segments(disk, dir)?;
+    let (mut segments, mut number) = segments(disk, dir)?;
+    // What is gone stays gone: a segment that came back later would stand beside newer ones.
+    disk.sync_dir(dir)?;
     let Some(last) = segments.pop() else {
         return Ok(Found {
             id: fastrand::u64(1..),
             segments: VecDeque::new(),
             acked: Acked::default(),
             next: 0,
-            unreadable,
+            number,
         });
     };
     let id = last.title.log;
@@ -66,44 +75,97 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known
     }
     for one in &held {
         next = next.max(one.next);
+        number = number.max(one.segment.title.number + 1);
     }
-    if let Some(first) = held.front() {
-        acked.raise(first.segment.title.first);
+    // Between segments there is nothing to wait for: what stood there is acknowledged and gone, or was cut off.
+    let mut from = 0;
+    for range in held.iter().map(Held::range) {
+        acked.add(from..range.start);
+        from = range.end;
     }
+    acked.add(from..next);
     Ok(Found {
         id,
         segments: held,
         acked,
         next,
-        unreadable,
+        number,
     })
 }
 
-fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>, usize)> {
-    let names = disk.list(dir)?;
-    if names.iter().any(|name| name == spares::NAME) {
-        disk.remove(&dir.join(spares::NAME))?;
-    }
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| Title::number_of(name)).collect();
-    numbers.sort_unstable();
-    let (mut segments, mut unreadable) = (Vec::new(), 0);
-    for number in numbers {
-        let path = dir.join(Title::name(number));
-        match Segment::open(path.clone(), disk.open(&path)?)? {
-            Some(segment) => segments.push(segment),
-            None => {
-                // A file that was just being made says nothing either, and has nothing.
-                if disk.open(&path)?.len()? <= RECORDS_AT {
-                    disk.remove(&path)?;
-                    continue;
-                }
-                unreadable += 1;
-                tracing::error!(path = %path.display(), "both heads of this segment are damaged: it is set aside");
-                disk.rename(&path, &path.with_extension("unreadable"))?;
-            }
+/// The number of the log in this directory, if it has a segment that says so.
+///
+/// # Errors
+/// As the disk has it.
+pub(crate) fn id(disk: &dyn Disk, dir: &Path) -> io::Result<Option<u64>> {
+    for name in disk
+        .list(dir)?
+        .iter()
+        .filter(|name| Title::number_of(name).is_some())
+    {
+        let path = dir.join(name);
+        if let Some(segment) = Segment::open(path.clone(), disk.open(&path)?)? {
+            return Ok(Some(segment.title.log));
         }
     }
-    Ok((segments, unreadable))
+    Ok(None)
+}
+
+/// The segments, and the number that the next one has at least.
+fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>, u64)> {
+    let names = disk.list(dir)?;
+    for unfinished in [spares::NAME, MENDED] {
+        if names.iter().any(|name| name == unfinished) {
+            disk.remove(&dir.join(unfinished))?;
+        }
+    }
+    // What was set aside at an earlier start is missed until it was told.
+    let aside = |name: &String| Title::number_of(&format!("{}.seg", name.strip_suffix(UNREADABLE)?));
+    let mut numbers: BTreeMap<u64, bool> = names
+        .iter()
+        .filter_map(aside)
+        .map(|number| (number, true))
+        .collect();
+    numbers.extend(
+        names
+            .iter()
+            .filter_map(|name| Some((Title::number_of(name)?, false))),
+    );
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut hole = false;
+    for (number, aside) in &numbers {
+        if *aside {
+            hole = true;
+            continue;
+        }
+        let path = dir.join(Title::name(*number));
+        let Some(mut segment) = Segment::open(path.clone(), disk.open(&path)?)? else {
+            hole |= set_aside(disk, &path)?;
+            continue;
+        };
+        if std::mem::take(&mut hole) {
+            // Whoever reads on from the segment before misses these records, and says so.
+            segment.title.first = match segments.last() {
+                Some(before) => sealed(before, segment.title.first)?.next,
+                None => 0,
+            };
+        }
+        segments.push(segment);
+    }
+    let number = numbers.last_key_value().map_or(1, |(last, _)| last + 1);
+    Ok((segments, number))
+}
+
+/// Both heads of this file say nothing. Whether it may have records.
+fn set_aside(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    // A file that was just being made says nothing either, and has nothing.
+    if disk.open(path)?.length()? <= RECORDS_AT {
+        disk.remove(path)?;
+        return Ok(false);
+    }
+    tracing::error!(path = %path.display(), "both heads of this segment are damaged: it is set aside");
+    disk.rename(path, &path.with_extension(&UNREADABLE[1..]))?;
+    Ok(true)
 }
 
 fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
@@ -113,21 +175,37 @@ fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
         next: seal.next,
         newest: seal.newest,
         sealed: true,
+        retained: false,
     }
 }
 
-/// A segment that another one follows: it was sealed, whatever its seal looks like now.
+/// A segment that another one follows: it was sealed, whatever its seal looks like now; or a start was ended that had
+/// copied its tail into the one that follows, and not yet cut it off. Then it ends where that one begins.
 fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
     if let Some((seal, at)) = segment.seal()? {
         return Ok(whole(segment, seal, at));
     }
-    let walked = segment.walk(below)?;
-    let seal = Seal {
-        next: walked.next(segment.title.first).min(below),
-        newest: walked.seal.map_or(now_ms(), |seal| seal.newest),
+    let mut window = Window::new(&*segment.file);
+    let mut place = Place {
+        at: RECORDS_AT,
+        next: segment.title.first,
     };
-    let end = walked.spans.last().map_or(RECORDS_AT, |span| span.to);
-    Ok(whole(segment, seal, end))
+    while place.next < below {
+        let (to, head) = match segment.step(&mut window, place.at, (place.next, below))? {
+            Step::End => break,
+            Step::Record { head } => (place.at + head.span(), Some(head)),
+            Step::Bad { to, head } => (to, head),
+        };
+        place.at = to;
+        if let Some(head) = head.filter(|head| head.kind == Kind::Data) {
+            place.next = place.next.max(head.sequence + 1);
+        }
+    }
+    let seal = Seal {
+        next: place.next.min(below),
+        newest: now_ms(),
+    };
+    Ok(whole(segment, seal, place.at))
 }
 
 /// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.
@@ -141,7 +219,7 @@ fn mend(disk: &dyn Disk, last: &Segment, quarantine: &Path, held: &mut VecDeque<
                 next: end.next,
                 newest: now_ms(),
             };
-            write_seal(&*last.file, last.title.log, end.at, seal)?;
+            write_seal((&*last.file, &Counters::default()), last.title.log, end.at, seal)?;
             held.push_back(whole(last, seal, end.at));
         } else {
             disk.remove(&last.path)?;
@@ -233,8 +311,8 @@ fn mend_tail(
         ..last.title
     };
     let dir = last.path.parent().unwrap_or(Path::new(""));
-    let path: PathBuf = dir.join(Title::name(title.number));
-    let file = disk.create(&path)?;
+    let (path, made): (PathBuf, PathBuf) = (dir.join(Title::name(title.number)), dir.join(MENDED));
+    let file = disk.create(&made)?;
     file.write_at(0, &title.to_bytes())?;
     let mut at = RECORDS_AT;
     for span in walked
@@ -246,10 +324,12 @@ fn mend_tail(
         if span.good {
             at = copy_records(last, &*file, (from, span.to), at)?;
         } else {
-            set_aside(disk, last, quarantine, span)?;
+            quarantine_span(disk, last, quarantine, span)?;
         }
     }
-    write_seal(&*file, title.log, at, seal)?;
+    write_seal((&*file, &Counters::default()), title.log, at, seal)?;
+    // It has its name only now that it has its records: with the name it is believed over the segment before it.
+    disk.rename(&made, &path)?;
     disk.sync_dir(dir)?;
     let mut held = Vec::new();
     if tail.next > last.title.first {
@@ -257,7 +337,7 @@ fn mend_tail(
             next: tail.next,
             ..seal
         };
-        write_seal(&*last.file, last.title.log, tail.at, seal)?;
+        write_seal((&*last.file, &Counters::default()), last.title.log, tail.at, seal)?;
         held.push(whole(last, seal, tail.at));
     } else {
         disk.remove(&last.path)?;
@@ -294,7 +374,7 @@ fn copy_records(
     Ok(at)
 }
 
-fn set_aside(disk: &dyn Disk, last: &Segment, quarantine: &Path, span: &Span) -> io::Result<()> {
+fn quarantine_span(disk: &dyn Disk, last: &Segment, quarantine: &Path, span: &Span) -> io::Result<()> {
     let name = format!(
         "{:016x}-{:016x}-{:x}.bad",
         last.title.log, last.title.number, span.from

@@ -191,7 +191,7 @@ impl Segment {
     /// # Errors
     /// As the file has it.
     pub(crate) fn seal(&self) -> io::Result<Option<(Seal, u64)>> {
-        let length = self.file.len()?;
+        let length = self.file.length()?;
         let Some(at) = length
             .checked_sub(record::span(SEAL))
             .filter(|at| *at >= RECORDS_AT)
@@ -247,7 +247,7 @@ impl Segment {
         else {
             return Ok(None);
         };
-        Ok((at + head.span() <= self.file.len()?).then_some(head))
+        Ok((at + head.span() <= self.file.length()?).then_some(head))
     }
 
     /// Where the bytes end that begin at `at` and are no record: at the next head, or at the zeros behind the last byte
@@ -325,7 +325,7 @@ impl Segment {
     /// # Errors
     /// As the file has it.
     pub(crate) fn is_torn(&self, span: &Span) -> io::Result<bool> {
-        if !span.whole && span.to >= self.file.len()? {
+        if !span.whole && span.to >= self.file.length()? {
             return Ok(true);
         }
         let mut window = Window::new(&*self.file);

@@ -1,21 +1,20 @@
-//! Acknowledgements on their way into the journal, and segments that go once theirs are there.
+//! Acknowledgements on their way into the journal.
 //!
-//! Owns: the journal while the store runs, on the commit thread.
+//! Owns: the journal while the store runs, on the commit thread. Where it cannot be written, logs stop at their windows
+//! until it can: it is tried again, in another file.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
-use crate::disk::Disk;
 use crate::journal::{Journal, Known};
-use crate::log::{Log, open_in};
-use crate::write::now_ms;
+use crate::log::Log;
 
-/// How soon acknowledgements become durable, unless there are many before.
+/// How soon acknowledgements become durable, unless a quarter of a window waits before.
 const SOON: Duration = Duration::from_millis(25);
-const MANY: u64 = 1024;
-/// How soon a journal is begun anew that could not be written.
+/// How soon a journal is begun anew that could not be.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module.
@@ -24,9 +23,11 @@ pub(crate) struct Settler<T> {
     /// What was known at the start: of logs that are not open, it still is, and is kept for whoever opens them.
     others: Arc<Mutex<Known>>,
     journal: Journal,
-    /// Since when the journal cannot be written.
-    broken: Option<Instant>,
-    /// Logs with something to note, or to remove.
+    /// The journal's file failed, and says nothing any more.
+    broken: bool,
+    /// When another file could not be begun.
+    tried: Option<Instant>,
+    /// Logs with something to note.
     waiting: BTreeMap<u64, Arc<Log<T>>>,
     since: Option<Instant>,
 }
@@ -37,7 +38,8 @@ impl<T> Settler<T> {
             bell,
             others,
             journal,
-            broken: None,
+            broken: false,
+            tried: None,
             waiting: BTreeMap::new(),
             since: None,
         }
@@ -45,7 +47,7 @@ impl<T> Settler<T> {
 
     /// This log may have something to note.
     pub(crate) fn look(&mut self, log: &Arc<Log<T>>) {
-        if log.lock().unwritten_count > 0 {
+        if log.unwritten() > 0 {
             self.waiting.insert(log.id, Arc::clone(log));
             self.since.get_or_insert_with(Instant::now);
         }
@@ -53,18 +55,17 @@ impl<T> Settler<T> {
 
     /// When it is due.
     pub(crate) fn due(&self) -> Option<Instant> {
-        match self.broken {
-            Some(since) => Some(since + AGAIN),
-            None => self.since.map(|since| since + SOON),
-        }
+        let since = self.since?;
+        let again = self.tried.filter(|_| self.broken).map(|tried| tried + AGAIN);
+        Some(again.unwrap_or(since + SOON))
     }
 
-    /// Writes what is due.
-    pub(crate) fn settle(&mut self, disk: &dyn Disk, now: bool) {
-        let many = || self.waiting.values().map(|log| log.unwritten()).sum::<u64>() >= MANY;
+    /// Writes what is due. Returns the logs that it was due for, whether or not it could be written.
+    pub(crate) fn settle(&mut self, now: bool) -> Vec<Arc<Log<T>>> {
         let due = self.due().is_some_and(|due| due <= Instant::now());
-        if self.since.is_none() || !(now || due || (self.broken.is_none() && many())) {
-            return;
+        let many = || !self.broken && self.waiting.values().any(|log| is_many(log));
+        if self.since.is_none() || !(now || due || many()) {
+            return Vec::new();
         }
         let mut counts = Vec::new();
         for log in self.waiting.values() {
@@ -74,30 +75,46 @@ impl<T> Settler<T> {
             }
             counts.push(state.unwritten_count);
         }
-        let written = match self.broken {
-            None => self.journal.write(),
-            // A file whose write or sync failed says nothing any more: another one says all.
-            Some(_) => Ok(()),
-        };
-        let replaced = match &written {
-            Ok(()) if self.broken.is_none() && !self.journal.is_grown() => Ok(()),
-            _ => self.journal.replace(&self.known()),
-        };
-        if let Err(error) = written.as_ref().and(replaced.as_ref()) {
-            let grown_only = written.is_ok() && self.broken.is_none();
-            if self.broken.is_none() && !grown_only {
-                tracing::error!(%error, "acknowledgements in the store are not durable: logs stop at their window until they are");
+        if let Err(error) = self.write() {
+            if !self.broken {
+                tracing::error!(%error, "acknowledgements are not durable: logs stop at their windows until they are");
             }
-            if !grown_only && replaced.is_err() {
-                self.broken = Some(Instant::now());
-                return;
-            }
+            self.broken = true;
+            self.tried = Some(Instant::now());
+            return self.waiting.values().cloned().collect();
         }
-        self.broken = None;
+        if std::mem::take(&mut self.broken) {
+            tracing::info!("acknowledgements are durable again");
+        }
         self.since = None;
-        for (log, count) in std::mem::take(&mut self.waiting).into_values().zip(counts) {
-            settled(disk, &log, count);
+        let settled = std::mem::take(&mut self.waiting).into_values();
+        let settled = settled.zip(counts).map(|(log, count)| {
+            log.lock().unwritten_count -= count;
+            log
+        });
+        settled.collect()
+    }
+
+    /// Has the journal say what was noted, in this file or another.
+    fn write(&mut self) -> io::Result<()> {
+        if self.broken {
+            // All that is known is more than what was noted.
+            return self.journal.replace(&self.known());
         }
+        if let Err(error) = self.journal.write() {
+            tracing::warn!(%error, "the journal of acknowledgements: another one is begun");
+            return self.journal.replace(&self.known());
+        }
+        let rests = self.tried.is_some_and(|tried| tried.elapsed() < AGAIN);
+        if self.journal.is_grown() && !rests {
+            self.tried = None;
+            // It grows on: there is no more to it than its length.
+            if let Err(error) = self.journal.replace(&self.known()) {
+                tracing::warn!(%error, "beginning another journal of acknowledgements");
+                self.tried = Some(Instant::now());
+            }
+        }
+        Ok(())
     }
 
     /// What is known of all logs.
@@ -111,45 +128,8 @@ impl<T> Settler<T> {
     }
 }
 
-/// So many acknowledgements of this log are durable.
-fn settled<T>(disk: &dyn Disk, log: &Arc<Log<T>>, count: u64) {
-    let mut gone = Vec::new();
-    let wake = {
-        let mut state = log.lock();
-        state.unwritten_count -= count;
-        let old = state.settings.retain.map(|retain| {
-            let retain = u64::try_from(retain.as_millis()).unwrap_or(u64::MAX);
-            now_ms().saturating_sub(retain)
-        });
-        // What was acknowledged since is not durable: the segments that it is the last of go the next time.
-        if state.unwritten_count == 0 {
-            let mut index = 0;
-            while index < state.segments.len() {
-                let held = &state.segments[index];
-                let kept = old.is_some_and(|old| held.newest > old);
-                if held.sealed && !kept && open_in(held, &state.acked) == 0 {
-                    gone.extend(state.segments.remove(index));
-                } else {
-                    index += 1;
-                }
-            }
-            if let Some(first) = state.segments.front().map(|held| held.segment.title.first) {
-                state.acked.raise(first);
-            }
-        }
-        for held in &gone {
-            log.space.give(held.end);
-        }
-        log.note_room(&mut state);
-        state.wake.clone()
-    };
-    for held in gone {
-        // It may come back after a power cut; all of it is acknowledged, so that it goes again.
-        if let Err(error) = disk.remove(&held.segment.path) {
-            tracing::warn!(path = %held.segment.path.display(), %error, "removing a segment");
-        }
-    }
-    if let Some(wake) = wake {
-        wake();
-    }
+/// Whether a quarter of its window waits.
+fn is_many<T>(log: &Log<T>) -> bool {
+    let state = log.lock();
+    state.unwritten_count >= (state.settings.window / 4).max(1)
 }

@@ -1,26 +1,31 @@
 //! Segments made ahead: files full of zeros that are on the disk, so that a sync has neither length nor extents to write.
 //!
-//! A thread of its own fills them, off the way of any acknowledgement. Where none is ready the writer lets its file grow,
-//! which is slower and as safe. A spare has the name of no segment; one that is found at a start is removed.
+//! A thread of its own fills them, off the way of any acknowledgement, and rests as long as it works: the disk is for the
+//! records. Where none is ready the writer lets its file grow,
+//! which is slower and as safe. A spare has the name of no segment; one that is found at a start is removed. It is charged to
+//! nobody: a log may have that much more on the disk than its bound.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crate::disk::{Disk, DiskFile};
 
 /// What a spare's file is called.
 pub(crate) const NAME: &str = "spare";
-/// What is written in one go.
-const PIECE: usize = 1 << 20;
+/// What is written and synced in one go.
+const PIECE: usize = 4 << 20;
 
 /// The spares of all logs.
 pub(crate) struct Spares {
     wishes: Option<Sender<Wish>>,
     ready: Arc<Mutex<BTreeMap<u64, State>>>,
+    stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -43,13 +48,15 @@ impl Spares {
     pub(crate) fn start(disk: Arc<dyn Disk>) -> io::Result<Spares> {
         let (wishes, wished) = channel();
         let ready = Arc::new(Mutex::new(BTreeMap::new()));
-        let shared = Arc::clone(&ready);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (shared, stopped) = (Arc::clone(&ready), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
             .name("store-ahead".to_owned())
-            .spawn(move || fill_all(&*disk, &wished, &shared))?;
+            .spawn(move || fill_all(&*disk, &wished, &shared, &stopped))?;
         Ok(Spares {
             wishes: Some(wishes),
             ready,
+            stop,
             thread: Some(thread),
         })
     }
@@ -60,8 +67,18 @@ impl Spares {
         Spares {
             wishes: None,
             ready: Arc::default(),
+            stop: Arc::default(),
             thread: None,
         }
+    }
+
+    /// Makes one now, as the thread would.
+    #[cfg(test)]
+    pub(crate) fn make(&self, disk: &dyn Disk, log: u64, dir: PathBuf, bytes: u64) -> io::Result<()> {
+        let file = fill(disk, &Wish { log, dir, bytes }, &self.stop)?;
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.insert(log, State::Ready(file, bytes));
+        Ok(())
     }
 
     /// Has a spare made for this log, unless there is one, or one is being made.
@@ -91,6 +108,7 @@ impl Spares {
     /// Waits for the thread's end.
     pub(crate) fn close(&mut self) {
         self.wishes = None;
+        self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             // A panic there leaves no spare, which is no harm.
             let _ = thread.join();
@@ -98,9 +116,14 @@ impl Spares {
     }
 }
 
-fn fill_all(disk: &dyn Disk, wished: &Receiver<Wish>, ready: &Mutex<BTreeMap<u64, State>>) {
+fn fill_all(
+    disk: &dyn Disk,
+    wished: &Receiver<Wish>,
+    ready: &Mutex<BTreeMap<u64, State>>,
+    stop: &AtomicBool,
+) {
     for wish in wished {
-        let made = fill(disk, &wish);
+        let made = fill(disk, &wish, stop);
         let mut ready = ready.lock().unwrap_or_else(PoisonError::into_inner);
         match made {
             Ok(file) => ready.insert(wish.log, State::Ready(file, wish.bytes)),
@@ -112,17 +135,33 @@ fn fill_all(disk: &dyn Disk, wished: &Receiver<Wish>, ready: &Mutex<BTreeMap<u64
     }
 }
 
-fn fill(disk: &dyn Disk, wish: &Wish) -> io::Result<Box<dyn DiskFile>> {
+fn fill(disk: &dyn Disk, wish: &Wish, stop: &AtomicBool) -> io::Result<Box<dyn DiskFile>> {
     let path = wish.dir.join(NAME);
     disk.remove(&path)?;
     let file = disk.create(&path)?;
+    if let Err(error) = write_zeros(&*file, wish.bytes, stop) {
+        // What there is of it takes room that records may need.
+        disk.remove(&path)?;
+        return Err(error);
+    }
+    Ok(file)
+}
+
+fn write_zeros(file: &dyn DiskFile, bytes: u64, stop: &AtomicBool) -> io::Result<()> {
     let zeros = vec![0; PIECE];
     let mut at = 0;
-    while at < wish.bytes {
-        let count = (wish.bytes - at).min(PIECE as u64);
+    while at < bytes {
+        let began = Instant::now();
+        let count = (bytes - at).min(PIECE as u64);
         file.write_at(at, &zeros[..usize::try_from(count).unwrap_or(PIECE)])?;
+        file.sync()?;
         at += count;
+        if stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the store is being closed"));
+        }
+        if at < bytes {
+            std::thread::sleep(began.elapsed());
+        }
     }
-    file.sync()?;
-    Ok(file)
+    Ok(())
 }

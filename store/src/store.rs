@@ -9,7 +9,7 @@
 //! ```
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,10 +23,12 @@ use crate::journal::{Journal, Known};
 use crate::log::{Log, LogSettings};
 use crate::reader::Reader;
 use crate::recover;
+use crate::retain::Retainer;
 use crate::settle::Settler;
 use crate::space::Space;
 use crate::spares::Spares;
-use crate::write::Writer;
+use crate::stats::{Counters, Stats};
+use crate::write::{Writer, now_ms};
 use crate::{Keeper, Sync};
 
 #[cfg(test)]
@@ -91,6 +93,7 @@ pub struct Store<T> {
     settings: Settings,
     bell: Arc<Bell<T>>,
     space: Arc<Space>,
+    counters: Arc<Counters>,
     /// What was known at the start: of logs that are not open, it still is.
     known: Arc<Mutex<Known>>,
     logs: Mutex<BTreeMap<String, Arc<Log<T>>>>,
@@ -147,10 +150,13 @@ impl<T: Send + 'static> Store<T> {
         let known = Journal::read(&*disk, &acks).map_err(io("reading acknowledgements"))?;
         let bell = Bell::new();
         let space = Arc::new(Space::default());
+        space.configure(settings.max_bytes, settings.reserve);
+        let counters = Arc::new(Counters::default());
         let store = Store {
             disk: Arc::clone(&disk),
             bell: Arc::clone(&bell),
             space: Arc::clone(&space),
+            counters: Arc::clone(&counters),
             known: Arc::new(Mutex::new(known)),
             logs: Mutex::default(),
             thread: Mutex::new(None),
@@ -160,33 +166,35 @@ impl<T: Send + 'static> Store<T> {
         for (name, settings) in names {
             store.log(name, settings.clone())?;
         }
-        let mut known = store.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for log in bell.logs() {
-            known.insert(log.id, log.lock().acked.clone());
-        }
-        let journal =
-            Journal::begin(Arc::clone(&disk), acks, &known).map_err(io("writing acknowledgements"))?;
+        let known = store.forget_what_is_gone();
+        let journal = Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks, &known)
+            .map_err(io("writing acknowledgements"))?;
         let committer = Committer {
             bell: Arc::clone(&bell),
-            disk,
+            disk: Arc::clone(&disk),
             keeper,
             writer: Writer {
                 spares,
-                spaces: vec![space],
+                space,
                 path,
                 keep_free: store.settings.keep_free,
                 active: BTreeMap::new(),
+                counters: Arc::clone(&counters),
             },
             settler: Settler::new(bell, Arc::clone(&store.known), journal),
+            retainer: Retainer::new(disk, now_ms),
+            counters,
             interval: match store.settings.sync {
                 Sync::Always => None,
                 Sync::Interval(interval) => Some(interval),
             },
             resting: BTreeMap::new(),
             stuck: Vec::new(),
-            unsynced: Vec::new(),
+            flying: VecDeque::new(),
+            unsynced: BTreeMap::new(),
             looked: Instant::now(),
             synced: Instant::now(),
+            usual_sync: Duration::ZERO,
         };
         Ok((store, committer))
     }
@@ -200,7 +208,6 @@ impl<T: Send + 'static> Store<T> {
         if let Some(log) = logs.get(name) {
             let log = Arc::clone(log);
             log.configure(settings);
-            self.configure_space(&logs);
             return Ok(log);
         }
         if !is_name(name) {
@@ -228,15 +235,15 @@ impl<T: Send + 'static> Store<T> {
         let log = Arc::new(Log::new(
             (Arc::from(name), dir, found.id),
             settings,
-            (found.acked, found.next),
-            found.segments,
+            found,
             Arc::clone(&self.space),
             Arc::downgrade(&self.bell),
         ));
         self.bell.add(Arc::clone(&log));
         drop(known);
+        // What was acknowledged before and is still there is looked at.
+        log.list(log.lock());
         logs.insert(name.to_owned(), Arc::clone(&log));
-        self.configure_space(&logs);
         Ok(log)
     }
 
@@ -259,10 +266,16 @@ impl<T: Send + 'static> Store<T> {
         Reader::new(Arc::clone(log), Arc::clone(&self.disk), quarantine, open_only)
     }
 
-    /// Bytes of all logs.
+    /// Bytes of the logs that share the space; see [`crate::Holding::bytes`].
     #[must_use]
     pub fn used(&self) -> u64 {
         self.space.used()
+    }
+
+    /// What it has done since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.counters.read()
     }
 
     /// For how long the disk has not answered.
@@ -290,18 +303,37 @@ impl<T: Send + 'static> Store<T> {
         thread.join().is_ok()
     }
 
-    fn configure_space(&self, logs: &BTreeMap<String, Arc<Log<T>>>) {
-        let promised = logs
-            .values()
-            .map(|log| log.lock().settings.max_bytes)
-            .fold(0u64, u64::saturating_add);
-        self.space
-            .configure(self.settings.max_bytes, promised, self.settings.reserve);
+    /// What is known of acknowledgements, without those of logs that are gone with all their segments.
+    fn forget_what_is_gone(&self) -> Known {
+        let logs = self.bell.logs();
+        let mut there: BTreeSet<u64> = logs.iter().map(|log| log.id).collect();
+        let mut look = || {
+            for name in self.unopened()? {
+                let dir = self.settings.path.join("logs").join(name);
+                there.extend(recover::id(&*self.disk, &dir)?);
+                // Or what is gone might come back, and be told again.
+                self.disk.sync_dir(&dir)?;
+            }
+            io::Result::Ok(())
+        };
+        let looked = look();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match looked {
+            Ok(()) => known.retain(|id, _| there.contains(id)),
+            // Something strange lies there. It costs a few bytes to remember too much.
+            Err(error) => tracing::warn!(%error, "looking for logs that nobody has opened"),
+        }
+        let mut all = known.clone();
+        all.extend(logs.iter().map(|log| (log.id, log.lock().acked.clone())));
+        all
     }
 }
 
 impl<T> Drop for Store<T> {
     fn drop(&mut self) {
+        for log in self.bell.logs() {
+            log.lock().closed = true;
+        }
         self.bell.stop();
     }
 }

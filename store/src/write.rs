@@ -1,61 +1,71 @@
 //! Where records of each log go: its last segment, and the next one when that is full.
 //!
-//! Owns: the segments that are written to. Invariant: a segment is sealed, and the seal durable, before the next one has a
-//! record; so that a start has to look through one segment only.
+//! Owns: the segments that are written to. Invariants
+//! - A segment is sealed, and the seal durable, before the next one has a record; so that a start has to look through one
+//!   segment only.
+//! - A seal is written once what is before it is durable: it says so.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::commit::is_full;
 use crate::disk::{Disk, DiskFile};
 use crate::log::{Batch, Held, Log};
-use crate::record::{self, Kind, Salt};
+use crate::record::{self, Kind, Payload, Salt};
 use crate::segment::{RECORDS_AT, Seal, Segment, Title};
 use crate::space::Space;
 use crate::spares::{self, Spares};
+use crate::stats::Counters;
 
 /// The smallest and the largest segment.
 const SEGMENT_MIN: u64 = 256 << 10;
 const SEGMENT_MAX: u64 = 64 << 20;
 /// Into how many segments a log's bound is divided, so that space comes back in parts of it.
 const PARTS: u64 = 16;
+/// Zeros are written ahead in steps of as much as the segment has, within these.
+const STEP_MIN: u64 = 64 << 10;
+const STEP_MAX: u64 = 1 << 20;
 
 /// See the module.
 pub(crate) struct Writer {
     pub(crate) spares: Spares,
-    /// The spaces that logs share.
-    pub(crate) spaces: Vec<Arc<Space>>,
+    /// The space that logs share; all spaces have its file system.
+    pub(crate) space: Arc<Space>,
     pub(crate) path: PathBuf,
     /// What the file system must have left.
     pub(crate) keep_free: u64,
     pub(crate) active: BTreeMap<u64, Active>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// The segment that a log writes to.
 pub(crate) struct Active {
     file: Arc<dyn DiskFile>,
     end: u64,
+    /// Up to here it is written already, with zeros.
+    ready: u64,
     size: u64,
 }
 
+/// Where a batch was written to, and its end there.
+pub(crate) type Place = (Arc<dyn DiskFile>, u64);
+
 impl Writer {
-    /// Writes a batch, whose last sequence is the one before `next`, and does not sync it. Returns the file and where the
-    /// batch ends in it.
+    /// Writes a batch, whose last sequence is the one before `next`, and does not sync it.
     pub(crate) fn write<T>(
         &mut self,
         disk: &dyn Disk,
         log: &Log<T>,
         batch: &Batch<T>,
         next: u64,
-    ) -> io::Result<(Arc<dyn DiskFile>, u64)> {
+    ) -> io::Result<Place> {
         let bytes = batch.bytes.len() as u64;
         let fits = |active: &Active| active.end == RECORDS_AT || active.end + bytes <= active.size;
         if !self.active.get(&log.id).is_some_and(fits) {
-            if self.active.contains_key(&log.id) {
-                self.seal(log)?;
-            }
+            self.seal(log)?;
             let active = self.begin(disk, log, next - batch.tokens.len() as u64)?;
             self.active.insert(log.id, active);
         }
@@ -64,43 +74,60 @@ impl Writer {
         };
         active.file.write_at(active.end, &batch.bytes)?;
         active.end += bytes;
-        if active.end > active.size / 2 {
+        active.write_ahead()?;
+        self.counters.wrote(bytes);
+        if active.end > active.size / 2 && !self.space.is_low() {
             let size = segment_size(log.lock().settings.max_bytes);
             self.spares.wish(log.id, log.dir.clone(), size);
         }
         Ok((Arc::clone(&active.file), active.end))
     }
 
-    /// Notes, and syncs, that all which is durable is known to be. Returns where the records end now.
-    pub(crate) fn mark<T>(&mut self, log: &Log<T>) -> io::Result<u64> {
+    /// Notes, and syncs, that all which is durable is known to be. Returns where the records end now; `None` where nothing
+    /// is written to.
+    pub(crate) fn mark<T>(&mut self, log: &Log<T>) -> io::Result<Option<u64>> {
         let Some(active) = self.active.get_mut(&log.id) else {
-            return Err(io::Error::other("a log without a segment"));
+            return Ok(None);
         };
         let synced = log.lock().synced;
         let mut bytes = Vec::new();
-        record::write(&mut bytes, Kind::Mark, (synced, synced), Salt::new(log.id), &[]);
+        record::write(
+            &mut bytes,
+            Kind::Mark,
+            (synced, synced),
+            Salt::new(log.id),
+            Payload::new(&[]),
+        );
         active.file.write_at(active.end, &bytes)?;
-        active.file.sync()?;
+        self.counters.sync(&*active.file)?;
+        self.counters.wrote(bytes.len() as u64);
         active.end += bytes.len() as u64;
-        Ok(active.end)
+        Ok(Some(active.end))
     }
 
     /// Ends the segment that is written to, if there is one.
     pub(crate) fn seal<T>(&mut self, log: &Log<T>) -> io::Result<()> {
-        let Some(active) = self.active.remove(&log.id) else {
+        let Some(active) = self.active.get(&log.id) else {
             return Ok(());
         };
-        let (next, newest) = {
+        let (next, newest, synced) = {
             let state = log.lock();
             let last = state.segments.back();
-            last.map_or((state.synced, 0), |held| (held.next, held.newest))
+            let (next, newest) = last.map_or((state.synced, 0), |held| (held.next, held.newest));
+            (next, newest, state.synced)
         };
-        let end = write_seal(&*active.file, log.id, active.end, Seal { next, newest })?;
+        if synced < next {
+            self.counters.sync(&*active.file)?;
+            log.lock().synced = next;
+        }
+        let place = (&*active.file, &*self.counters);
+        let end = write_seal(place, log.id, active.end, Seal { next, newest })?;
+        self.active.remove(&log.id);
         let mut state = log.lock();
         if let Some(held) = state.segments.back_mut() {
-            log.space.take(end - held.end);
-            held.end = end;
+            let more = end - std::mem::replace(&mut held.end, end);
             held.sealed = true;
+            state.charge(more);
         }
         Ok(())
     }
@@ -108,11 +135,7 @@ impl Writer {
     fn begin<T>(&mut self, disk: &dyn Disk, log: &Log<T>, first: u64) -> io::Result<Active> {
         let (number, max_bytes) = {
             let state = log.lock();
-            let last = state.segments.back();
-            (
-                last.map_or(1, |held| held.segment.title.number + 1),
-                state.settings.max_bytes,
-            )
+            (state.number, state.settings.max_bytes)
         };
         let title = Title {
             log: log.id,
@@ -122,8 +145,8 @@ impl Writer {
         };
         let path = log.dir.join(Title::name(number));
         let made = self.make(disk, log, &title, &path);
-        let (file, size) = match made {
-            Ok((file, size)) => (file, size.max(segment_size(max_bytes))),
+        let (file, ready) = match made {
+            Ok(made) => made,
             Err(error) => {
                 // Nobody has written to it: the next try has the name for itself.
                 let _ = disk.remove(&path);
@@ -141,51 +164,54 @@ impl Writer {
             next: first,
             newest: 0,
             sealed: false,
+            retained: false,
         };
-        log.space.take(RECORDS_AT);
-        log.lock().segments.push_back(held);
+        let mut state = log.lock();
+        state.number = number + 1;
+        state.charge(RECORDS_AT);
+        state.segments.push_back(held);
         Ok(Active {
             file,
             end: RECORDS_AT,
-            size,
+            ready,
+            size: ready.max(segment_size(max_bytes)),
         })
     }
 
+    /// A segment's file with its head, and up to where it is written.
     fn make<T>(
         &mut self,
         disk: &dyn Disk,
         log: &Log<T>,
         title: &Title,
-        path: &PathBuf,
+        path: &Path,
     ) -> io::Result<(Box<dyn DiskFile>, u64)> {
-        let (file, size) = match self.spares.take(log.id) {
+        let (file, ready) = match self.spares.take(log.id) {
             Some((file, size)) => {
                 file.write_at(0, &title.to_bytes())?;
-                file.sync()?;
+                self.counters.sync(&*file)?;
                 disk.rename(&log.dir.join(spares::NAME), path)?;
                 (file, size)
             }
             None => {
                 let file = disk.create(path)?;
                 file.write_at(0, &title.to_bytes())?;
-                file.sync()?;
-                (file, 0)
+                self.counters.sync(&*file)?;
+                (file, RECORDS_AT)
             }
         };
         disk.sync_dir(&log.dir)?;
-        Ok((file, size))
+        Ok((file, ready))
     }
 
-    /// Looks at what the file system has left, and whether logs have room again.
-    pub(crate) fn look_at_space<T>(&mut self, disk: &dyn Disk, logs: &[Arc<Log<T>>]) {
+    /// Whether the file system is short of space, and by how much.
+    pub(crate) fn look_at_space(&mut self, disk: &dyn Disk) -> u64 {
         let free = disk.free_bytes(&self.path).unwrap_or(u64::MAX);
         self.set_low(
             free < self.keep_free,
             &format!("{free} bytes are left on its disk"),
         );
-        for log in logs {
-            log.note_room(&mut log.lock());
-        }
+        self.keep_free.saturating_sub(free)
     }
 
     /// A write found no room on the disk.
@@ -194,14 +220,11 @@ impl Writer {
     }
 
     pub(crate) fn is_low(&self) -> bool {
-        self.spaces.iter().any(|space| space.is_low())
+        self.space.is_low()
     }
 
     fn set_low(&self, low: bool, why: &str) {
-        let mut news = false;
-        for space in &self.spaces {
-            news |= space.set_low(low);
-        }
+        let news = self.space.set_low(low);
         if news && low {
             tracing::warn!(path = %self.path.display(), why, "the store's disk is full: it takes nothing more before there is room");
         } else if news {
@@ -210,20 +233,45 @@ impl Writer {
     }
 }
 
+impl Active {
+    /// Writes zeros where there are none ahead of the next record, so that a sync seldom has a length and extents to write.
+    fn write_ahead(&mut self) -> io::Result<()> {
+        if self.end <= self.ready {
+            return Ok(());
+        }
+        let to = (self.end + self.end.clamp(STEP_MIN, STEP_MAX)).min(self.size.max(self.end));
+        let zeros = vec![0; usize::try_from(to - self.end).unwrap_or(0)];
+        match self.file.write_at(self.end, &zeros) {
+            Ok(()) => self.ready = to,
+            // Without them it goes as well, a little slower.
+            Err(error) if is_full(&error) => self.ready = self.end,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
 /// Writes a seal at `at`, cuts the file behind it, and syncs both. Returns the file's length.
-pub(crate) fn write_seal(file: &dyn DiskFile, log: u64, at: u64, seal: Seal) -> io::Result<u64> {
+pub(crate) fn write_seal(
+    (file, counters): (&dyn DiskFile, &Counters),
+    log: u64,
+    at: u64,
+    seal: Seal,
+) -> io::Result<u64> {
     let mut bytes = Vec::new();
+    let payload = seal.to_bytes();
     record::write(
         &mut bytes,
         Kind::Seal,
         (seal.next, seal.next),
         Salt::new(log),
-        &[&seal.to_bytes()],
+        Payload::new(&[&payload]),
     );
     file.write_at(at, &bytes)?;
     let end = at + bytes.len() as u64;
     file.set_len(end)?;
-    file.sync()?;
+    counters.sync(file)?;
+    counters.wrote(bytes.len() as u64);
     Ok(end)
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::flow::{End, Flow, WINDOW};
 use crate::run::Run;
 use crate::scenario::Scenario;
+use crate::stored;
 
 const VARIABLE: &str = "WEFT_CRASH_AT";
 /// Crashes in one run of one point.
@@ -18,11 +19,11 @@ const QUEUED: (End, &[End]) = (End::Http, &[End::Kafka]);
 const ONE_BY_ONE: (End, &[End]) = (End::Amqp, &[End::Kafka]);
 
 /// What a point needs, and through which flows it is met.
-struct Point {
-    name: &'static str,
+pub(crate) struct Point {
+    pub(crate) name: &'static str,
     /// At which passing it kills, between these two. What is passed while a connection is made does not count.
-    passing: (u64, u64),
-    flows: &'static [(End, &'static [End])],
+    pub(crate) passing: (u64, u64),
+    pub(crate) flows: &'static [(End, &'static [End])],
 }
 
 /// Passed for each event, or for each batch.
@@ -64,7 +65,11 @@ const RELOAD: &[&str] = &[
 ];
 const STOP: &[&str] = &["stop.begun", "stop.drained", "stop.closed"];
 
-const fn point(name: &'static str, passing: (u64, u64), flows: &'static [(End, &'static [End])]) -> Point {
+pub(crate) const fn point(
+    name: &'static str,
+    passing: (u64, u64),
+    flows: &'static [(End, &'static [End])],
+) -> Point {
     Point { name, passing, flows }
 }
 
@@ -143,7 +148,7 @@ fn is_passed(name: &str, from: End, to: End) -> bool {
 }
 
 /// Arms a point, and waits until the load has passed it.
-fn crash_under_load(run: &mut Run<'_>, name: &str, (low, high): (u64, u64)) {
+pub(crate) fn crash_under_load(run: &mut Run<'_>, name: &str, (low, high): (u64, u64)) {
     let count = run.random.u64(low..=high);
     arm(run, name, count);
     bury(run, name);
@@ -204,21 +209,32 @@ fn change_and_reload(run: &mut Run<'_>) {
 fn every_crash_point_of_the_code_is_in_the_table() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut code = Vec::new();
-    let mut open: Vec<PathBuf> = ["src", "connectors"].map(|dir| root.join(dir)).to_vec();
+    let mut open: Vec<PathBuf> = ["src", "connectors", "store/src"]
+        .map(|dir| root.join(dir))
+        .to_vec();
     while let Some(path) = open.pop() {
         if path.is_dir() {
             let entries = fs::read_dir(&path).unwrap();
             open.extend(entries.map(|entry| entry.unwrap().path()));
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            let names = text.split("crash::point(\"").skip(1);
-            code.extend(names.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            for call in ["crash::point(\"", "keeper.point(\""] {
+                let names = text.split(call).skip(1);
+                code.extend(names.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
         }
     }
     code.sort();
     code.dedup();
     let mut rows: Vec<&str> = LIFE.iter().map(|point| point.name).collect();
-    rows.extend(DEAD_LETTER.iter().chain(RELOAD).chain(STOP));
+    rows.extend(stored::LIFE.iter().map(|point| point.name));
+    rows.extend(
+        DEAD_LETTER
+            .iter()
+            .chain(RELOAD)
+            .chain(STOP)
+            .chain(stored::ELSEWHERE),
+    );
     rows.sort_unstable();
     assert_eq!(code, rows);
     let page = fs::read_to_string(root.join("docs/faults.md")).unwrap();

@@ -9,10 +9,12 @@ use crate::arena::Arena;
 use crate::arrive::{Arrivals, Sink};
 use crate::event::{KEYS, key, owner};
 use crate::ledger::Ledger;
-use crate::load::{Load, More};
+use crate::load::{CLIENTS, Load, More};
 
 /// What one ingress may have unsettled, over all of its lanes.
 pub(crate) const WINDOW: usize = 1_000;
+/// What the lane of a log may have unsettled, and its acknowledgement not on the disk.
+pub(crate) const STORE_WINDOW: usize = 2_048;
 pub(crate) const PARTITIONS: usize = 4;
 
 /// One side of a flow.
@@ -35,6 +37,8 @@ pub(crate) struct Flow {
     pub(crate) to: Vec<End>,
     /// Not every event goes everywhere: each goes to its [`owner`] only.
     pub(crate) shares: bool,
+    /// Every destination has a store.
+    pub(crate) stored: bool,
 }
 
 /// The names of one run at its ends.
@@ -82,6 +86,15 @@ impl Flow {
             from,
             to: to.to_vec(),
             shares: false,
+            stored: false,
+        }
+    }
+
+    /// The same with a store at every destination.
+    pub(crate) fn stored(from: End, to: &[End]) -> Flow {
+        Flow {
+            stored: true,
+            ..Flow::new(from, to)
         }
     }
 
@@ -93,9 +106,14 @@ impl Flow {
         }
     }
 
-    /// How many lanes lead to destinations of their own.
+    /// How many lanes lead to destinations of their own, or to which senders keep.
     pub(crate) fn lanes(&self) -> usize {
-        if self.shares { self.to.len() } else { 1 }
+        match self.from {
+            // A client for each of so many parts of the keys: what it has not been told of it does not pass.
+            End::Http if self.stored => CLIENTS,
+            _ if self.shares => self.to.len(),
+            _ => 1,
+        }
     }
 
     /// `HTTP > Kafka + AMQP`.
@@ -109,12 +127,14 @@ impl Flow {
             );
         }
         let to: Vec<&str> = self.to.iter().map(|end| end.word()).collect();
-        format!("{} > {}", self.from.word(), to.join(" + "))
+        let store = if self.stored { "[store] > " } else { "" };
+        format!("{} > {store}{}", self.from.word(), to.join(" + "))
     }
 
     /// Whether first deliveries of a key to this destination must come in order (C20).
     pub(crate) fn keeps_order(&self, leg: usize) -> bool {
-        self.from.keeps_order(true) && self.to[leg].keeps_order(false)
+        let one_by_one = self.stored && self.from == End::Http;
+        (one_by_one || self.from.keeps_order(true)) && self.to[leg].keeps_order(false)
     }
 }
 
@@ -191,13 +211,18 @@ impl Place {
     pub(crate) fn load(
         &self,
         arena: &mut Arena,
-        (events, lanes): (usize, usize),
+        (events, flow): (usize, &Flow),
         ledger: &Arc<Ledger>,
         more: More,
     ) -> Load {
+        let lanes = flow.lanes();
         match self.end {
             End::Http => Load::http(&self.host, self.port, (events, lanes), ledger),
-            End::Kafka => Load::kafka(arena.kafka(), &self.name, (events, lanes), ledger, more),
+            End::Kafka => {
+                // Lanes of one destination each wait for none of the others, and a store waits for no destination.
+                let waits = lanes == 1 && !flow.stored;
+                Load::kafka(arena.kafka(), &self.name, (events, lanes, waits), ledger, more)
+            }
             _ => Load::script(self.script("flood", arena), events, ledger),
         }
     }

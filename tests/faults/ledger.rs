@@ -23,6 +23,8 @@ pub(crate) struct Account {
     pub(crate) acknowledged: usize,
     /// How often a sender sent an event again of which it did not know whether it was taken.
     pub(crate) sent_again: usize,
+    /// By number: whether its sender did that, as far as it says of which.
+    again: Vec<bool>,
     /// How often a sender was told that its event was not taken.
     pub(crate) refused: usize,
     /// Each event is owed to one of the destinations, not to all.
@@ -61,6 +63,8 @@ pub(crate) struct Leg {
     pub(crate) distinct: usize,
     /// Events that came, each time counted.
     pub(crate) total: usize,
+    /// How many of the repetitions are of events that their sender has not sent again: the router repeated those.
+    pub(crate) repeated: usize,
     /// Numbers that came with other data or attributes than they were sent with.
     pub(crate) damaged: Vec<usize>,
     /// Numbers that came for the first time after a later one of their key.
@@ -94,6 +98,7 @@ impl Ledger {
             last: vec![None; KEYS],
             distinct: 0,
             total: 0,
+            repeated: 0,
             damaged: Vec::new(),
             late: Vec::new(),
             foreign: 0,
@@ -103,6 +108,7 @@ impl Ledger {
             acked: vec![false; events],
             acknowledged: 0,
             sent_again: 0,
+            again: vec![false; events],
             refused: 0,
             shares,
             legs: (0..legs).map(leg).collect(),
@@ -126,9 +132,13 @@ impl Ledger {
     }
 
     /// A sender does not know whether an event was taken, and sends it again.
-    pub(crate) fn sent_again(&self) {
+    pub(crate) fn sent_again(&self, number: Option<usize>) {
         // Not a move: a load that is only ever refused must come to its end.
-        self.account().sent_again += 1;
+        let mut account = self.account();
+        account.sent_again += 1;
+        if let Some(number) = number {
+            account.again[number] = true;
+        }
     }
 
     /// A sender was told that an event was not taken.
@@ -140,6 +150,7 @@ impl Ledger {
     pub(crate) fn arrived(&self, leg: usize, number: usize, intact: bool) {
         self.write(|account| {
             let owes = account.owes(leg, number);
+            let again = account.again.get(number).is_some_and(|again| *again);
             let leg = &mut account.legs[leg];
             if !owes {
                 leg.foreign += 1;
@@ -162,6 +173,8 @@ impl Ledger {
                     leg.late.push(number);
                 }
                 *last = (*last).max(Some(number));
+            } else {
+                leg.repeated += usize::from(!again);
             }
         });
     }

@@ -81,11 +81,11 @@ impl Load {
     }
 
     /// Produces to a topic. `more` gives further records that go in front of an event (poison).
-    /// Several lanes are several partitions.
+    /// Several lanes are several partitions. `waits`: it keeps to the pace of the arrivals.
     pub(crate) fn kafka(
         kafka: &Kafka,
         topic: &str,
-        (events, lanes): (usize, usize),
+        (events, lanes, waits): (usize, usize, bool),
         ledger: &Arc<Ledger>,
         more: More,
     ) -> Load {
@@ -98,8 +98,7 @@ impl Load {
         );
         let thread = thread::spawn(move || {
             for from in (0..events).step_by(CHUNK) {
-                // Lanes of one destination each wait for none of the others.
-                while lanes == 1 && from >= ledger.progress() + CHUNK && !ended.load(Ordering::Relaxed) {
+                while waits && from >= ledger.progress() + CHUNK && !ended.load(Ordering::Relaxed) {
                     thread::park_timeout(PAUSE);
                 }
                 if ended.load(Ordering::Relaxed) {
@@ -144,7 +143,7 @@ impl Load {
                 if line.get("done").is_some() {
                     // What a script sent again it counts, as far as its library lets it know.
                     let sent = line["sent"].as_u64().unwrap_or(0) as usize;
-                    (events..sent).for_each(|_| ledger.sent_again());
+                    (events..sent).for_each(|_| ledger.sent_again(None));
                     return;
                 }
             }
@@ -206,7 +205,7 @@ async fn post(
         }
         // 504, a connection that broke, no answer at all: it may have been taken.
         _ => {
-            ledger.sent_again();
+            ledger.sent_again(Some(number));
             false
         }
     }

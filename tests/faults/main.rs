@@ -21,6 +21,7 @@ mod crash;
 mod destination;
 mod event;
 mod flow;
+mod kills;
 mod ledger;
 mod links;
 mod load;
@@ -32,6 +33,7 @@ mod run;
 mod runtime;
 mod scenario;
 mod stalled;
+mod stored;
 
 use std::env;
 
@@ -58,6 +60,7 @@ fn table() -> Vec<Scenario> {
         clock::scenarios(),
         resources::scenarios(),
         stalled::scenarios(),
+        stored::scenarios(),
         or_skip(resources::memory(), "a memory limit"),
     ]
     .concat()
@@ -142,6 +145,19 @@ fn nothing_is_lost_and_nobody_killed_when_memory_is_short() {
 #[test]
 fn nothing_is_lost_and_the_others_go_on_when_one_destination_is_stalled() {
     always(stalled::scenarios());
+}
+
+#[test]
+fn nothing_that_a_store_holds_is_lost_whatever_ends_the_process() {
+    always(stored::scenarios());
+}
+
+/// `make kills`: `WEFT_KILLS` of them.
+#[test]
+#[ignore = "a second each; make kills runs it"]
+fn nothing_that_a_store_holds_is_lost_however_often_it_is_killed() {
+    let count = env::var("WEFT_KILLS").map_or(20, |text| text.parse().expect("a number of kills"));
+    kills::run(count, seed());
 }
 
 /// `make faults`: `WEFT_FAULTS_RUNS` runs of each row whose name has `WEFT_FAULTS_ONLY` in it, in rounds; with

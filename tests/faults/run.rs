@@ -10,7 +10,7 @@ use weft_rig::{Weft, WeftBuilder};
 
 use crate::arena::Arena;
 use crate::arrive::{Arrivals, Sink};
-use crate::flow::{File, Place};
+use crate::flow::{End, File, Place};
 use crate::ledger::Ledger;
 use crate::scenario::Scenario;
 use crate::support;
@@ -24,6 +24,9 @@ const AT_REST: Duration = Duration::from_millis(500);
 const PACE: Duration = Duration::from_millis(20);
 /// The part of the load in which the fault strikes, in percent.
 const STRIKES_IN: (usize, usize) = (10, 80);
+
+/// Small segments, so that many begin, end and go in one run.
+const STORE: &str = "\nstore: { path: \"${DIR}/store\", max_bytes: 16MiB, keep_free: 64MiB }";
 
 /// A run under way, as a scenario sees it.
 pub(crate) struct Run<'a> {
@@ -196,6 +199,10 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
         struck: 0,
         kept: Vec::new(),
     };
+    if flow.stored {
+        run.file.sections.push_str(STORE);
+        run.file.destination_keys.push("store: true".to_owned());
+    }
     (scenario.prepare)(&mut run);
     let builder = run.builder.take().expect("it is taken here");
     let yaml = support::with_head(&run.file.yaml());
@@ -207,20 +214,17 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Outcome {
         });
     weft.wait_ready();
     run.router = Some(weft);
-    let load = run.from.load(
-        run.arena,
-        (scenario.events, flow.lanes()),
-        &run.ledger,
-        scenario.more,
-    );
+    let load = run
+        .from
+        .load(run.arena, (scenario.events, flow), &run.ledger, scenario.more);
     let mut wrong = run.strike_all();
     run.come_to_rest();
     run.tell("at rest");
     drop(load);
+    run.judge(&mut wrong);
     if wrong.is_empty() {
         (scenario.check)(&mut run);
     }
-    run.judge(&mut wrong);
     let (acknowledged, duplicates, lost) = run.ledger.read(|account| {
         let duplicates = account.legs.iter().map(crate::ledger::Leg::duplicates).sum();
         let lost = (0..account.legs.len()).map(|leg| account.lost(leg).len()).sum();
@@ -252,15 +256,25 @@ impl Run<'_> {
     /// Strikes at seeded instants: one in each of as many equal parts of the middle of the load.
     fn strike_all(&mut self) -> Vec<String> {
         let (events, strikes) = (self.scenario.events, self.scenario.strikes);
+        // A store takes what no destination has yet.
+        let flow = &self.scenario.flow;
+        let by_senders = flow.stored && flow.from == End::Http;
+        let progress = move |account: &crate::ledger::Account| {
+            if by_senders {
+                account.acknowledged
+            } else {
+                account.progress()
+            }
+        };
         let (low, high) = (events * STRIKES_IN.0 / 100, events * STRIKES_IN.1 / 100);
         let part = (high - low) / strikes;
         for n in 0..strikes {
             let at = low + n * part + self.random.usize(0..part);
-            let reached = |account: &crate::ledger::Account| account.progress() >= at;
+            let reached = |account: &crate::ledger::Account| progress(account) >= at;
             if !self.ledger.wait(STALLED, reached) {
                 return vec![format!("stalled before strike {n} at {at} events")];
             }
-            let seen = self.ledger.progress();
+            let seen = self.ledger.read(progress);
             if seen >= events {
                 return vec![format!("void: all was over before strike {n} at {at} events")];
             }

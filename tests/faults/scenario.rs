@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::flow::{End, Flow, WINDOW};
+use crate::flow::{End, Flow, STORE_WINDOW, WINDOW};
 use crate::load::{CLIENTS, More};
 use crate::run::Run;
 
@@ -45,10 +45,11 @@ impl Scenario {
     /// 20,000 events, one strike, in the long set.
     pub(crate) fn new(fault: impl Into<String>, flow: Flow) -> Scenario {
         // C4: what was unsettled, or with Kafka not committed. What an HTTP client did not know the ledger counts.
-        let duplicates = match flow.from {
+        let unsettled = match flow.from {
             End::Http => CLIENTS,
             End::Kafka | End::Amqp | End::Mqtt | End::Journal => WINDOW,
         };
+        let duplicates = unsettled + if flow.stored { STORE_WINDOW } else { 0 };
         let nothing: Strike = Arc::new(|_| ());
         Scenario {
             fault: fault.into(),

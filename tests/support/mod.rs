@@ -94,6 +94,7 @@ pub(crate) struct Books {
     pub(crate) obligations: f64,
     pub(crate) delivered: f64,
     pub(crate) dead_lettered: f64,
+    pub(crate) stored: f64,
     pub(crate) dropped: f64,
     pub(crate) expired: f64,
     pub(crate) returned: f64,
@@ -107,6 +108,7 @@ impl Books {
             obligations: metrics.sum("weft_obligations_total", &[]),
             delivered: ended("delivered"),
             dead_lettered: ended("dead_lettered"),
+            stored: ended("stored"),
             dropped: ended("dropped"),
             expired: ended("expired"),
             returned: ended("returned"),
@@ -117,7 +119,8 @@ impl Books {
     /// Panics unless both sides are equal.
     #[track_caller]
     pub(crate) fn assert_balanced(&self) {
-        let ended = self.delivered + self.dead_lettered + self.dropped + self.expired + self.returned;
+        let ended =
+            self.delivered + self.dead_lettered + self.stored + self.dropped + self.expired + self.returned;
         assert!(
             (self.obligations - ended - self.pending).abs() < 0.5,
             "the books do not balance: {self:?}"

@@ -8,8 +8,16 @@
 #[inline(always)]
 pub fn point(_name: &str) {}
 
+/// Whether this process is to end at a place, sooner or later: for a place that has to be prepared.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+#[must_use]
+pub fn is_armed(_name: &str) -> bool {
+    false
+}
+
 #[cfg(feature = "crash-points")]
-pub use armed::point;
+pub use armed::{is_armed, point};
 
 #[cfg(feature = "crash-points")]
 mod armed {
@@ -23,10 +31,20 @@ mod armed {
 
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 
+    fn armed() -> Option<&'static Armed> {
+        let armed = ARMED.get_or_init(|| parse(&std::env::var("WEFT_CRASH_AT").ok()?));
+        armed.as_ref()
+    }
+
+    /// Whether this process is to end at a place, sooner or later: for a place that has to be prepared.
+    #[must_use]
+    pub fn is_armed(name: &str) -> bool {
+        armed().is_some_and(|armed| armed.name == name)
+    }
+
     /// Passes a named place. `WEFT_CRASH_AT=NAME:COUNT`, read once, ends the process at the COUNT-th passing of NAME.
     pub fn point(name: &str) {
-        let armed = ARMED.get_or_init(|| parse(&std::env::var("WEFT_CRASH_AT").ok()?));
-        if let Some(armed) = armed
+        if let Some(armed) = armed()
             && armed.name == name
             && armed.left.fetch_sub(1, Ordering::Relaxed) == 1
         {

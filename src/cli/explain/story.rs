@@ -182,11 +182,15 @@ fn place(model: &Model, plan: &Plan) -> String {
     let Plan::To(target) = plan else {
         return "a plan of this route".to_owned();
     };
-    match model.destination(&target.name) {
-        Some(Destination::Endpoint(endpoint)) => format!("{} {}", endpoint.kind, endpoint.builder.address()),
-        Some(Destination::Group(group)) => group.plan.to_string(),
-        None => "unknown".to_owned(),
-    }
+    let (at, log) = match model.destination(&target.name) {
+        Some(Destination::Endpoint(endpoint)) => {
+            let at = format!("{} {}", endpoint.kind, endpoint.builder.address());
+            (at, endpoint.store.is_some())
+        }
+        Some(Destination::Group(group)) => (group.plan.to_string(), group.store.is_some()),
+        None => ("unknown".to_owned(), false),
+    };
+    if log { format!("{at}, through its log") } else { at }
 }
 
 fn said(unmatched: &Unmatched) -> String {

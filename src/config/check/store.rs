@@ -15,11 +15,12 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
         return;
     }
     let add = "add `store: { path: /var/lib/weft }` at the top level";
-    for node in draft
+    let stores = draft
         .destinations
         .iter()
-        .filter_map(|named| named.node.get("store"))
-    {
+        .filter_map(|named| named.node.get("store"));
+    let kept = draft.ingress.iter().filter_map(|named| named.node.get("retain"));
+    for node in stores.chain(kept) {
         let what = "nothing can be kept here: the file has no `store:` of its own";
         findings.push(Finding::error(node, what, format!("{add}, or remove this")));
     }
@@ -38,8 +39,12 @@ pub(super) fn warn(draft: &Draft, findings: &mut Vec<Finding>) {
         return;
     };
     let mut letters = dead_letters(&draft.routes).chain(dead_letters(&draft.ingress));
-    if logs(draft).next().is_none() && !letters.any(|(name, _)| name == LOCAL) {
-        let what = "nothing uses the store: no destination or group has one, and no dead letter is `local`";
+    let kept = draft
+        .ingress
+        .iter()
+        .any(|named| named.node.get("retain").is_some());
+    if logs(draft).next().is_none() && !kept && !letters.any(|(name, _)| name == LOCAL) {
+        let what = "nothing uses the store: no destination or group has one, no ingress has `retain`, and no dead letter is `local`";
         findings.push(Finding::warning(
             node,
             what,

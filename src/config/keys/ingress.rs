@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weft_api::config::ByteSize;
+use weft_api::config::{ByteSize, HumanDuration};
 use weft_api::mapping::Accept;
 
 use super::Unmatched;
@@ -34,6 +34,9 @@ pub struct IngressKeys {
     /// What becomes of events that no route matches; absent: what the file says at its top level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<Unmatched>,
+    /// How long what came in and was owed to somebody is kept in the store, to be sent again; absent: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retain: Option<HumanDuration>,
 }
 
 /// What an in-order ingress does once an event is refused for good.

@@ -114,6 +114,15 @@ impl Reader<'_> {
         let global = root
             .get("unmatched")
             .and_then(|node| weft_api::config::decode::<keys::Unmatched>(node).ok());
+        if keys.retain.is_some_and(|retain| retain.get().is_zero()) {
+            let at = entry.get("retain").unwrap_or(&entry);
+            let what = "what is kept for no time is not kept";
+            self.findings.push(Finding::error(
+                at,
+                what,
+                "for example `retain: 24h`, or leave it out",
+            ));
+        }
         let unmatched = unmatched(keys.unmatched.as_ref().or(global.as_ref()));
         if self.errors() > before {
             return (entry, None);
@@ -128,6 +137,7 @@ impl Reader<'_> {
             on_malformed,
             window,
             unmatched,
+            retain: keys.retain.map(weft_api::config::HumanDuration::get),
             effective: entry.clone(),
         };
         (entry, Some(ingress))

@@ -87,13 +87,14 @@ impl Join {
     }
 }
 
-/// Which of the branches' ends the books show for the whole: the one that is furthest from a delivery.
+/// Which of the branches' ends the books show for the whole: the one that is furthest from an end that nobody can change.
 fn rank(end: End) -> u8 {
     match end {
         End::Delivered | End::Returned(_) => 0,
-        End::Stored => 1,
-        End::Expired => 2,
-        End::DeadLettered => 3,
+        End::Expired => 1,
+        End::DeadLettered => 2,
+        // Its request is told that not all of it is delivered yet.
+        End::Stored => 3,
         End::Dropped(_) => 4,
     }
 }

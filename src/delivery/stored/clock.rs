@@ -28,18 +28,17 @@ impl WallClock {
     pub fn new() -> WallClock {
         WallClock(Mutex::new(Seen {
             at: Instant::now(),
-            wall_ms: wall_ms(SystemTime::now()),
+            wall_ms: now_ms(),
             stepped: None,
         }))
     }
 
-    /// Milliseconds since 1970, now.
-    #[must_use]
-    pub fn now_ms(&self) -> u64 {
-        self.look(wall_ms(SystemTime::now()))
+    /// Looks whether the clock has stepped since the last look; at least once a minute, or drift passes for a step.
+    pub fn look(&self) {
+        self.look_at(now_ms());
     }
 
-    fn look(&self, wall_ms: u64) -> u64 {
+    fn look_at(&self, wall_ms: u64) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let passed = u64::try_from(now.duration_since(seen.at).as_millis()).unwrap_or(u64::MAX);
@@ -48,29 +47,34 @@ impl WallClock {
             seen.stepped = Some(now);
         }
         (seen.at, seen.wall_ms) = (now, wall_ms);
-        wall_ms
     }
 
-    /// When something that came at `since_ms` is older than `max_age`; `None` where that cannot be told, since the clock
-    /// stepped within one `max_age`.
+    /// When something that came at `since_ms` is older than `max_age`; not before one `max_age` after the clock stepped.
+    /// `None`: never.
     #[must_use]
     pub fn end_of(&self, since_ms: u64, max_age: Duration) -> Option<Instant> {
-        let now_ms = self.now_ms();
-        let now = Instant::now();
-        let stepped = self.0.lock().unwrap_or_else(PoisonError::into_inner).stepped;
-        if stepped.is_some_and(|at| now.duration_since(at) < max_age) {
-            return None;
-        }
+        self.look();
         // What comes out of the future has come just now.
-        let age = Duration::from_millis(now_ms.saturating_sub(since_ms));
-        now.checked_add(max_age.saturating_sub(age))
+        let age = Duration::from_millis(now_ms().saturating_sub(since_ms));
+        let end = Instant::now().checked_add(max_age.saturating_sub(age))?;
+        let stepped = self.0.lock().unwrap_or_else(PoisonError::into_inner).stepped;
+        match stepped {
+            Some(at) => Some(end.max(at.checked_add(max_age)?)),
+            None => Some(end),
+        }
     }
+}
 
-    /// The moment that so many milliseconds since 1970 are; now, for the past.
-    #[must_use]
-    pub fn instant(&self, at_ms: u64) -> Option<Instant> {
-        Instant::now().checked_add(Duration::from_millis(at_ms.saturating_sub(self.now_ms())))
-    }
+/// Milliseconds since 1970, now.
+#[must_use]
+pub fn now_ms() -> u64 {
+    wall_ms(SystemTime::now())
+}
+
+/// The moment that so many milliseconds since 1970 are; now, for the past.
+#[must_use]
+pub fn instant(at_ms: u64) -> Option<Instant> {
+    Instant::now().checked_add(Duration::from_millis(at_ms.saturating_sub(now_ms())))
 }
 
 impl Default for WallClock {
@@ -81,6 +85,8 @@ impl Default for WallClock {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -89,7 +95,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_record_is_given_up_once_it_is_older_than_max_age() {
         let clock = WallClock::new();
-        let now = clock.now_ms();
+        let now = now_ms();
         let left = clock.end_of(now - HOUR_MS / 2, HOUR).unwrap() - Instant::now();
         assert!(left <= HOUR / 2 && left > HOUR / 2 - Duration::from_secs(1));
         assert!(clock.end_of(now - 2 * HOUR_MS, HOUR).unwrap() <= Instant::now());
@@ -98,16 +104,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_steps_expires_nothing_for_one_max_age() {
         let clock = WallClock::new();
-        let now = clock.now_ms();
+        let now = now_ms();
         // Paused time stands still, so that this is a step of three hours.
-        clock.look(now + 3 * HOUR_MS);
-        assert_eq!(clock.end_of(now, HOUR), None);
+        clock.look_at(now + 3 * HOUR_MS);
+        let end = clock.end_of(now - 9 * HOUR_MS, HOUR).unwrap();
+        assert!(end >= Instant::now() + HOUR);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_comes_out_of_the_future_has_its_whole_max_age() {
         let clock = WallClock::new();
-        let end = clock.end_of(clock.now_ms() + 5 * HOUR_MS, HOUR).unwrap();
+        let end = clock.end_of(now_ms() + 5 * HOUR_MS, HOUR).unwrap();
         assert_eq!(end - Instant::now(), HOUR);
     }
 }

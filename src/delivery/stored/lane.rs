@@ -20,20 +20,21 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weft_api::crash;
-use weft_api::event::{Event, EventBuilder};
+use weft_api::event::EventBuilder;
 use weft_api::outcome::Outcome;
 use weft_store::{Most, Reader};
 
-use super::record::{self, Record};
+use super::record;
+use super::taken::Taken;
 use super::{DurableQueue, LOOK_EVERY};
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
 use crate::delivery::end::{End, Ender};
 use crate::delivery::forward::{forward, go_on};
-use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
+use crate::delivery::leg::Leg;
 use crate::delivery::origin::{Claim, LanePort, Origin, Port, Settled};
 use crate::delivery::wiring::Wiring;
-use crate::routing::plan::{LogId, Steps, Target};
+use crate::routing::plan::{LogId, Target};
 
 /// How much is read in one go.
 const READ_BYTES: u64 = 256 * 1024;
@@ -55,6 +56,8 @@ pub struct Window {
 pub enum Order {
     /// Read and deliver.
     Run,
+    /// Read, drop and count.
+    Purge,
     /// Read nothing more; settle what comes back.
     Drain,
     /// Settle what has come back, and end.
@@ -77,7 +80,7 @@ pub struct LogLane {
     /// How many reads failed in a row, and when the next one is due.
     failures: u32,
     not_before: Option<Instant>,
-    open: HashMap<u64, Open>,
+    open: HashMap<u64, Taken>,
     open_bytes: u64,
     /// What came back, and when it is handed out again.
     again: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -85,6 +88,7 @@ pub struct LogLane {
     inbox: Vec<Settled>,
     builder: EventBuilder,
     damaged: u64,
+    purging: bool,
     published: Instant,
 }
 
@@ -95,24 +99,6 @@ struct Reading {
     /// Records below this were there when it began.
     to: u64,
     records: usize,
-}
-
-/// A record that is read and not settled.
-struct Open {
-    event: Event,
-    wiring: Arc<Wiring>,
-    route: u32,
-    steps: Steps,
-    attempts: u32,
-    tries: u32,
-    maybe_delivered: bool,
-    dead_letter: bool,
-    replays: u16,
-    since: Instant,
-    expires: Option<Instant>,
-    failure: Option<Box<LastFailure>>,
-    /// How often it came back.
-    returns: u32,
 }
 
 impl LogLane {
@@ -146,6 +132,7 @@ impl LogLane {
             inbox: Vec::new(),
             builder: EventBuilder::new(),
             damaged: 0,
+            purging: false,
             published: Instant::now(),
         }
     }
@@ -158,6 +145,7 @@ impl LogLane {
             self.queue.look();
             let order = *orders.borrow_and_update();
             if order == Order::Stop {
+                self.settle_last();
                 return;
             }
             let due = self.turn(order);
@@ -194,7 +182,11 @@ impl LogLane {
         }
         let port = &self.port.port;
         self.full.retain(|destination| destination.is_full_for(port));
-        if order == Order::Run && self.full.is_empty() && self.not_before.is_none_or(|at| at <= now) {
+        self.purging = order == Order::Purge;
+        if matches!(order, Order::Run | Order::Purge)
+            && self.full.is_empty()
+            && self.not_before.is_none_or(|at| at <= now)
+        {
             self.not_before = None;
             self.read();
         }
@@ -238,10 +230,12 @@ impl LogLane {
         let Some(reading) = self.reading.take() else {
             return;
         };
-        let Ok((reader, records, result)) = read else {
-            // The reader is lost with its thread: the runtime ends, or it panicked.
-            tracing::error!(log = %self.queue.name, "reading the store ended: it goes on at the next start");
-            return;
+        let (reader, records, result) = match read {
+            Ok(read) => read,
+            // The reader is lost: another lane has another.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime ends.
+            Err(_) => return,
         };
         let damaged = reader.damaged();
         self.queue.metrics.damaged.inc_by(damaged - self.damaged);
@@ -268,7 +262,6 @@ impl LogLane {
         let Some(log) = wiring.log_of(&self.queue) else {
             return;
         };
-        let now = Instant::now();
         let mut legs: Vec<(Arc<Destination>, Vec<Leg>)> = Vec::new();
         let mut ender = Ender::default();
         let mut count = 0u64;
@@ -282,13 +275,17 @@ impl LogLane {
                 );
                 continue;
             };
-            let open = self.open_of(record, &wiring, log, now);
-            let leg = self.leg(sequence, &open);
+            let taken = Taken::new(record, &wiring, log, &self.queue);
+            let leg = taken.leg(origin(&self.port, self.epoch, sequence));
             count += 1;
-            self.open_bytes += open.event.size();
-            self.open.insert(sequence, open);
-            if leg.duty.expires.is_some_and(|at| at <= now) {
+            self.open_bytes += taken.event.size();
+            self.open.insert(sequence, taken);
+            if leg.duty.expires.is_some_and(|at| at <= Instant::now()) {
                 ender.end(leg.duty, End::Expired);
+                continue;
+            }
+            if self.purging {
+                ender.end(leg.duty, End::Dropped(Outcome::Accepted));
                 continue;
             }
             match start(leg, log) {
@@ -326,73 +323,18 @@ impl LogLane {
         metrics.books.pending.add(i64::try_from(legs).unwrap_or(i64::MAX));
     }
 
-    fn open_of(&self, record: Record, wiring: &Arc<Wiring>, log: LogId, now: Instant) -> Open {
-        let table = &wiring.table;
-        let route = table.route_named(&record.route);
-        let steps = table.place(log, route, record.dead_letter, &record.path);
-        let clock = &self.queue.clock;
-        let own = record.expires_ms.and_then(|at| clock.instant(at));
-        let expires = match (own, self.queue.too_old_at(record.stored_ms)) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        let age = Duration::from_millis(clock.now_ms().saturating_sub(record.admitted_ms));
-        Open {
-            event: record.event,
-            wiring: Arc::clone(wiring),
-            route: route.unwrap_or(NO_ROUTE),
-            steps,
-            attempts: record.attempts,
-            tries: record.tries,
-            maybe_delivered: record.maybe_delivered,
-            dead_letter: record.dead_letter,
-            replays: record.replays,
-            // Older than the process' clock is as old as that.
-            since: now.checked_sub(age).unwrap_or(now),
-            expires,
-            failure: record.failure,
-            returns: 0,
-        }
-    }
-
-    fn leg(&self, sequence: u64, open: &Open) -> Leg {
-        let origin = Origin::Slot {
-            lane: Arc::clone(&self.port),
-            epoch: self.epoch,
-            seq: sequence,
-        };
-        let mut leg = Leg::new(
-            open.event.clone(),
-            origin,
-            Arc::clone(&open.wiring),
-            open.route,
-            open.since,
-        );
-        leg.duty.arrived = Instant::now();
-        leg.duty.steps = open.steps.clone();
-        leg.duty.attempts = open.attempts;
-        leg.duty.tries = open.tries;
-        leg.duty.maybe_delivered = open.maybe_delivered;
-        leg.duty.dead_letter = open.dead_letter;
-        leg.duty.replays = open.replays;
-        leg.duty.expires = open.expires;
-        leg.duty.failure.clone_from(&open.failure);
-        leg
-    }
-
     fn hand_out_again(&mut self, sequence: u64) {
-        let Some(open) = self.open.get(&sequence) else {
+        let wiring = self.wiring.load_full();
+        let (Some(log), Some(taken)) = (wiring.log_of(&self.queue), self.open.get_mut(&sequence)) else {
             return;
         };
-        let leg = self.leg(sequence, open);
-        self.count(1);
-        match open.wiring.log_of(&self.queue) {
-            Some(log) => {
-                let (leg, target) = start(leg, log);
-                forward(leg, target);
-            }
-            None => drop(leg),
+        if !Arc::ptr_eq(&taken.wiring, &wiring) {
+            taken.rewire(&wiring, log);
         }
+        let origin = origin(&self.port, self.epoch, sequence);
+        let (leg, target) = start(taken.leg(origin), log);
+        self.count(1);
+        forward(leg, target);
     }
 
     /// Applies what came back.
@@ -405,8 +347,8 @@ impl LogLane {
             }
             match settled.outcome {
                 Outcome::Accepted => {
-                    if let Some(open) = self.open.remove(&settled.seq) {
-                        self.open_bytes -= open.event.size();
+                    if let Some(taken) = self.open.remove(&settled.seq) {
+                        self.open_bytes -= taken.event.size();
                         done.push(settled.seq);
                     }
                 }
@@ -426,19 +368,31 @@ impl LogLane {
     fn publish(&mut self) {
         if self.published.elapsed() >= LOOK_EVERY {
             self.published = Instant::now();
-            let oldest = self.open.values().map(|open| open.since).min();
+            self.queue.clock.look();
+            let oldest = self.open.values().map(|taken| taken.since).min();
             let age = oldest.map_or(0.0, |since| since.elapsed().as_secs_f64());
             self.queue.metrics.oldest.set(age);
         }
     }
 
+    /// Applies what came back since it was woken last.
+    fn settle_last(&mut self) {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = self
+            .port
+            .port
+            .mailbox
+            .poll_take(self.claim, &mut self.inbox, &mut cx);
+        self.settle();
+    }
+
     fn came_back(&mut self, sequence: u64, outcome: Outcome) {
-        let Some(open) = self.open.get_mut(&sequence) else {
+        let Some(taken) = self.open.get_mut(&sequence) else {
             return;
         };
-        open.maybe_delivered |= matches!(outcome, Outcome::Unknown(_));
-        let wait = backoff(AGAIN_INITIAL, AGAIN_MAX, open.returns, 1.0);
-        open.returns = open.returns.saturating_add(1);
+        taken.maybe_delivered |= matches!(outcome, Outcome::Unknown(_));
+        let wait = backoff(AGAIN_INITIAL, AGAIN_MAX, taken.returns, 1.0);
+        taken.returns = taken.returns.saturating_add(1);
         self.again.push(Reverse((Instant::now() + wait, sequence)));
     }
 }
@@ -448,6 +402,15 @@ impl Drop for LogLane {
         // Legs of this life are nobody's now; what they stood for is still in the log.
         self.port.set_epoch(self.port.port.take_epoch());
         self.queue.metrics.oldest.set(0.0);
+    }
+}
+
+/// A record as the origin of a leg.
+fn origin(lane: &Arc<LanePort>, epoch: u32, sequence: u64) -> Origin {
+    Origin::Slot {
+        lane: Arc::clone(lane),
+        epoch,
+        seq: sequence,
     }
 }
 

@@ -7,28 +7,28 @@
 //! Owns: the legs that wait for room in the log, and who is told when there is some. Invariants
 //! - Legs of one lane are appended in the order in which they came, those that had to wait before those behind them.
 //! - A leg that waits for room, or whose log failed, has not ended: its sender still has it.
-//!
 //! Does not know: files and bytes (`weft-store`), which routes lead here.
 
+mod clerk;
 pub mod clock;
 pub mod lane;
-pub mod letter;
+pub mod letters;
 pub mod record;
 pub mod replay;
-pub mod scan;
+mod taken;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use weft_api::crash;
-use weft_api::outcome::{Reason, SendError};
-use weft_store::{Claim, Keeper, Log, Refused};
+use weft_api::outcome::{Outcome, Reason, SendError};
+use weft_store::{Claim, Log, Refused};
 
 use super::end::{End, Ender};
 use super::failure;
@@ -37,6 +37,7 @@ use super::origin::{Origin, Port};
 use super::sweep::STALE;
 use crate::metrics::LogMetrics;
 use crate::routing::plan::LogView;
+pub use clerk::Clerk;
 use clock::WallClock;
 
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub enum Kind {
     Backlog,
     /// The local dead letters: what is in it has arrived, and waits for a person.
     DeadLetters,
+    /// What came in by an ingress (`retain:`): nothing is owed any more, and it stays as long as its segment does.
+    Kept,
 }
 
 /// What the file says of a log, as far as delivery cares.
@@ -56,6 +59,8 @@ pub enum Kind {
 pub struct LogRules {
     /// What is older has expired.
     pub max_age: Option<Duration>,
+    /// `when_full: move`: what finds no room goes on in its plan.
+    pub full_moves: bool,
 }
 
 /// See the module.
@@ -69,12 +74,17 @@ pub struct DurableQueue {
     /// What is behind it.
     pub kind: Kind,
     clock: Arc<WallClock>,
+    opened: Instant,
+    /// How long before that its newest record had come; the longest time for one that came out of the future.
+    rested_ms: Option<u64>,
     rules: ArcSwap<LogRules>,
     waiting: Mutex<VecDeque<Leg>>,
     /// How many wait; changed with the lock held.
     waits: AtomicUsize,
     failed: AtomicBool,
     blocked: Mutex<Vec<Arc<Port>>>,
+    /// When what waits was looked over last.
+    swept: Mutex<Instant>,
     /// Rung when the log has changed.
     bell: Notify,
 }
@@ -88,6 +98,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How much scratch is kept.
 const SCRATCH_MAX: usize = 64 * 1024;
 
+/// What a sender hears of a full log.
+const NO_ROOM: &str = "the log of this destination is full";
+
 /// Why a leg that a log shall take is still here.
 enum Left {
     /// It waits for room.
@@ -95,7 +108,7 @@ enum Left {
     /// Nobody wants it any more.
     Stale,
     /// The log has failed, or is closed.
-    Failed(Arc<str>),
+    Failed,
     /// It is too long for a record.
     TooLong,
 }
@@ -112,17 +125,24 @@ impl DurableQueue {
         clock: Arc<WallClock>,
     ) -> Arc<DurableQueue> {
         metrics.found.inc_by(log.open());
+        let now = clock::now_ms();
+        let rested_ms = log
+            .newest_ms()
+            .map(|newest| now.checked_sub(newest).unwrap_or(u64::MAX));
         let queue = Arc::new(DurableQueue {
             name,
             metrics,
             log,
             kind,
             clock,
+            opened: Instant::now(),
+            rested_ms,
             rules: ArcSwap::from_pointee(rules),
             waiting: Mutex::default(),
             waits: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             blocked: Mutex::default(),
+            swept: Mutex::new(Instant::now()),
             bell: Notify::new(),
         });
         let weak = Arc::downgrade(&queue);
@@ -144,17 +164,27 @@ impl DurableQueue {
         // It is nobody's request at any destination while it is here.
         leg.duty.visit = None;
         leg.duty.arrived = Instant::now();
-        if self.waits.load(Ordering::Acquire) > 0 {
-            let mut waiting = self.waiting();
-            if !waiting.is_empty() {
-                self.wait(&mut waiting, leg);
-                return self.is_full_for(port);
-            }
-        }
-        if let Err((leg, left)) = self.append(leg) {
+        if let Some(leg) = self.behind_those_that_wait(leg)
+            && let Some((leg, left)) = self.append(leg)
+        {
             self.refuse(leg, left);
         }
-        self.is_full_for(port)
+        // What finds no room here goes elsewhere: its lane need not wait.
+        let moves = self.rules.load().full_moves && self.waits.load(Ordering::Acquire) == 0;
+        !moves && self.is_full_for(port)
+    }
+
+    /// Puts a leg behind those that wait; it comes back where there are none.
+    fn behind_those_that_wait(&self, leg: Leg) -> Option<Leg> {
+        if self.waits.load(Ordering::Acquire) == 0 {
+            return Some(leg);
+        }
+        let mut waiting = self.waiting();
+        if waiting.is_empty() {
+            return Some(leg);
+        }
+        self.wait(&mut waiting, leg);
+        None
     }
 
     /// How it stands, for plans.
@@ -181,6 +211,12 @@ impl DurableQueue {
         dead || self.log.is_full() || self.waits.load(Ordering::Acquire) > 0
     }
 
+    /// Whether an event of so many bytes would find room now; asked for one that has to be answered at once.
+    #[must_use]
+    pub fn has_room(&self, bytes: u64) -> bool {
+        !self.is_full() && self.log.takes(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
     /// The same; if it has none, `port` is nudged once there is.
     pub fn is_full_for(&self, port: Option<&Arc<Port>>) -> bool {
         if !self.is_full() {
@@ -197,11 +233,17 @@ impl DurableQueue {
     }
 
     /// Looks after what waits: appends what there is room for now, ends what is stale or has expired, sends on what
-    /// need not wait for a log that failed. Called when the log has changed, and now and then.
+    /// need not wait for a log that failed. Called when the log has changed, and now and then, by one task.
     pub fn look(self: &Arc<Self>) {
         if self.waits.load(Ordering::Acquire) > 0 {
-            self.sweep();
-            self.append_waiting();
+            if self.is_time_to_sweep() {
+                self.sweep();
+            }
+            if self.failed.load(Ordering::Acquire) {
+                self.send_on();
+            } else {
+                self.append_waiting();
+            }
         }
         if !self.is_full() {
             let blocked = std::mem::take(&mut *self.blocked.lock().unwrap_or_else(PoisonError::into_inner));
@@ -209,6 +251,16 @@ impl DurableQueue {
                 port.mailbox.nudge();
             }
         }
+    }
+
+    /// What waits is looked over now and then only: all of it each time that a record is written would be too much.
+    fn is_time_to_sweep(&self) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = swept.elapsed() >= LOOK_EVERY;
+        if due {
+            *swept = Instant::now();
+        }
+        due
     }
 
     /// Brings its gauges up to date, for a scrape.
@@ -223,19 +275,24 @@ impl DurableQueue {
         self.metrics.full.set(i64::from(self.is_full()));
     }
 
-    /// Looks after what waits, for a log that has no lane.
-    pub async fn watch(self: Arc<Self>, mut orders: watch::Receiver<lane::Order>) {
-        loop {
-            self.look();
-            if *orders.borrow_and_update() == lane::Order::Stop {
-                return;
+    /// Its log has failed, and these legs with it: whether they are on the disk nobody knows, and the next start may find
+    /// them there. They wait before all others, and only then plans hear of it, so that nothing gets past them.
+    fn has_failed(&self, legs: Vec<Leg>, why: &Arc<str>) {
+        let error = SendError::destination(Reason::StoreFailed, &**why).maybe_delivered();
+        self.metrics.failed.set(1);
+        self.metrics.refused.inc_by(legs.len() as u64);
+        if self.kind == Kind::Kept {
+            legs.into_iter().for_each(|leg| self.without_copy(leg));
+        } else {
+            let mut waiting = self.waiting();
+            for mut leg in legs.into_iter().rev() {
+                leg.duty.note(&error);
+                waiting.push_front(leg);
             }
-            tokio::select! {
-                changed = orders.changed() => if changed.is_err() { return },
-                () = self.bell.notified() => {}
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+            self.waits.store(waiting.len(), Ordering::Release);
         }
+        self.failed.store(true, Ordering::Release);
+        self.bell.notify_one();
     }
 
     /// Gives back everything that waits for room: the router stops.
@@ -249,14 +306,21 @@ impl DurableQueue {
     /// The time at which something that came at `stored_ms` is too old to be delivered.
     fn too_old_at(&self, stored_ms: u64) -> Option<Instant> {
         let max_age = self.rules.load().max_age?;
-        self.clock.end_of(stored_ms, max_age)
+        let end = self.clock.end_of(stored_ms, max_age)?;
+        // Whether the clock stepped while nobody looked cannot be told from a long rest: either way there is time.
+        let rested = self
+            .rested_ms
+            .is_some_and(|rest| Duration::from_millis(rest) > max_age);
+        let later = self.opened.checked_add(max_age).filter(|_| rested);
+        Some(later.map_or(end, |later| end.max(later)))
     }
 
-    fn append(self: &Arc<Self>, leg: Leg) -> Result<(), (Leg, Left)> {
+    /// Appends a leg; it comes back where it was not.
+    fn append(self: &Arc<Self>, leg: Leg) -> Option<(Leg, Left)> {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.shrink_to(SCRATCH_MAX);
-            let now_ms = self.clock.now_ms();
+            let now_ms = clock::now_ms();
             record::write(&leg, (Instant::now(), now_ms), scratch);
             // A count of its own: what is appended is not the leg's any more.
             let data = leg.event.data().cloned().unwrap_or_default();
@@ -268,35 +332,53 @@ impl DurableQueue {
             let wanted = |leg: &Leg| leg.duty.origin().is_some_and(Origin::dispatch);
             crash::point("store.appending");
             match self.log.append(&[scratch, &data], (leg, claim), now_ms, wanted) {
-                Ok(_) => Ok(()),
-                Err((leg, Refused::Full)) => Err((leg, Left::Waits)),
-                Err((leg, Refused::Unwanted)) => Err((leg, Left::Stale)),
-                Err((leg, Refused::TooLong(_))) => Err((leg, Left::TooLong)),
-                Err((leg, refused @ (Refused::Failed(_) | Refused::Closed))) => {
-                    Err((leg, Left::Failed(Arc::from(refused.to_string()))))
-                }
+                Ok(_) => None,
+                Err((leg, Refused::Full)) => Some((leg, Left::Waits)),
+                Err((leg, Refused::Unwanted)) => Some((leg, Left::Stale)),
+                Err((leg, Refused::TooLong(_))) => Some((leg, Left::TooLong)),
+                Err((leg, Refused::Failed(_) | Refused::Closed)) => Some((leg, Left::Failed)),
             }
         })
     }
 
     fn refuse(self: &Arc<Self>, leg: Leg, left: Left) {
         match left {
-            Left::Waits => self.wait(&mut self.waiting(), leg),
             Left::Stale => Ender::default().end(leg.duty, STALE),
             Left::TooLong => {
                 let error = SendError::event(Reason::TooLarge, "the event is too large for the store");
                 failure::not_stored(self, leg, &error);
             }
-            Left::Failed(why) => {
+            Left::Waits | Left::Failed if self.kind == Kind::Kept => self.without_copy(leg),
+            Left::Waits if self.rules.load().full_moves => {
+                failure::not_stored(self, leg, &SendError::destination(Reason::Overloaded, NO_ROOM));
+            }
+            // Somebody waits for an answer, and has one in time: not here, not now (C21).
+            Left::Waits if leg.duty.is_request() => {
+                failure::give_back(leg, Reason::Overloaded, &mut Ender::default());
+            }
+            Left::Waits => self.keep_waiting(leg),
+            Left::Failed => {
                 self.metrics.refused.inc();
-                failure::not_stored(self, leg, &SendError::destination(Reason::StoreFailed, &*why));
+                // Behind those that the log had taken and did not write.
+                self.keep_waiting(leg);
+                self.bell.notify_one();
             }
         }
     }
 
+    /// A copy that cannot be kept holds nobody up: it is dropped, and counted.
+    fn without_copy(&self, leg: Leg) {
+        self.metrics.refused.inc();
+        Ender::default().end(leg.duty, End::Dropped(Outcome::Accepted));
+    }
+
     /// Lets a leg wait here, behind those that do already.
     pub(super) fn keep_waiting(&self, leg: Leg) {
-        self.wait(&mut self.waiting(), leg);
+        let mut waiting = self.waiting();
+        if waiting.is_empty() && !self.failed.load(Ordering::Acquire) {
+            tracing::warn!(log = %self.name, "no room in the log: what comes waits, and its sender with it");
+        }
+        self.wait(&mut waiting, leg);
     }
 
     fn wait(&self, waiting: &mut VecDeque<Leg>, leg: Leg) {
@@ -306,24 +388,17 @@ impl DurableQueue {
 
     /// Appends what waits, as far as there is room. The lock is held all the while: nothing that comes gets past.
     fn append_waiting(self: &Arc<Self>) {
-        if let Some(why) = self.log.failure() {
-            let error = SendError::destination(Reason::StoreFailed, &*why);
-            for leg in self.take_waiting(|_| true) {
-                failure::not_stored(self, leg, &error);
-            }
-            return;
-        }
         let mut refused = Vec::new();
         {
             let mut waiting = self.waiting();
             while let Some(leg) = waiting.pop_front() {
                 match self.append(leg) {
-                    Ok(()) => {}
-                    Err((leg, Left::Waits)) => {
+                    None => {}
+                    Some((leg, Left::Waits | Left::Failed)) => {
                         waiting.push_front(leg);
                         break;
                     }
-                    Err(left) => refused.push(left),
+                    Some(left) => refused.push(left),
                 }
             }
             self.waits.store(waiting.len(), Ordering::Release);
@@ -331,6 +406,23 @@ impl DurableQueue {
         for (leg, left) in refused {
             self.refuse(leg, left);
         }
+    }
+
+    /// The log has failed: sends on what has somewhere to go, in order. What stays is counted all the while, so that plans
+    /// lead nothing past it; what comes meanwhile gets behind it.
+    fn send_on(self: &Arc<Self>) {
+        let why = self.log.failure().unwrap_or_else(|| Arc::from(NO_ROOM));
+        let error = SendError::destination(Reason::StoreFailed, &*why);
+        let mut stay = VecDeque::new();
+        loop {
+            let leg = self.waiting().pop_front();
+            let Some(leg) = leg else { break };
+            stay.extend(failure::past_failed(self, leg, &error));
+        }
+        let mut waiting = self.waiting();
+        stay.append(&mut waiting);
+        *waiting = stay;
+        self.waits.store(waiting.len(), Ordering::Release);
     }
 
     fn sweep(&self) {
@@ -354,55 +446,5 @@ impl DurableQueue {
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Leg>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Hears of all logs of the store what has become durable, on the thread that writes them.
-#[derive(Default)]
-pub struct Clerk(RwLock<BTreeMap<Arc<str>, Arc<DurableQueue>>>);
-
-impl Clerk {
-    /// From now on it answers for this one, too.
-    pub fn add(&self, queue: &Arc<DurableQueue>) {
-        let mut queues = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        queues.insert(Arc::clone(&queue.log.name), Arc::clone(queue));
-    }
-
-    fn queue(&self, log: &Log<Leg>) -> Option<Arc<DurableQueue>> {
-        let queues = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        queues.get(&log.name).cloned()
-    }
-}
-
-impl Keeper<Leg> for Clerk {
-    fn stored(&self, log: &Arc<Log<Leg>>, legs: Vec<Leg>) {
-        let Some(queue) = self.queue(log) else { return };
-        queue.metrics.appended.inc_by(legs.len() as u64);
-        let mut ender = Ender::default();
-        for leg in legs {
-            let end = match queue.kind {
-                Kind::Backlog => End::Stored,
-                Kind::DeadLetters => End::DeadLettered,
-            };
-            ender.end(leg.duty, end);
-        }
-        drop(ender);
-        crash::point("store.told");
-    }
-
-    fn failed(&self, log: &Arc<Log<Leg>>, legs: Vec<Leg>, why: &Arc<str>) {
-        let Some(queue) = self.queue(log) else { return };
-        queue.failed.store(true, Ordering::Release);
-        queue.metrics.failed.set(1);
-        queue.metrics.refused.inc_by(legs.len() as u64);
-        // It may be on the disk all the same, and come out of it after the next start.
-        let error = SendError::destination(Reason::StoreFailed, &**why).maybe_delivered();
-        for leg in legs {
-            failure::not_stored(&queue, leg, &error);
-        }
-    }
-
-    fn point(&self, name: &str) {
-        crash::point(name);
     }
 }

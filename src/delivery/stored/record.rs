@@ -80,12 +80,9 @@ pub fn write(leg: &Leg, now: (tokio::time::Instant, u64), into: &mut Vec<u8>) {
         into.extend_from_slice(&time.to_le_bytes());
     }
     let table = &duty.wiring.table;
-    let route = match duty.route {
-        NO_ROUTE => "",
-        route => table.routes.get(route as usize).map_or("", |route| &route.name),
-    };
-    text(into, route);
-    let path = table.plans.path(&duty.steps);
+    let route = (duty.route != NO_ROUTE).then_some(duty.route);
+    text(into, route.map_or("", |route| &table.routes[route as usize].name));
+    let path = table.path(route, &duty.steps);
     text(into, &path.root);
     count(into, path.choices.len());
     for choice in &path.choices {
@@ -153,6 +150,13 @@ pub fn read(payload: Vec<u8>, builder: &mut EventBuilder) -> Option<Record> {
         expires_ms: (flags & EXPIRES != 0).then_some(expires),
         failure,
     })
+}
+
+/// When a record came into its log, without reading the rest.
+#[must_use]
+pub fn stored_ms(payload: &[u8]) -> Option<u64> {
+    let bytes = payload.get(18..26).filter(|_| payload[0] == VERSION)?;
+    bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 fn take_failure(bytes: &mut Bytes) -> Option<Box<LastFailure>> {

@@ -4,14 +4,19 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use weft_api::egress::EgressProfile;
 use weft_api::event::Attributes;
 use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
-use weft_api::outcome::Outcome;
+use weft_api::outcome::{Outcome, Reason};
 
 use crate::testing::{Draft, Remote, World, down, event, first, ids, keyed, refused, spec, to};
+
+mod disk;
+mod failed;
 
 /// Removed when it is dropped.
 pub(super) struct Dir(PathBuf);
@@ -146,22 +151,31 @@ async fn what_is_stored_outlives_the_process_with_its_order_and_key() {
     lanes.deliver(lane, &mut batch);
     accepted(&mut lanes, 100).await;
     // Some are delivered, and that is not forgotten.
-    let mut a = world.remote("a");
-    let mut seen = take(&mut a, 30.min(100)).await;
+    let profile = EgressProfile {
+        batch_events: 30,
+        batch_bytes: u64::MAX,
+        in_flight: 30,
+        keeps_order_or_fails: true,
+    };
+    let batch = world.remote_with("a", profile).next().await;
+    let mut seen = ids(&batch);
+    assert!((1..=30).contains(&seen.len()));
+    batch.accept_all();
     drop(lanes);
     world.stop().await;
 
     let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
     let left = world.log("a").metrics.found.get();
     assert_eq!(left, 100 - seen.len() as u64);
-    let batch = world.remote("a").next().await;
+    let mut a = world.remote("a");
+    let batch = a.next().await;
     assert_eq!(
         batch.events()[0].transport_key().map(|key| &key[..]),
         Some(&b"k"[..])
     );
     seen.extend(ids(&batch));
     batch.accept_all();
-    seen.extend(take(&mut world.remote("a"), 100 - seen.len()).await);
+    seen.extend(take(&mut a, 100 - seen.len()).await);
     assert_eq!(seen, numbers(0..100));
 }
 
@@ -261,4 +275,89 @@ async fn a_log_that_the_file_does_not_name_any_more_is_delivered_before_what_com
     accepted(&mut lanes, 20).await;
     until("the log is empty", || world.log("a").pending() == 0).await;
     assert_eq!(world.port.metrics.books.stored.get(), 20);
+}
+
+#[tokio::test]
+async fn what_is_older_than_max_age_has_expired_when_it_comes_out() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..5);
+    accepted(&mut lanes, 5).await;
+    drop(lanes);
+    world.stop().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let world = draft(&dir, &["a"], &["a"])
+        .max_age("a", Duration::from_millis(10))
+        .route(to("a"))
+        .build();
+    let log = world.log("a");
+    let a = world.destination("a");
+    until("all have expired", || {
+        a.sweep();
+        log.metrics.lane.books.expired.get() == 5
+    })
+    .await;
+    until("the log is empty", || log.pending() == 0).await;
+}
+
+#[tokio::test]
+async fn dead_letters_are_given_up_once_they_are_older_than_max_age() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..3);
+    accepted(&mut lanes, 3).await;
+    let dead = world.log("local");
+    let mut a = world.remote("a");
+    while dead.log.open() < 3 {
+        tokio::select! {
+            batch = a.next() => batch.fail_rest(&refused()),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    drop(lanes);
+    world.stop().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    let world = draft(&dir, &["a"], &["a"])
+        .max_age("local", Duration::from_millis(10))
+        .route(to("a"))
+        .build();
+    let dead = world.log("local");
+    assert_eq!(dead.metrics.found.get(), 3);
+    until("they are given up", || dead.log.open() == 0).await;
+    assert_eq!(dead.metrics.lane.books.expired.get(), 3);
+}
+
+/// What an ingress keeps is acknowledged with everything else, owed to nobody, and there as long as it is retained.
+#[tokio::test]
+async fn what_came_in_is_kept_beside_what_is_owed() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &[])
+        .ingress(|ingress| ingress.retain = Some(Duration::from_secs(3600)))
+        .route(to("a"))
+        .build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..10);
+    let kept = world.log("ingress.in");
+    until("all are kept", || kept.metrics.appended.get() == 10).await;
+    assert!(lanes.try_next().is_none(), "the destination has not taken them");
+    take(&mut world.remote("a"), 10).await;
+    accepted(&mut lanes, 10).await;
+    assert_eq!(kept.pending(), 0);
+    let mut reader = world.storage.as_ref().unwrap().reader(&kept, false);
+    let mut records = Vec::new();
+    let most = weft_store::Most {
+        records: 100,
+        bytes: 1 << 20,
+    };
+    tokio::task::spawn_blocking(move || {
+        reader.read(most, &mut records).unwrap();
+        assert_eq!(records.len(), 10);
+    })
+    .await
+    .unwrap();
+    world.assert_at_rest();
 }

@@ -3,12 +3,14 @@
 //! A record in a log outlives a reload, and the process. It says where it stands by the names of groups and members;
 //! members without a name by their place.
 
+use std::sync::Arc;
+
 use super::{Node, NodeId, Plans, Step, Steps};
 
 /// A leg's choices by name, outermost first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Path {
-    /// The group in which the first choice was made; empty where it has no name.
+    /// The group in which the first choice was made, or its place in the plan of the route, or nothing.
     pub root: Box<str>,
     /// The choices.
     pub choices: Vec<Choice>,
@@ -25,22 +27,21 @@ pub struct Choice {
 
 impl Plans {
     /// Gives a node its name in the file.
-    pub fn name(&mut self, name: std::sync::Arc<str>, node: NodeId) {
-        self.names.push((name, node));
+    pub fn name(&mut self, name: Arc<str>, node: NodeId) {
+        self.by_name.insert(Arc::clone(&name), node);
+        self.names.insert(node, name);
     }
 
     /// The node with this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<NodeId> {
-        let known = self.names.iter().find(|(known, _)| &**known == name);
-        known.map(|(_, node)| *node)
+        self.by_name.get(name).copied()
     }
 
     /// The name of a node; members of a plan inside another have none.
     #[must_use]
     pub fn name_of(&self, node: NodeId) -> Option<&str> {
-        let known = self.names.iter().find(|(_, known)| *known == node);
-        known.map(|(name, _)| &**name)
+        self.names.get(&node).map(|name| &**name)
     }
 
     /// These choices by name.
@@ -94,7 +95,13 @@ impl Plans {
         let member = self.members(node).get(at).copied();
         match member.and_then(|member| self.name_of(member)) {
             Some(name) => name.into(),
-            None => format!("@{at}").into(),
+            None => place(at),
         }
     }
+}
+
+/// How what has no name is called.
+#[must_use]
+pub fn place(at: usize) -> Box<str> {
+    format!("@{at}").into()
 }

@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
             let next = match target {
                 Target::To(id) => self.at(id, &mut leg),
                 Target::All(node) => self.branches(node, &mut leg),
-                Target::Log(id) => self.into_log(id, &mut leg),
+                Target::Log(id) => self.stored(id, &mut leg),
             };
             match next {
                 Next::Stay => self.table.plans.start_round(&mut leg.steps),
@@ -199,7 +199,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A log takes it, and it comes out again (`delivery::stored`); the local dead letters keep it.
-    fn into_log(&mut self, log: LogId, leg: &mut Leg) -> Next {
+    fn stored(&mut self, log: LogId, leg: &mut Leg) -> Next {
         if self.table.dead_letters == Some(self.table.logs[usize::from(log.0)]) {
             return Next::End(End::DeadLettered);
         }

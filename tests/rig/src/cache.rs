@@ -53,6 +53,11 @@ pub(crate) fn clock() -> PathBuf {
     fetched("clock", &source("clock/clock.c")).join("clock.so")
 }
 
+/// The library that makes a process' disk fail.
+pub(crate) fn disk() -> PathBuf {
+    fetched("disk", &source("disk/disk.c")).join("disk.so")
+}
+
 /// The libraries below the root of unpacked packages, as the linker's search path; the kind of machine is in the name.
 pub(crate) fn libraries(root: &Path) -> OsString {
     let dirs = fs::read_dir(root.join("usr/lib")).into_iter().flatten().flatten();

@@ -10,7 +10,7 @@ use crate::child::Process;
 use crate::dir::Dir;
 use crate::http::{self, Response};
 use crate::lines::Lines;
-use crate::{Clock, MemoryLimit, Metrics, free_port};
+use crate::{BadDisk, Clock, MemoryLimit, Metrics, free_port};
 
 /// A start takes milliseconds; the limit is for a busy machine, and for a store that is recovered.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -78,6 +78,14 @@ impl WeftBuilder {
     #[must_use]
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.env.extend(clock.variables());
+        self
+    }
+
+    /// Has this disk below `store` in its directory, also after a restart.
+    #[must_use]
+    pub fn disk(mut self, disk: &BadDisk) -> Self {
+        let under = self.dir.path().join("store");
+        self.env.extend(disk.variables(&under));
         self
     }
 

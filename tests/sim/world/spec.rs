@@ -48,6 +48,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
                     Stray::Reject => MalformedSpec::Reject,
                     Stray::To(at) => MalformedSpec::DeadLetter(name(at)),
                 },
+                retain: None,
             }
         })
     });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use weft_scenarios::driver::{Plan, amqp, http, idle, kafka, mqtt};
+use weft_scenarios::driver::{Plan, amqp, http, idle, kafka, mqtt, store};
 use weft_scenarios::{Failure, tool};
 
 /// Compares the router with plain loops that do the same work by hand.
@@ -41,6 +41,8 @@ enum Scenario {
     KafkaAmqp,
     /// From a topic of Kafka to one of MQTT.
     KafkaMqtt,
+    /// From requests to a topic, without and with a store between.
+    Store,
     /// Memory at rest.
     Idle,
     /// One after the other.
@@ -75,6 +77,9 @@ fn main() -> Result<(), Failure> {
     }
     if wanted(Scenario::KafkaMqtt) {
         tool::say(&mqtt::from_kafka(&plan)?);
+    }
+    if wanted(Scenario::Store) && plan.weft.is_some() {
+        tool::say(&store::run(&plan)?);
     }
     if wanted(Scenario::Idle) && plan.weft.is_some() {
         tool::say(&idle::run(&plan)?);

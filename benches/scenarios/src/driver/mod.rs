@@ -10,6 +10,7 @@ pub mod process;
 pub mod runs;
 pub mod stage;
 pub mod stalled;
+pub mod store;
 pub mod table;
 pub mod watch;
 
@@ -62,8 +63,13 @@ impl Middle {
 /// Waits until `counter` has seen every event, and takes the figures of the middle. Its time on the cores counts from
 /// the start of its process on.
 fn figures(events: usize, middle: &Middle, counter: Tool) -> Result<Sample, Failure> {
+    figures_of(events, middle.pid(), counter)
+}
+
+/// The same of any process.
+fn figures_of(events: usize, pid: u32, counter: Tool) -> Result<Sample, Failure> {
     let found = counter.found()?;
-    let (cpu, memory) = (process::cpu(middle.pid())?, process::memory(middle.pid())?);
+    let (cpu, memory) = (process::cpu(pid)?, process::memory(pid)?);
     if found.get::<usize>("changed")? != 0 {
         return Err(format!("events were changed on the way: {found:?}").into());
     }

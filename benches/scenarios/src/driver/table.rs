@@ -52,9 +52,20 @@ impl fmt::Display for Spread {
     }
 }
 
-/// A table of both sides; a side that did not run has no line.
+/// A table of a plain loop and the router; a side that did not run has no line.
 #[must_use]
 pub fn render(title: &str, plain_name: &str, plain: &[Sample], weft: &[Sample]) -> String {
+    render_as(title, (plain_name, "weft"), "weft / plain", (plain, weft))
+}
+
+/// A table of any two sides.
+#[must_use]
+pub fn render_as(
+    title: &str,
+    (plain_name, weft_name): (&str, &str),
+    ratio_name: &str,
+    (plain, weft): (&[Sample], &[Sample]),
+) -> String {
     let mut text = format!("### {title}\n\n");
     let latency = plain.iter().chain(weft).any(|sample| sample.latency.is_some());
     text += "| | CPU us/event | events/s | peak MiB |";
@@ -63,7 +74,7 @@ pub fn render(title: &str, plain_name: &str, plain: &[Sample], weft: &[Sample]) 
     } else {
         "\n|---|---|---|---|\n"
     };
-    for (name, samples) in [(plain_name, plain), ("weft", weft)] {
+    for (name, samples) in [(plain_name, plain), (weft_name, weft)] {
         if !samples.is_empty() {
             text += &line(name, samples, latency, |value| value);
         }
@@ -74,7 +85,7 @@ pub fn render(title: &str, plain_name: &str, plain: &[Sample], weft: &[Sample]) 
         .map(|(plain, weft)| ratio(plain, weft))
         .collect();
     if !pairs.is_empty() {
-        text += &line("weft / plain, round by round", &pairs, latency, |_| 2);
+        text += &line(&format!("{ratio_name}, round by round"), &pairs, latency, |_| 2);
     }
     text
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::way::Way;
-use crate::delivery::stored::letter::Selection;
+use crate::delivery::stored::replay::letter::Selection;
 
 /// How many letters that stay are told one by one.
 const STAYS_MAX: usize = 20;

@@ -11,6 +11,8 @@
 //! - What comes into the log while the job runs is not part of it: a letter that dies again does not go round.
 
 pub mod job;
+pub mod letter;
+pub mod scan;
 pub mod way;
 
 use std::collections::{HashMap, VecDeque};
@@ -26,13 +28,13 @@ use weft_api::crash;
 use weft_api::outcome::Outcome;
 
 use super::DurableQueue;
-use super::letter::Letter;
-use super::scan::{Found, Look, Scan};
 use crate::delivery::forward::start;
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::{Claim, Join, LanePort, Origin, Port, Settled};
 use crate::delivery::wiring::Wiring;
 use job::{Job, Progress, State, Work};
+use letter::Letter;
+use scan::{Found, Look, Scan};
 use way::{Owed, Way, owed};
 
 #[cfg(test)]

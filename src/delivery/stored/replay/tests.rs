@@ -12,7 +12,7 @@ use super::job::{Job, Order, State, Work};
 use super::way::Way;
 use super::{GRACE, WINDOW};
 use crate::delivery::stored::DurableQueue;
-use crate::delivery::stored::letter::Selection;
+use crate::delivery::stored::replay::letter::Selection;
 use crate::delivery::stored::tests::{Dir, accepted, deliver, draft, lane, numbers, take, until};
 use crate::testing::{World, all, event, ids, refused, to};
 use crate::topology::desk::{Desk, Look, Refused};

@@ -6,10 +6,10 @@ use weft_api::event::Event;
 
 use crate::delivery::expiry::{earlier, expiry_of};
 use crate::delivery::leg::NO_ROUTE;
-use crate::delivery::stored::letter::Letter;
+use crate::delivery::stored::replay::letter::Letter;
 use crate::delivery::wiring::Wiring;
 use crate::routing::index::Matches;
-use crate::routing::plan::NodeId;
+use crate::routing::plan::{Node, NodeId};
 use crate::routing::table::{Obligations, Table};
 
 /// How it is chosen where letters go.
@@ -75,10 +75,7 @@ pub fn owed(letter: &Letter, way: &Way, wiring: &Wiring, now: Instant) -> Result
             Ok(vec![owed(node, Some(route), &event)])
         }
         Way::To(name) | Way::Again(name) => {
-            let node = table
-                .plans
-                .named(name)
-                .filter(|node| table.dead_letters != Some(*node));
+            let node = destination(table, name);
             let node = node.ok_or_else(|| format!("no destination is named {name:?} in the file"))?;
             Ok(vec![owed(node, table.route_named(&letter.route), &event)])
         }
@@ -101,6 +98,14 @@ pub fn owed(letter: &Letter, way: &Way, wiring: &Wiring, now: Instant) -> Result
             Ok(found)
         }
     }
+}
+
+/// A destination or group by its name: a log that only keeps is none.
+#[must_use]
+pub fn destination(table: &Table, name: &str) -> Option<NodeId> {
+    let keeps =
+        |node: &NodeId| matches!(table.plans.node(*node), Node::Stored(stored) if stored.inner.is_none());
+    table.plans.named(name).filter(|node| !keeps(node))
 }
 
 /// The name of a place, for people: its own, else its destinations'.

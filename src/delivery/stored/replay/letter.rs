@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use weft_api::event::{Attributes, Event, EventBuilder};
 use weft_api::outcome::Reason;
 
-use super::record;
 use crate::delivery::dead_letter;
 use crate::delivery::leg::LastFailure;
+use crate::delivery::stored::record;
 
 /// One record that was read to be looked at, or to be sent again.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use weft_api::event::EventBuilder;
 use weft_store::{Most, Reader};
 
-use super::DurableQueue;
 use super::letter::{Letter, Selection};
 use crate::delivery::leg::Leg;
+use crate::delivery::stored::DurableQueue;
 
 /// What is read in one go.
 const PIECE: Most = Most {

@@ -1,0 +1,187 @@
+//! Bounds: whose room it is, who hears that there is some again, and what is written when (C21, C27).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+
+fn fill_up(running: &mut Running, name: &str, bytes: usize) -> u64 {
+    let mut count = 0;
+    while running.append(name, count, bytes, 7).is_ok() {
+        count += 1;
+        running.round(false);
+    }
+    count
+}
+
+#[test]
+fn a_log_with_its_own_space_takes_none_from_others_and_gives_none() {
+    let sim = Sim::default();
+    let shared = Settings {
+        max_bytes: 1 << 20,
+        ..settings()
+    };
+    let own = LogSettings {
+        own_space: true,
+        max_bytes: 2 << 20,
+        ..bounds()
+    };
+    let mut running = start_with(
+        &sim,
+        shared,
+        &LogSettings {
+            max_bytes: 1 << 20,
+            ..bounds()
+        },
+    )
+    .unwrap();
+    running.store.log("b", own.clone()).unwrap();
+    let a = fill_up(&mut running, "a", 50_000);
+    assert_eq!(running.append("a", 0, 50_000, 7), Err(Refused::Full));
+    let b = fill_up(&mut running, "b", 50_000);
+    assert_eq!((a, b), (20, 40), "each has all that was promised to it");
+    assert!(running.store.used() <= 1 << 20);
+    running.audit();
+    // It may move between the two while it is open.
+    running
+        .store
+        .log(
+            "b",
+            LogSettings {
+                own_space: false,
+                ..own.clone()
+            },
+        )
+        .unwrap();
+    running.audit();
+    assert!(running.store.used() > 2 << 20);
+    running.store.log("b", own).unwrap();
+    running.audit();
+    assert!(running.store.used() <= 1 << 20);
+}
+
+#[test]
+fn who_was_full_hears_of_the_room_that_another_gave() {
+    let sim = Sim::default();
+    let shared = Settings {
+        max_bytes: 1 << 20,
+        ..settings()
+    };
+    let mut running = start_with(&sim, shared, &bounds()).unwrap();
+    // Promised more than there is: a log ends with half, and the other with a quarter.
+    fill_up(&mut running, "a", 20_000);
+    fill_up(&mut running, "b", 20_000);
+    let (a, b) = (running.log("a"), running.log("b"));
+    assert!(a.is_full() && b.is_full());
+    b.acknowledge(0..u64::MAX);
+    running.round(true);
+    running.committer.close();
+    assert!(b.lock().segments.iter().all(|held| held.sealed));
+    running.round(true);
+    let woken = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&woken);
+    a.on_change(Arc::new(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    }));
+    let sealed = a.lock().segments.front().unwrap().range();
+    assert!(a.is_full());
+    a.acknowledge(0..sealed.end + 5);
+    running.round(true);
+    assert!(!a.is_full());
+    assert!(woken.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn a_full_log_that_is_acknowledged_on_a_full_disk_frees_itself() {
+    let sim = Sim::default();
+    let mut running = start(&sim).unwrap();
+    fill_up(&mut running, "a", 50_000);
+    // Not even the journal of acknowledgements finds room.
+    sim.set_capacity(Some(sim.bytes_used()));
+    for _ in 0..2_000 {
+        let log = running.log("a");
+        log.acknowledge(0..30);
+        log.acknowledge(31..32);
+        running.log("b").acknowledge(0..1);
+        running.round(true);
+    }
+    assert!(running.log("a").holding().bytes < (3 << 20));
+    assert_eq!(running.append("a", 1, 50_000, 7).map(|_| ()), Ok(()));
+    running.round(true);
+    running.round(true);
+    assert_eq!(running.log("a").holding().unsynced, 0);
+    assert_eq!(running.log("a").failure(), None);
+    running.audit();
+}
+
+#[test]
+fn acknowledgements_are_durable_at_a_quarter_of_the_window_and_no_segment_waits_for_them() {
+    let sim = Sim::default();
+    let mut running = start_with(
+        &sim,
+        settings(),
+        &LogSettings {
+            window: 40,
+            ..bounds()
+        },
+    )
+    .unwrap();
+    for token in 0..40 {
+        running.append("a", token, 60_000, 7).unwrap();
+        running.round(false);
+    }
+    let log = running.log("a");
+    log.acknowledge(0..9);
+    running.round(false);
+    assert_eq!(log.unwritten(), 9);
+    assert!(running.committer.due().is_some());
+    log.acknowledge(9..10);
+    running.round(false);
+    assert_eq!(log.unwritten(), 0);
+    // Segments go while acknowledgements keep coming.
+    let before = log.holding().segments;
+    for sequence in 10..39 {
+        log.acknowledge(sequence..sequence + 1);
+        log.acknowledge(sequence..sequence + 1);
+        running.round(false);
+    }
+    assert!(log.unwritten() < 10 && log.holding().segments < before / 2);
+    assert_eq!(log.open(), 1);
+}
+
+#[test]
+fn what_was_never_appended_cannot_be_acknowledged() {
+    let sim = Sim::default();
+    let mut running = start(&sim).unwrap();
+    for token in 0..4 {
+        running.append("a", token, 10, 7).unwrap();
+    }
+    running.round(false);
+    let log = running.log("a");
+    log.acknowledge(2..1_000);
+    assert_eq!((log.open(), log.is_empty()), (2, false));
+    log.acknowledge(0..2);
+    assert!(log.is_empty());
+    assert_eq!(running.append("a", 4, 10, 7), Ok(4));
+    running.round(true);
+    assert_eq!(running.tokens("a"), [4]);
+    running.audit();
+}
+
+#[test]
+fn what_the_store_did_is_counted() {
+    let sim = Sim::default();
+    let mut running = start(&sim).unwrap();
+    let before = running.store.stats();
+    running.append("a", 0, 100, 7).unwrap();
+    running.append("b", 0, 100, 7).unwrap();
+    running.round(false);
+    let after = running.store.stats();
+    assert_eq!(after.rounds, before.rounds + 1);
+    // Two heads of segments, and two batches.
+    assert_eq!(after.syncs, before.syncs + 4);
+    assert_eq!(
+        after.bytes_written,
+        before.bytes_written + 2 * crate::record::span(100)
+    );
+    assert!(after.sync_time >= after.longest_sync);
+}

@@ -1,0 +1,39 @@
+//! Starts that are ended in the middle of what they mend.
+
+use super::*;
+
+#[test]
+fn what_was_told_survives_starts_that_are_killed_at_any_call() {
+    for seed in 0..6 {
+        let mut calls = 0;
+        while ends_starts(seed, calls) {
+            calls += 1;
+        }
+        assert!(calls > 50, "{calls} calls are no start");
+    }
+}
+
+/// A log whose end nothing marks, so that a start copies it; and two starts that end at this call, of which the second
+/// mends what the first one left. Says whether any of them ended.
+fn ends_starts(seed: u64, calls: u64) -> bool {
+    let mut world = World::new(seed);
+    let mut running = start(&world.sim).unwrap();
+    for _ in 0..5 {
+        world.append(&running, "a");
+        running.round(false);
+        world.learn(&running);
+    }
+    drop(running);
+    let mut ended = 0;
+    for _ in 0..2 {
+        world.sim = world.sim.after_kill();
+        world.sim.arm(calls, Fault::PowerCut);
+        ended += usize::from(start(&world.sim).is_err());
+    }
+    world.sim = world.sim.after_kill();
+    let running = start(&world.sim).unwrap();
+    world.check(&running, false);
+    let set_aside = world.sim.list(Path::new("/store/quarantine")).unwrap();
+    assert_eq!(set_aside, [""; 0], "seed {seed}, killed at call {calls}");
+    ended > 0
+}
