@@ -5,6 +5,7 @@
 
 pub mod compare;
 mod shared;
+mod letters;
 mod source;
 mod spec;
 
