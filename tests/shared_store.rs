@@ -193,6 +193,78 @@ fn two_gateways_share_a_store_and_one_delivers_everything_when_the_other_is_kill
     assert!(ended("app.log", "delivered") > 0.0);
 }
 
+/// C1 and C20 once more: gateways die in turn while events come in at both and the receiver comes and goes. A client whose
+/// gateway died asks the other one, so that a key's events take both ways.
+#[test]
+fn nothing_is_lost_when_gateways_are_killed_in_turn_while_events_come_in() {
+    const KILLS: usize = 6;
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("shared-turns", i32::try_from(PARTITIONS).unwrap());
+    let dead = kafka.topic("shared-turns-dead", 1);
+    let sink = Sink::start();
+    let url = sink.url();
+    let gateway = Gateway {
+        kafka,
+        url: &url,
+        topic: &topic,
+        dead: &dead,
+    };
+    let ports = [free_port(), free_port()];
+    let mut pair = [
+        gateway.router("one", ports[0]).start(),
+        gateway.router("two", ports[1]).start(),
+    ];
+    let (done, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (done, acknowledged) = (&done, &acknowledged);
+            scope.spawn(move || {
+                for sequence in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                    let id = format!("c{client}/{sequence}");
+                    let mut event = support::event(&id);
+                    event["partitionkey"] = format!("c{client}").into();
+                    let ways = [client, client + 1].into_iter().cycle();
+                    let taken = |way: &usize| {
+                        let answer = http::post_event(ports[way % 2], "/", &event);
+                        answer.is_ok_and(|answer| answer.status == 202)
+                    };
+                    let _ = ways.into_iter().find(taken);
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for kill in 0..KILLS {
+            let before = acknowledged.load(Ordering::Relaxed);
+            eventually("further answers", LIMIT, || {
+                (acknowledged.load(Ordering::Relaxed) >= before + 300).then_some(())
+            });
+            sink.fail_for(Duration::from_millis(500));
+            pair[kill % 2].kill9();
+            pair[kill % 2].restart();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let [one, two] = &pair;
+    let count = acknowledged.load(Ordering::Relaxed);
+    wait_first(&sink, count, &[one, two]);
+    let tally = sink.tally();
+    eprintln!(
+        "{count} events answered 202 over {KILLS} kills, {} came again",
+        tally.again
+    );
+    assert_eq!(tally.first, count);
+    assert!(
+        tally.again <= KILLS * PARTITIONS * 2 * WINDOW,
+        "{} came again",
+        tally.again
+    );
+    assert_eq!(
+        tally.disorder, [""; 0],
+        "first deliveries of a key came out of order"
+    );
+    assert_eq!(kafka.offsets(&dead), [(0, 0)]);
+}
+
 /// C2, C18: what comes out is what went in, and a record in the topic is an event that a person can read.
 #[test]
 fn a_stored_event_arrives_as_it_was_and_a_poisonous_one_goes_to_the_dead_letter_of_its_route() {
