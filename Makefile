@@ -3,7 +3,7 @@
 
 ALL := --locked --workspace --all-features
 
-.PHONY: help run test sim mutants ci bench scenarios overload stalled faults kills setup fmt format clippy docs deny advisories
+.PHONY: help run test sim mutants ci bench scenarios overload stalled backlog faults kills setup fmt format clippy docs deny advisories
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -51,6 +51,11 @@ stalled: ## one of eight destinations stalled (minutes)
 	@tools/setup.sh test
 	cargo build --locked --release -p weft -p weft-scenarios
 	cargo run --locked --release -p weft-scenarios --bin stalled -- all --seconds $(or $(SECONDS_EACH),60)
+
+backlog: ## EVENTS=2000000 behind a destination that is away: starts on them, and their end (minutes)
+	@tools/setup.sh test
+	cargo build --locked --release -p weft -p weft-scenarios
+	cargo run --locked --release -p weft-scenarios --bin backlog -- --events $(or $(EVENTS),2000000)
 
 # RUNS=20 for as many rounds, ONLY=text for the rows with that in their name, SET=always for those that every change runs.
 faults: ## the long set of fault tests (hours)

@@ -328,7 +328,7 @@ impl Draft {
         let port = Port::new("in".into(), metrics.ingress("in"), ingress.drop_rejected);
         let wiring = Arc::new(wiring);
         if let Some(storage) = &mut storage {
-            storage.adopt(&wiring, self.budget);
+            storage.adopt(&wiring, &self.spec);
         }
         let gate = Gate {
             wiring: Arc::clone(&wiring),

@@ -224,7 +224,7 @@ impl Topology {
         crash::point("reload.built");
         self.adopt_destinations(&spec, &wiring);
         if let Some(storage) = &mut self.storage {
-            storage.adopt(&wiring, spec.budget);
+            storage.adopt(&wiring, &spec);
             self.board.set_logs(storage.queues());
         }
         crash::point("reload.destinations");

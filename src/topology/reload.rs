@@ -10,9 +10,8 @@ use std::time::Duration;
 use weft_api::outcome::Reason;
 
 use super::spec::{DestinationSpec, Spec};
-use super::storage::Storage;
+use super::storage::{Delivering, Storage};
 use super::{Egress, STOP_GRACE, Topology};
-use crate::delivery::stored::DurableQueue;
 use crate::delivery::sweep::Leftover;
 
 /// What becomes of the legs of a destination that disappears.
@@ -58,26 +57,21 @@ impl Topology {
     ) -> Result<Report, String> {
         Storage::check(self.storage.as_ref(), &spec)?;
         let report = self.compare(&spec);
-        let groups: Vec<&str> = group_names(&spec);
-        for name in &report.destinations.removed {
-            let pending = self.pending(name);
-            // A log that routers share takes what is on its way into it; nobody needs to say so.
-            let log = self
-                .destination(name)
-                .is_some_and(|known| known.settings().shared_log);
-            if pending > 0 && !log && !removed.contains_key(name) {
-                let now = if groups.contains(&name.as_str()) {
-                    ", which is now a group,"
-                } else {
-                    ""
-                };
-                return Err(format!(
-                    "destination {name}{now} still has {pending} pending events: say what shall become of them \
-                     (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
-                ));
+        let leaving = self
+            .storage
+            .as_ref()
+            .map(|storage| storage.leaving(&spec))
+            .unwrap_or_default();
+        self.check_removed(&spec, &report, &leaving, removed)?;
+        self.apply(spec)?;
+        if let Some(storage) = &self.storage {
+            let gone = report.destinations.removed.iter().map(String::as_str);
+            for name in gone.chain(leaving.iter().map(|(name, _)| &**name)) {
+                if removed.get(name) == Some(&Removal::Purge) {
+                    storage.purge(name);
+                }
             }
         }
-        self.apply(spec)?;
         for name in &report.ingresses.removed {
             if let Some(ingress) = self.ingresses.remove(name.as_str()) {
                 self.board.remove_ingress(name);
@@ -98,14 +92,10 @@ impl Topology {
                 let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
                 let name = name.clone();
                 let gone = Arc::clone(&egress.destination);
-                let log = self
-                    .storage
-                    .as_ref()
-                    .and_then(|storage| storage.queue(&name))
-                    .cloned();
+                let logs = self.storage.as_ref().map(Storage::delivering).unwrap_or_default();
                 self.retiring.retain(|task| !task.is_finished());
                 self.retiring.push(tokio::spawn(async move {
-                    retire(egress, log, how).await;
+                    retire(egress, &logs, how).await;
                     // A later reload may have made another of the same name, which counts in the same series.
                     if board.remove_destination(&gone) {
                         metrics.forget_destination(&name);
@@ -114,6 +104,50 @@ impl Topology {
             }
         }
         Ok(report)
+    }
+
+    /// Whether there is a word on everything that goes and is not empty.
+    fn check_removed(
+        &self,
+        spec: &Spec,
+        report: &Report,
+        leaving: &[(Arc<str>, u64)],
+        removed: &BTreeMap<String, Removal>,
+    ) -> Result<(), String> {
+        let groups: Vec<&str> = group_names(spec);
+        for name in &report.destinations.removed {
+            let pending = self.pending(name);
+            // A log that routers share takes what is on its way into it; nobody needs to say so.
+            let log = self
+                .destination(name)
+                .is_some_and(|known| known.settings().shared_log);
+            if pending > 0 && !log && !removed.contains_key(name) {
+                let now = if groups.contains(&name.as_str()) {
+                    ", which is now a group,"
+                } else {
+                    ""
+                };
+                return Err(format!(
+                    "destination {name}{now} still has {pending} pending events: say what shall become of them \
+                     (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
+                ));
+            }
+        }
+        for (name, pending) in leaving {
+            let is_group = !self.destinations.contains_key(name);
+            match removed.get(&**name) {
+                Some(Removal::Drain | Removal::Purge) => {}
+                _ if is_group => {
+                    return Err(format!(
+                        "the log of group {name} still has {pending} events: say what shall become of them \
+                         (removed: {{ {name}: drain | purge }}), or keep it until they are delivered"
+                    ));
+                }
+                // Told above where there is no word.
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// What waits for a destination, or is on its way to it, its log included.
@@ -182,17 +216,17 @@ fn between(known: &Prints<'_>, wanted: &Prints<'_>) -> Report {
     }
 }
 
-/// `log`: the destination's own; it goes on through the destination until it is empty.
-async fn retire(egress: Egress, log: Option<Arc<DurableQueue>>, how: Removal) {
+/// `logs`: of the store; one that leads to the destination goes on through it until it is empty.
+async fn retire(egress: Egress, logs: &[Delivering], how: Removal) {
     const POLL: Duration = Duration::from_millis(50);
     let Egress {
         destination, running, ..
     } = egress;
-    let stored = || log.as_ref().map_or(0, |log| log.pending());
+    let more_comes = || logs.iter().any(|log| log.may_come_to(&destination));
     // Legs may still come, from plans that were made before the reload; they go the same way.
     match how {
         Removal::Drain => {
-            while destination.pending_events() + stored() > 0 {
+            while destination.pending_events() > 0 || more_comes() {
                 tokio::time::sleep(POLL).await;
                 destination.sweep();
             }
@@ -201,7 +235,7 @@ async fn retire(egress: Egress, log: Option<Arc<DurableQueue>>, how: Removal) {
         Removal::DeadLetter => destination.close(Leftover::DeadLetter),
         Removal::Purge => destination.close(Leftover::Drop),
     }
-    while stored() > 0 {
+    while more_comes() {
         tokio::time::sleep(POLL).await;
     }
     running.stop(STOP_GRACE).await;

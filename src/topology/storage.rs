@@ -5,7 +5,7 @@
 //!   ends (C24, C28).
 //! - A log that no file asks for any more goes on until it is empty; nothing that it holds is forgotten.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,20 +14,23 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
 use weft_store::disk::{Disk, Real};
-use weft_store::{Log, LogSettings, Settings, Store};
+use weft_store::{Settings, Store};
 
 use super::build::{KEPT, kept};
-use super::spec::{DestinationSpec, LOCAL, LogSpec, Spec, StoreSpec, WhenFull};
+use super::spec::{LogSpec, Spec, StoreSpec, WhenFull};
 use crate::delivery::breaker::backoff;
+use crate::delivery::destination::Destination;
 use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
 use crate::delivery::stored::lane::{LogLane, Order, Window};
-use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules, letters};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
+use asked::{asked, places, rules, settings};
 
 #[cfg(feature = "crash-points")]
+mod asked;
 mod points;
 
 /// How many records a log's lane may have under way: what a crash repeats at most.
@@ -67,6 +70,30 @@ struct Running {
     orders: watch::Sender<Order>,
     wiring: Arc<ArcSwap<Wiring>>,
     task: JoinHandle<()>,
+}
+
+/// A log and the wiring through which it delivers.
+pub(crate) struct Delivering {
+    queue: Arc<DurableQueue>,
+    wiring: Arc<ArcSwap<Wiring>>,
+}
+
+impl Delivering {
+    /// Whether what is in the log may still come to this destination.
+    pub(crate) fn may_come_to(&self, destination: &Arc<Destination>) -> bool {
+        if self.queue.pending() == 0 {
+            return false;
+        }
+        let wiring = self.wiring.load();
+        let Some(log) = wiring.log_of(&self.queue) else {
+            return false;
+        };
+        let plans = &wiring.table.plans;
+        let below = plans.destinations(wiring.table.below(log)).into_iter();
+        below
+            .map(|id| wiring.destination(id))
+            .any(|known| Arc::ptr_eq(known, destination))
+    }
 }
 
 impl Storage {
@@ -110,55 +137,25 @@ impl Storage {
         Ok(Some(storage))
     }
 
-    /// Opens the logs that `spec` asks for and that are not open, and those that are left of destinations that are still
-    /// there. Waits for the disk.
+    /// Opens the logs that `spec` asks for and that are not open, and those that are left of what is still in the file.
+    /// Changes nothing of those that are open. Waits for the disk.
     ///
     /// # Errors
     /// One line for an operator.
     pub(crate) fn prepare(&mut self, spec: &Spec) -> Result<(), String> {
-        let Some(store) = &spec.store else { return Ok(()) };
-        let wanted = wanted(spec);
-        self.open_log(&Arc::from(LOCAL), Kind::DeadLetters, &store.dead_letters)?;
-        for (name, log) in &wanted {
-            if let Some(log) = log {
-                self.open_log(name, Kind::Backlog, log)?;
+        for (name, kind, log) in asked(spec) {
+            if !self.logs.contains_key(&name) {
+                self.open_log(&name, kind, &log)?;
             }
         }
-        for ingress in &spec.ingresses {
-            if let Some(retain) = ingress.retain {
-                self.open_log(
-                    &kept(&ingress.name),
-                    Kind::Kept,
-                    &LogSpec {
-                        max_bytes: store.max_bytes,
-                        ..LogSpec::kept(retain)
-                    },
-                )?;
-            }
-        }
-        let left = self.store.unopened().map_err(|error| error.to_string())?;
-        for file in left {
+        for file in self.store.unopened().map_err(|error| error.to_string())? {
             if let Some(ingress) = file.strip_prefix(OF_INGRESS) {
-                // Copies that nobody keeps any more: with nothing retained they go.
-                let nothing = LogSpec {
-                    retain: None,
-                    max_bytes: store.max_bytes,
-                    ..LogSpec::kept(Duration::ZERO)
-                };
-                self.open_log(&kept(ingress), Kind::Kept, &nothing)?;
+                self.open_log(&kept(ingress), Kind::Kept, &self.ending())?;
                 continue;
             }
             let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
-            match wanted.iter().find(|(known, _)| **known == *name) {
-                Some((name, _)) => {
-                    let ending = LogSpec {
-                        max_bytes: store.max_bytes,
-                        max_age: None,
-                        retain: None,
-                        when_full: WhenFull::Block,
-                    };
-                    self.open_log(name, Kind::Backlog, &ending)?;
-                }
+            match places(spec).find(|known| ***known == *name) {
+                Some(name) => self.open_log(name, Kind::Backlog, &self.ending())?,
                 None => tracing::error!(
                     log = file,
                     "the store has a log of a destination that is not in the file: it is kept \
@@ -169,27 +166,35 @@ impl Storage {
         Ok(())
     }
 
+    /// From now on the logs are what `spec` says of them; those that it does not ask for only until they are empty.
+    fn configure(&self, spec: &Spec) {
+        let asked: HashMap<_, _> = asked(spec)
+            .into_iter()
+            .map(|(name, _, log)| (name, log))
+            .collect();
+        for (name, open) in &self.logs {
+            let log = asked.get(name).cloned().unwrap_or_else(|| self.ending());
+            open.queue.configure(rules(&log));
+            open.queue.log.configure(settings(open.queue.kind, &log));
+        }
+    }
+
     fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
-        let rules = LogRules {
-            max_age: spec.max_age,
-            full_moves: spec.when_full == WhenFull::Move,
-        };
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
             Kind::Kept => format!("{OF_INGRESS}{}", name.trim_start_matches(KEPT)),
             Kind::DeadLetters => DEAD.to_owned(),
         };
-        let log = self.log(&file, kind, spec)?;
-        if let Some(open) = self.logs.get(name) {
-            open.queue.configure(rules);
-            return Ok(());
-        }
+        let log = self
+            .store
+            .log(&file, settings(kind, spec))
+            .map_err(|error| error.to_string())?;
         let metrics = self.metrics.log(name);
         let queue = DurableQueue::new(
             Arc::clone(name),
             kind,
             log,
-            rules,
+            rules(spec),
             metrics,
             Arc::clone(&self.clock),
         );
@@ -198,16 +203,14 @@ impl Storage {
         Ok(())
     }
 
-    fn log(&self, file: &str, kind: Kind, spec: &LogSpec) -> Result<Arc<Log<Leg>>, String> {
-        let settings = LogSettings {
-            max_bytes: spec.max_bytes,
-            // However full the rest is, what nobody takes has a place.
-            own_space: kind == Kind::DeadLetters,
-            max_age: spec.max_age,
-            retain: spec.retain,
-            window: WINDOW,
-        };
-        self.store.log(file, settings).map_err(|error| error.to_string())
+    /// What holds for a log that the file does not ask for: it keeps what it has until that is delivered.
+    fn ending(&self) -> LogSpec {
+        LogSpec {
+            max_bytes: self.spec.max_bytes,
+            max_age: None,
+            retain: None,
+            when_full: WhenFull::Block,
+        }
     }
 
     /// Whether a reload to `spec` can be, with `storage` open now.
@@ -247,10 +250,11 @@ impl Storage {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
     }
 
-    /// From now on logs deliver through `wiring`; one that it does not have goes on through the one before. `budget`: of
-    /// the process.
-    pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, budget: u64) {
-        let each = budget / BUDGET_PART / self.logs.len().max(1) as u64;
+    /// From now on logs are as `spec` says, and deliver through `wiring`; one that it does not have goes on through the one
+    /// before.
+    pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, spec: &Spec) {
+        self.configure(spec);
+        let each = spec.budget / BUDGET_PART / self.logs.len().max(1) as u64;
         let window = Window {
             records: WINDOW,
             bytes: each.clamp(*WINDOW_BYTES.start(), *WINDOW_BYTES.end()),
@@ -260,7 +264,10 @@ impl Storage {
                 continue;
             }
             match &open.running {
-                Some(running) => running.wiring.store(Arc::clone(wiring)),
+                Some(running) => {
+                    running.wiring.store(Arc::clone(wiring));
+                    running.orders.send_replace(Order::Run);
+                }
                 None => {
                     let current = Arc::new(ArcSwap::from(Arc::clone(wiring)));
                     let (orders, heard) = watch::channel(Order::Run);
@@ -290,6 +297,36 @@ impl Storage {
                 }
             }
         }
+    }
+
+    /// Logs with something in them whose places `spec` does not have, and how much that is.
+    pub(crate) fn leaving(&self, spec: &Spec) -> Vec<(Arc<str>, u64)> {
+        let there: HashSet<_> = places(spec).collect();
+        let gone = self
+            .logs
+            .iter()
+            .filter(|(name, open)| open.queue.kind == Kind::Backlog && !there.contains(name));
+        let pending = gone.map(|(name, open)| (Arc::clone(name), open.queue.pending()));
+        pending.filter(|(_, pending)| *pending > 0).collect()
+    }
+
+    /// Drops and counts what is in a log.
+    pub(crate) fn purge(&self, name: &str) {
+        if let Some(running) = self.logs.get(name).and_then(|open| open.running.as_ref()) {
+            running.orders.send_replace(Order::Purge);
+        }
+    }
+
+    /// The logs, each with the wiring through which it delivers.
+    pub(crate) fn delivering(&self) -> Vec<Delivering> {
+        let running = self.logs.values().filter_map(|open| {
+            let running = open.running.as_ref()?;
+            Some(Delivering {
+                queue: Arc::clone(&open.queue),
+                wiring: Arc::clone(&running.wiring),
+            })
+        });
+        running.collect()
     }
 
     /// Reads nothing more out of the logs, and gives back what waits for room in them.
@@ -365,15 +402,4 @@ fn disk() -> Arc<dyn Disk> {
     return Arc::new(points::Points(Real));
     #[cfg(not(feature = "crash-points"))]
     return Arc::new(Real);
-}
-
-/// Destinations and groups with what the file says of their logs.
-fn wanted(spec: &Spec) -> Vec<(Arc<str>, Option<LogSpec>)> {
-    let places = spec.destinations.iter().map(|destination| match destination {
-        DestinationSpec::Endpoint(endpoint) => (&endpoint.name, &endpoint.store),
-        DestinationSpec::Group { name, store, .. } => (name, store),
-    });
-    places
-        .map(|(name, store)| (Arc::clone(name), store.clone()))
-        .collect()
 }

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::testing::{Draft, event, spec, to};
 
 mod shared;
+mod stored;
 
 /// An ingress that delivers what the test sends and tells what became of it.
 struct Tap {

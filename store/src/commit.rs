@@ -283,6 +283,7 @@ impl<T: Send + 'static> Committer<T> {
             {
                 tracing::warn!(log = %log.name, %error, "sealing; the next start looks through the last segment");
             }
+            self.retainer.sweep(&log);
             let waits = !log.lock().batch.tokens.is_empty();
             if waits {
                 self.fail(

@@ -27,6 +27,7 @@ mod reader;
 mod record;
 mod recover;
 mod retain;
+mod room;
 mod segment;
 mod settle;
 mod space;

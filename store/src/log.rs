@@ -191,11 +191,15 @@ impl<T> Log<T> {
         self.full.load(Ordering::Acquire)
     }
 
-    /// Whether a record of so many bytes from outside would find room now.
+    /// Whether a record of so many bytes from outside would find room now. Where it would not, the log is full.
     #[must_use]
     pub fn takes(&self, length: usize) -> bool {
         let state = self.lock();
-        self.has_room(&state, record::span(length), Claim::New)
+        let has_room = self.has_room(&state, record::span(length), Claim::New);
+        if !has_room {
+            self.full.store(true, Ordering::Release);
+        }
+        has_room
     }
 
     /// When the newest record came that is still there, in milliseconds since 1970.

@@ -114,11 +114,16 @@ impl<T: Send + 'static> Reader<T> {
     /// The segment to go on in.
     fn segment(&mut self) -> Option<Held> {
         let state = self.log.lock();
+        // Gigabytes may be retained: what is acknowledged as a whole is not even looked at.
+        let is_passed = |held: &Held| self.open_only && held.sealed && state.open_in(held.range()) == 0;
         let next = |held: &&Held| {
-            held.segment.title.number > self.number
-                || held.segment.title.number == self.number && (self.at < held.end || !held.sealed)
+            let here = held.segment.title.number == self.number;
+            !(here && held.sealed && self.at >= held.end || is_passed(held))
         };
-        let held = state.segments.iter().find(next)?.clone();
+        let from = state
+            .segments
+            .partition_point(|held| held.segment.title.number < self.number);
+        let held = state.segments.range(from..).find(next)?.clone();
         drop(state);
         if held.segment.title.number > self.number {
             self.number = held.segment.title.number;

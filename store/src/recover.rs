@@ -10,7 +10,7 @@
 //!
 //! The segment is then cut, and sealed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::log::Held;
 use crate::reader::copy;
 use crate::record::Kind;
 use crate::segment::{RECORDS_AT, Seal, Segment, Span, Step, Title, Walked};
-use crate::spares;
 use crate::stats::Counters;
 use crate::window::Window;
 use crate::write::{now_ms, write_seal};
 
-/// What a segment is called whose heads say nothing any more: it stays where it is.
-const UNREADABLE: &str = ".unreadable";
+mod listed;
+
+pub(crate) use listed::id;
 
 /// What the copy of a tail is called until it is durable.
 const MENDED: &str = "mended";
@@ -49,7 +49,7 @@ pub(crate) struct Found {
 /// # Errors
 /// As the disk has it. Nothing is lost by trying again.
 pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known) -> io::Result<Found> {
-    let (mut segments, mut number) = segments(disk, dir)?;
+    let (mut segments, mut number) = listed::segments(disk, dir)?;
     // What is gone stays gone: a segment that came back later would stand beside newer ones.
     disk.sync_dir(dir)?;
     let Some(last) = segments.pop() else {
@@ -93,81 +93,6 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known
     })
 }
 
-/// The number of the log in this directory, if it has a segment that says so.
-///
-/// # Errors
-/// As the disk has it.
-pub(crate) fn id(disk: &dyn Disk, dir: &Path) -> io::Result<Option<u64>> {
-    for name in disk
-        .list(dir)?
-        .iter()
-        .filter(|name| Title::number_of(name).is_some())
-    {
-        let path = dir.join(name);
-        if let Some(segment) = Segment::open(path.clone(), disk.open(&path)?)? {
-            return Ok(Some(segment.title.log));
-        }
-    }
-    Ok(None)
-}
-
-/// The segments, and the number that the next one has at least.
-fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>, u64)> {
-    let names = disk.list(dir)?;
-    for unfinished in [spares::NAME, MENDED] {
-        if names.iter().any(|name| name == unfinished) {
-            disk.remove(&dir.join(unfinished))?;
-        }
-    }
-    // What was set aside at an earlier start is missed until it was told.
-    let aside = |name: &String| Title::number_of(&format!("{}.seg", name.strip_suffix(UNREADABLE)?));
-    let mut numbers: BTreeMap<u64, bool> = names
-        .iter()
-        .filter_map(aside)
-        .map(|number| (number, true))
-        .collect();
-    numbers.extend(
-        names
-            .iter()
-            .filter_map(|name| Some((Title::number_of(name)?, false))),
-    );
-    let mut segments: Vec<Segment> = Vec::new();
-    let mut hole = false;
-    for (number, aside) in &numbers {
-        if *aside {
-            hole = true;
-            continue;
-        }
-        let path = dir.join(Title::name(*number));
-        let Some(mut segment) = Segment::open(path.clone(), disk.open(&path)?)? else {
-            hole |= set_aside(disk, &path)?;
-            continue;
-        };
-        if std::mem::take(&mut hole) {
-            // Whoever reads on from the segment before misses these records, and says so.
-            segment.title.first = match segments.last() {
-                Some(before) => sealed(before, segment.title.first)?.next,
-                None => 0,
-            };
-        }
-        segments.push(segment);
-    }
-    let number = numbers.last_key_value().map_or(1, |(last, _)| last + 1);
-    Ok((segments, number))
-}
-
-/// Both heads of this file say nothing. Whether it may have records.
-fn set_aside(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
-    // A file that was just being made says nothing either, and has nothing.
-    if disk.open(path)?.length()? <= RECORDS_AT {
-        disk.remove(path)?;
-        return Ok(false);
-    }
-    tracing::error!(path = %path.display(), "both heads of this segment are damaged: it is set aside");
-    disk.rename(path, &path.with_extension(&UNREADABLE[1..]))?;
-    Ok(true)
-}
-
 fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
     Held {
         segment: segment.clone(),
@@ -179,33 +104,20 @@ fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
     }
 }
 
-/// A segment that another one follows: it was sealed, whatever its seal looks like now; or a start was ended that had
-/// copied its tail into the one that follows, and not yet cut it off. Then it ends where that one begins.
+/// A segment that another one follows: it was sealed, whatever its seal looks like now.
 fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
     if let Some((seal, at)) = segment.seal()? {
         return Ok(whole(segment, seal, at));
     }
-    let mut window = Window::new(&*segment.file);
-    let mut place = Place {
-        at: RECORDS_AT,
-        next: segment.title.first,
-    };
-    while place.next < below {
-        let (to, head) = match segment.step(&mut window, place.at, (place.next, below))? {
-            Step::End => break,
-            Step::Record { head } => (place.at + head.span(), Some(head)),
-            Step::Bad { to, head } => (to, head),
-        };
-        place.at = to;
-        if let Some(head) = head.filter(|head| head.kind == Kind::Data) {
-            place.next = place.next.max(head.sequence + 1);
-        }
-    }
+    let walked = segment.walk(below)?;
     let seal = Seal {
-        next: place.next.min(below),
-        newest: now_ms(),
+        next: walked.next(segment.title.first).min(below),
+        newest: walked.seal.map_or(now_ms(), |seal| seal.newest),
     };
-    Ok(whole(segment, seal, place.at))
+    // Where nothing is missing, what stands behind the last record has been copied into the next segment.
+    let complete = seal.next == below;
+    let last = walked.spans.iter().rfind(|span| span.good || !complete);
+    Ok(whole(segment, seal, last.map_or(RECORDS_AT, |span| span.to)))
 }
 
 /// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.

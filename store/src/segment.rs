@@ -114,7 +114,10 @@ impl Title {
     /// The number that a file's name says.
     pub(crate) fn number_of(name: &str) -> Option<u64> {
         let digits = name.strip_suffix(".seg").filter(|digits| digits.len() == 16)?;
-        u64::from_str_radix(digits, 16).ok()
+        // No log gets so far: what has such a name is nobody's.
+        u64::from_str_radix(digits, 16)
+            .ok()
+            .filter(|number| *number < 1 << 60)
     }
 
     /// Both heads and what lies between, up to the records.
@@ -319,16 +322,20 @@ impl Segment {
     }
 
     /// Whether bytes that are no record were never written as a whole: a sector of them still reads as the zeros that
-    /// stood there before, or the file ends with them. What was written and changed since has no such sector, but where
+    /// stood there before, or the file ends with them, or before them. What was written and changed since has no such sector, but where
     /// a payload is such zeros.
     ///
     /// # Errors
     /// As the file has it.
     pub(crate) fn is_torn(&self, span: &Span) -> io::Result<bool> {
-        if !span.whole && span.to >= self.file.length()? {
-            return Ok(true);
-        }
         let mut window = Window::new(&*self.file);
+        if !span.whole {
+            let length = self.file.length()?;
+            let head = Head::read(window.get(span.from, HEAD)?, self.title.salt());
+            if span.to >= length || head.is_some_and(|head| span.from + head.span() > length) {
+                return Ok(true);
+            }
+        }
         let mut from = span.from;
         while from < span.to {
             let to = ((from / SECTOR + 1) * SECTOR).min(span.to);

@@ -3,6 +3,7 @@
 //! ```text
 //! lock         held while the store is open
 //! format       "weft store 1"
+//! room         what a start may use on a full disk
 //! acks/        the journal of acknowledgements
 //! quarantine/  copies of what was damaged
 //! logs/NAME/   one directory a log
@@ -11,7 +12,7 @@
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use crate::log::{Log, LogSettings};
 use crate::reader::Reader;
 use crate::recover;
 use crate::retain::Retainer;
+use crate::room;
 use crate::settle::Settler;
 use crate::space::Space;
 use crate::spares::Spares;
@@ -31,13 +33,11 @@ use crate::stats::{Counters, Stats};
 use crate::write::{Writer, now_ms};
 use crate::{Keeper, Sync};
 
+mod directory;
 #[cfg(test)]
 mod tests;
 
-/// What `format` says.
-const FORMAT: &[u8] = b"weft store 1\n";
-/// The longest name of a log, as a file's name.
-const NAME_MAX: usize = 200;
+use directory::{is_name, prepare};
 
 /// What the file says of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,8 +167,9 @@ impl<T: Send + 'static> Store<T> {
             store.log(name, settings.clone())?;
         }
         let known = store.forget_what_is_gone();
-        let journal = Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks, &known)
-            .map_err(io("writing acknowledgements"))?;
+        let begin = || Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks.clone(), &known);
+        let journal = room::with(&*disk, &path, begin).map_err(io("writing acknowledgements"))?;
+        let has_room = room::keep(&*disk, &path, store.settings.keep_free);
         let committer = Committer {
             bell: Arc::clone(&bell),
             disk: Arc::clone(&disk),
@@ -178,6 +179,7 @@ impl<T: Send + 'static> Store<T> {
                 space,
                 path,
                 keep_free: store.settings.keep_free,
+                has_room,
                 active: BTreeMap::new(),
                 counters: Arc::clone(&counters),
             },
@@ -231,7 +233,18 @@ impl<T: Send + 'static> Store<T> {
         // Held until the log is listed: a checkpoint finds it either here or there.
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let quarantine = path.join("quarantine");
-        let found = recover::open(&*self.disk, &dir, &quarantine, &known).map_err(io("reading a log"))?;
+        let open = || recover::open(&*self.disk, &dir, &quarantine, &known);
+        let found = room::with(&*self.disk, path, open).map_err(io("reading a log"))?;
+        if let Some(other) = logs.values().find(|other| other.id == found.id) {
+            let text = format!(
+                "logs/{} is a copy of it, or it of that: move one of them away",
+                other.name
+            );
+            return Err(io("reading a log")(io::Error::new(
+                io::ErrorKind::InvalidData,
+                text,
+            )));
+        }
         let log = Arc::new(Log::new(
             (Arc::from(name), dir, found.id),
             settings,
@@ -336,71 +349,4 @@ impl<T> Drop for Store<T> {
         }
         self.bell.stop();
     }
-}
-
-/// Makes what is missing of the directory, and takes its lock.
-fn prepare(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Any + Send + std::marker::Sync>, OpenError> {
-    let io = |doing: &'static str| {
-        move |error: io::Error| OpenError::Io {
-            path: path.to_owned(),
-            doing,
-            error,
-        }
-    };
-    disk.make_dir(path).map_err(io("making the directory"))?;
-    let lock = disk
-        .lock(&path.join("lock"))
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OpenError::Locked(path.to_owned()),
-            _ => io("locking")(error),
-        })?;
-    for name in ["acks", "quarantine", "logs"] {
-        disk.make_dir(&path.join(name))
-            .map_err(io("making the directory"))?;
-    }
-    format(disk, path)?;
-    disk.sync_dir(path).map_err(io("making the directory"))?;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        // Where it may not be read, whoever made it has made it durable.
-        let _ = disk.sync_dir(parent);
-    }
-    Ok(lock)
-}
-
-fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
-    let io = |error: io::Error| OpenError::Io {
-        path: path.to_owned(),
-        doing: "reading its format",
-        error,
-    };
-    let name = path.join("format");
-    let mut found = vec![0; 64];
-    match disk.open(&name) {
-        Ok(file) => {
-            let read = file.read_at(0, &mut found).map_err(io)?;
-            found.truncate(read);
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => found.clear(),
-        Err(error) => return Err(io(error)),
-    }
-    if found == FORMAT {
-        return Ok(());
-    }
-    // A store of any format has logs, and this one was just being made.
-    let is_new = disk.list(&path.join("logs")).map_err(io)?.is_empty();
-    if !is_new {
-        return Err(OpenError::Format {
-            path: path.to_owned(),
-            found: String::from_utf8_lossy(&found).trim_end().to_owned(),
-        });
-    }
-    disk.remove(&name).map_err(io)?;
-    let file = disk.create(&name).map_err(io)?;
-    file.write_at(0, FORMAT).map_err(io)?;
-    file.sync().map_err(io)
-}
-
-fn is_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte);
-    (1..=NAME_MAX).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
 }

@@ -15,6 +15,8 @@ use crate::load::{CLIENTS, Load, More};
 pub(crate) const WINDOW: usize = 1_000;
 /// What the lane of a log may have unsettled, and its acknowledgement not on the disk.
 pub(crate) const STORE_WINDOW: usize = 2_048;
+/// Of the events of a run, a part of so many may be in a store, so that no strike is long enough for the whole load.
+const AHEAD: usize = 5;
 pub(crate) const PARTITIONS: usize = 4;
 
 /// One side of a flow.
@@ -217,7 +219,14 @@ impl Place {
     ) -> Load {
         let lanes = flow.lanes();
         match self.end {
-            End::Http => Load::http(&self.host, self.port, (events, lanes), ledger),
+            End::Http => {
+                let ahead = if flow.stored {
+                    events / AHEAD
+                } else {
+                    usize::MAX / 2
+                };
+                Load::http(&self.host, self.port, (events, lanes, ahead), ledger)
+            }
             End::Kafka => {
                 // Lanes of one destination each wait for none of the others, and a store waits for no destination.
                 let waits = lanes == 1 && !flow.stored;

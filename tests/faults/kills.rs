@@ -92,7 +92,12 @@ pub(crate) fn run(kills: usize, seed: u64) {
         unready: 0,
         began: Instant::now(),
     };
-    let load = Load::http("127.0.0.1", port, (kills * EVENTS, CLIENTS), &ledger);
+    let load = Load::http(
+        "127.0.0.1",
+        port,
+        (kills * EVENTS, CLIENTS, usize::MAX / 2),
+        &ledger,
+    );
     let mut acknowledged = 0;
     let mut left = 0;
     for n in 1..=kills {
@@ -129,7 +134,7 @@ impl Kills {
                 let count = AtomicUsize::new(0);
                 let turn = self.random.usize(5..200);
                 self.sink.respond(move |_| {
-                    let up = count.fetch_add(1, Ordering::Relaxed) / turn % 2 == 0;
+                    let up = (count.fetch_add(1, Ordering::Relaxed) / turn).is_multiple_of(2);
                     if up { 204 } else { 503 }
                 });
             }

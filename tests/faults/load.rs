@@ -42,7 +42,13 @@ pub(crate) struct Load {
 impl Load {
     /// Posts to an address, each event by itself in binary mode.
     /// Each lane has as many clients of its own as the others, for what its destination owns.
-    pub(crate) fn http(host: &str, port: u16, (events, lanes): (usize, usize), ledger: &Arc<Ledger>) -> Load {
+    /// `ahead`: so many events may be acknowledged and not have arrived; then it waits.
+    pub(crate) fn http(
+        host: &str,
+        port: u16,
+        (events, lanes, ahead): (usize, usize, usize),
+        ledger: &Arc<Ledger>,
+    ) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let lists: Vec<_> = (0..lanes)
             .map(|lane| {
@@ -66,8 +72,9 @@ impl Load {
                     let Some(&number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) else {
                         return;
                     };
+                    let waits = || ledger.read(|account| account.acknowledged >= account.progress() + ahead);
                     while !stop.load(Ordering::Relaxed)
-                        && !post(&mut connection, &address, number, &ledger).await
+                        && (waits() || !post(&mut connection, &address, number, &ledger).await)
                     {
                         tokio::time::sleep(PAUSE).await;
                     }

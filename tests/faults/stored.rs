@@ -3,12 +3,11 @@
 //! crash repeats at most a window of each log (C4), and the keys keep their order (C20).
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use weft_rig::Reply;
-
 use crate::crash::{Point, crash_under_load, point};
-use crate::flow::{End, Flow, WINDOW};
+use crate::flow::{End, Flow, STORE_WINDOW, WINDOW};
 use crate::run::Run;
 use crate::scenario::Scenario;
 use crate::support::Books;
@@ -21,8 +20,9 @@ const BACKLOG: f64 = 800.0;
 const LONG: f64 = 8_000.0;
 /// Longer than the sessions of its clients, and than a round of the store may take.
 const FREEZE: Duration = Duration::from_secs(4);
-/// Between two changes of a destination's mind.
-const FLAP: usize = 40;
+/// A destination that flaps refuses the last of so many requests: more than open the breaker, so that probes fail, too.
+const FLAP: usize = 60;
+const REFUSED: usize = 8;
 
 type Fault = (&'static str, fn(&mut Run<'_>));
 
@@ -112,11 +112,17 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     );
     for from in [End::Http, End::Kafka, End::Mqtt] {
         for (name, fault) in AWAY {
-            rows.push(row(name, from, &[End::Http]).strikes(2, fault));
+            // A flap has two kills.
+            rows.push(
+                row(name, from, &[End::Http])
+                    .strikes(2, fault)
+                    .excuses(STORE_WINDOW),
+            );
         }
     }
     for from in [End::Http, End::Kafka] {
-        rows.push(row("long backlog", from, &[End::Http]).strikes(1, long_backlog));
+        let long = row("long backlog", from, &[End::Http]).events(60_000);
+        rows.push(long.strikes(1, long_backlog));
     }
     let points = row(
         "crash at each point of the store in turn",
@@ -244,24 +250,18 @@ fn killed_in_the_drain(run: &mut Run<'_>) {
 }
 
 fn killed_in_a_flap(run: &mut Run<'_>) {
-    let mut count = 0;
-    let turns = std::sync::Mutex::new(move || {
-        count += 1;
-        count / FLAP % 2 == 0
+    let count = AtomicUsize::new(0);
+    run.sink(0).respond(move |_| {
+        let up = count.fetch_add(1, Ordering::Relaxed) % FLAP < FLAP - REFUSED;
+        if up { 204 } else { 503 }
     });
-    run.sink(0).reply(move |_, _| {
-        let up = turns.lock().is_ok_and(|mut turn| turn());
-        Reply::status(if up { 204 } else { 503 })
-    });
-    assert!(
-        run.wait_arrivals(4 * FLAP),
-        "nothing arrives between the refusals"
-    );
-    run.kill_weft();
-    assert!(
-        run.wait_arrivals(4 * FLAP),
-        "nothing arrives between the refusals"
-    );
+    for _ in 0..2 {
+        assert!(
+            run.wait_arrivals(3 * FLAP),
+            "nothing arrives between the refusals"
+        );
+        run.kill_weft();
+    }
     run.sink(0).heal();
 }
 
@@ -328,7 +328,7 @@ fn killed_in_a_start(run: &mut Run<'_>) {
     crash_under_load(run, name, (count, count));
 }
 
-/// As long as it takes until the greater part of the load is in the log.
+/// Until a good part of the load is in the log.
 fn long_backlog(run: &mut Run<'_>) {
     pile_up(run, LONG);
     run.sink_mut(0).receiver.open();

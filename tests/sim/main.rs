@@ -107,7 +107,8 @@ fn the_table_of_slots_is_whole() {
             "queued",
             "revoked",
             "rewound",
-            "settled"
+            "settled",
+            "storing"
         ]
     );
     assert!(machine.leads("admitted", "in flight") && machine.leads("in flight", "in flight"));

@@ -56,6 +56,8 @@ pub struct Window {
 pub enum Order {
     /// Read and deliver.
     Run,
+    /// Read, drop and count.
+    Purge,
     /// Read nothing more; settle what comes back.
     Drain,
     /// Settle what has come back, and end.
@@ -86,6 +88,7 @@ pub struct LogLane {
     inbox: Vec<Settled>,
     builder: EventBuilder,
     damaged: u64,
+    purging: bool,
     published: Instant,
 }
 
@@ -129,6 +132,7 @@ impl LogLane {
             inbox: Vec::new(),
             builder: EventBuilder::new(),
             damaged: 0,
+            purging: false,
             published: Instant::now(),
         }
     }
@@ -178,7 +182,11 @@ impl LogLane {
         }
         let port = &self.port.port;
         self.full.retain(|destination| destination.is_full_for(port));
-        if order == Order::Run && self.full.is_empty() && self.not_before.is_none_or(|at| at <= now) {
+        self.purging = order == Order::Purge;
+        if matches!(order, Order::Run | Order::Purge)
+            && self.full.is_empty()
+            && self.not_before.is_none_or(|at| at <= now)
+        {
             self.not_before = None;
             self.read();
         }
@@ -274,6 +282,10 @@ impl LogLane {
             self.open.insert(sequence, taken);
             if leg.duty.expires.is_some_and(|at| at <= Instant::now()) {
                 ender.end(leg.duty, End::Expired);
+                continue;
+            }
+            if self.purging {
+                ender.end(leg.duty, End::Dropped(Outcome::Accepted));
                 continue;
             }
             match start(leg, log) {

@@ -28,7 +28,7 @@ pub async fn keep(queue: Arc<DurableQueue>, reader: Reader<Leg>, mut orders: wat
         let order = *orders.borrow_and_update();
         match order {
             Order::Stop => return,
-            Order::Drain => {}
+            Order::Drain | Order::Purge => {}
             Order::Run if sweep_at <= Instant::now() => {
                 reader = sweep(&queue, reader).await;
                 let max_age = queue.rules.load().max_age.unwrap_or(SWEEP_EVERY);

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Write,
     /// A sync fails with EIO: what was dirty is clean now, stays in memory, and never reaches the disk.
     Sync,
+    /// The same, and the error says that there is no room.
+    SyncFull,
     /// A read fails with EIO, once.
     Read,
     /// A file keeps its name: EIO.
@@ -73,6 +75,12 @@ impl Sim {
     /// So many bytes fit from now on, all files together.
     pub(crate) fn set_capacity(&self, bytes: Option<u64>) {
         self.world().capacity = bytes;
+    }
+
+    /// Takes away all room that is left.
+    pub(crate) fn fill_up(&self) {
+        let used = self.world().used();
+        self.set_capacity(Some(used));
     }
 
     /// What is on the disk when the power comes back.
@@ -148,6 +156,11 @@ impl Sim {
         let world = self.world();
         let file = world.find(path).expect("the file is there");
         world.files[file].seen.clone()
+    }
+
+    /// Whether the power is off.
+    pub(crate) fn is_off(&self) -> bool {
+        self.world().off
     }
 
     /// Bytes of all files.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::*;
 use crate::disk::sim::{Fault, Sim};
@@ -11,13 +12,14 @@ use crate::{Claim, Refused};
 mod bits;
 mod crashes;
 mod failures;
+mod garbage;
 mod model;
 mod retained;
 mod room;
 mod starts;
 
 /// How many seeds each test takes; `WEFT_STORE_SEEDS` for more.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 80;
 const EVERYTHING: Most = Most {
     records: usize::MAX,
     bytes: u64::MAX,
@@ -297,6 +299,8 @@ impl World {
             } else {
                 assert!(lost.is_empty(), "{name}: {lost:?} lost");
                 assert_eq!(damaged, 0, "{name}");
+                let copies = running.store.disk.list(Path::new("/store/quarantine")).unwrap();
+                assert!(copies.is_empty(), "{name}: {copies:?}");
             }
             let (next, id) = (running.log(name).lock().next, running.log(name).id);
             let is_new = |sequence: &u64| id != model.id || *sequence < next;

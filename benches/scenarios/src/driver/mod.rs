@@ -1,6 +1,7 @@
 //! The driver's parts: what runs, how it is measured, and the table.
 
 pub mod amqp;
+pub mod backlog;
 pub mod http;
 pub mod idle;
 pub mod kafka;

@@ -178,8 +178,10 @@ impl DiskFile for SimFile {
         let fault = world.call()?;
         let content = &mut world.files[self.file];
         let dirty = std::mem::take(&mut content.dirty);
-        if fault == Some(Fault::Sync) {
-            return Err(eio());
+        match fault {
+            Some(Fault::Sync) => return Err(eio()),
+            Some(Fault::SyncFull) => return Err(io::Error::from(io::ErrorKind::StorageFull)),
+            _ => {}
         }
         content.durable.resize(content.seen.len(), 0);
         for sector in dirty {

@@ -66,6 +66,59 @@ fn after_a_failed_sync_the_file_is_neither_written_nor_synced_again() {
 }
 
 #[test]
+fn a_sync_that_finds_no_room_is_a_failure_and_not_tried_again() {
+    // Of a batch; of the mark of a log that rests; of a seal.
+    for what in 0..3 {
+        let sim = Sim::default();
+        let mut running = start(&sim).unwrap();
+        running.append("a", 0, 100, 7).unwrap();
+        running.round(what == 2);
+        let log = running.log("a");
+        match what {
+            0 => {
+                running.append("a", 1, 100, 7).unwrap();
+                sim.arm(1, Fault::SyncFull);
+                running.round(false);
+            }
+            1 => {
+                // The free space is looked at before.
+                sim.arm(2, Fault::SyncFull);
+                running.round(true);
+            }
+            _ => {
+                log.acknowledge(0..1);
+                running.round(true);
+                running.committer.retainer.clock = || now_ms() + 3_600_000;
+                // A write, the cut, and the sync.
+                sim.arm(2, Fault::SyncFull);
+                running.round(false);
+            }
+        }
+        assert!(log.is_failed(), "{what}");
+        assert_eq!(
+            *running.told.failed.lock().unwrap(),
+            if what == 0 { vec![1] } else { vec![] }
+        );
+    }
+}
+
+#[test]
+fn with_an_interval_a_log_that_failed_is_not_synced_any_more() {
+    let sim = Sim::default();
+    let sync = Sync::Interval(Duration::from_secs(3600));
+    let mut running = start_with(&sim, Settings { sync, ..settings() }, &bounds()).unwrap();
+    running.append("a", 0, 100, 7).unwrap();
+    running.round(false);
+    running.append("a", 1, 100, 7).unwrap();
+    sim.arm(0, Fault::Write);
+    running.round(false);
+    assert!(running.log("a").is_failed());
+    let syncs = running.store.stats().syncs;
+    running.round(true);
+    assert_eq!(running.store.stats().syncs, syncs);
+}
+
+#[test]
 fn a_roll_that_finds_no_room_is_made_up_for_and_the_reader_goes_on() {
     let sim = Sim::default();
     let mut running = start(&sim).unwrap();
@@ -250,4 +303,71 @@ fn acknowledgements_of_logs_that_are_gone_are_forgotten_and_of_others_kept() {
     }
     let known = crate::journal::Journal::read(&sim, Path::new("/store/acks")).unwrap();
     assert!(known.len() <= 4, "{known:?}");
+}
+
+#[test]
+fn a_log_that_is_gone_stays_gone_with_its_acknowledgements() {
+    let sim = Sim::default();
+    let mut running = start(&sim).unwrap();
+    for token in 0..3 {
+        running.append("a", token, 100, 7).unwrap();
+    }
+    running.round(true);
+    running.log("a").acknowledge(0..3);
+    running.round(true);
+    running.committer.close();
+    running.round(true);
+    assert_eq!(running.log("a").holding().segments, 0);
+    drop(running);
+    // These starts find no log, and forget what was acknowledged of it; the first has still the journal before its own.
+    let sim = sim.after_kill();
+    for _ in 0..3 {
+        drop(start(&sim).unwrap());
+    }
+    for seed in 0..20 {
+        let sim = sim.after_power_cut(&mut fastrand::Rng::with_seed(seed));
+        assert_eq!(start(&sim).unwrap().tokens("a"), [], "it came back");
+    }
+}
+
+#[test]
+fn the_last_segment_holds_the_place_of_the_next_sequence() {
+    let sim = Sim::default();
+    let mut running = start(&sim).unwrap();
+    for token in 0..8 {
+        running.append("a", token, 60_000, 7).unwrap();
+        running.round(false);
+    }
+    running.committer.close();
+    let log = running.log("a");
+    let last = log.lock().segments.back().unwrap().range();
+    assert!(log.holding().segments > 1);
+    // Acknowledged, and not yet durably so.
+    log.acknowledge(last.clone());
+    running.committer.retainer.sweep(&log);
+    let running = start(&sim.after_kill()).unwrap();
+    assert_eq!(running.log("a").lock().next, 8, "a sequence would be given again");
+    assert_eq!(running.tokens("a").len(), 8);
+}
+
+#[test]
+fn a_seal_never_says_more_than_the_disk_has() {
+    let sync = Sync::Interval(Duration::from_secs(3600));
+    for call in 0..8 {
+        let sim = Sim::default();
+        let mut running = start_with(&sim, Settings { sync, ..settings() }, &bounds()).unwrap();
+        for token in 0..4 {
+            running.append("a", token, 60_000, 7).unwrap();
+            running.round(false);
+        }
+        // None of it is synced, and the next one is for another segment.
+        running.append("a", 4, 60_000, 7).unwrap();
+        sim.arm(call, Fault::PowerCut);
+        running.round(false);
+        for seed in 0..60 {
+            let sim = sim.after_power_cut(&mut fastrand::Rng::with_seed(seed));
+            let (_, damaged) = start(&sim).unwrap().all("a").unwrap();
+            assert_eq!(damaged, 0, "power cut at call {call}, seed {seed}");
+        }
+    }
 }

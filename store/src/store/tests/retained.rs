@@ -245,3 +245,27 @@ fn a_segment_that_finds_no_room_for_its_seal_is_not_tried_again_at_once() {
     running.round(false);
     assert_eq!(files(&sim, "a"), 0);
 }
+
+#[test]
+fn who_reads_what_is_open_does_not_even_look_at_what_is_retained() {
+    let sim = Sim::default();
+    let mut running = open(&sim, &retaining());
+    fill(&mut running, "a", 0..20);
+    let last = running.log("a").lock().segments.back().unwrap().range();
+    running.log("a").acknowledge(0..last.start);
+    running.round(true);
+    for held in running
+        .log("a")
+        .lock()
+        .segments
+        .iter()
+        .filter(|held| held.retained)
+    {
+        sim.flip(&held.segment.path, 10_000, 0);
+    }
+    assert_eq!(running.tokens("a"), last.collect::<Vec<_>>());
+    assert_eq!(sim.list(Path::new("/store/quarantine")).unwrap(), [""; 0]);
+    let open_to_all = everything(&running, "a").len() as u64;
+    assert!(open_to_all < 20, "and who reads all of it finds the damage");
+    assert_eq!(running.log("a").open(), running.tokens("a").len() as u64);
+}

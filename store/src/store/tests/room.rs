@@ -105,6 +105,10 @@ fn a_full_log_that_is_acknowledged_on_a_full_disk_frees_itself() {
         running.round(true);
     }
     assert!(running.log("a").holding().bytes < (3 << 20));
+    assert!(
+        sim.list(Path::new("/store/acks")).unwrap().len() <= 2,
+        "what could not be written is left"
+    );
     assert_eq!(running.append("a", 1, 50_000, 7).map(|_| ()), Ok(()));
     running.round(true);
     running.round(true);
@@ -184,4 +188,39 @@ fn what_the_store_did_is_counted() {
         before.bytes_written + 2 * crate::record::span(100)
     );
     assert!(after.sync_time >= after.longest_sync);
+}
+
+#[test]
+fn c27_a_start_on_a_disk_without_any_room_has_what_is_kept_for_it() {
+    for keep_free in [1 << 20, 0] {
+        let settings = || Settings {
+            keep_free,
+            ..settings()
+        };
+        let mut sim = Sim::default();
+        for life in 0..3 {
+            let mut running = start_with(&sim, settings(), &bounds()).unwrap();
+            for token in 0..20 {
+                running.append("a", life * 20 + token, 300, 7).unwrap();
+                running.round(false);
+            }
+            drop(running);
+            sim = sim.after_kill();
+        }
+        sim.fill_up();
+        let opened = start_with(&sim, settings(), &bounds());
+        let Ok(mut running) = opened else {
+            let error = opened.err().unwrap().to_string();
+            assert!(keep_free == 0, "{error}");
+            continue;
+        };
+        assert!(keep_free > 0, "a start needs no room");
+        assert_eq!(running.all("a").unwrap().0.len(), 60);
+        // There is room again, and it is kept for the next time.
+        let path = Path::new("/store/room");
+        sim.set_capacity(None);
+        running.committer.looked = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+        running.round(true);
+        assert_eq!(sim.bytes(path).len(), 1 << 20);
+    }
 }

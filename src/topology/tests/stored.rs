@@ -1,0 +1,204 @@
+//! A topology with a store: stops, starts and reloads with something in its logs. Real time: the store has its own.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::testing::first;
+use crate::topology::spec::{LogSpec, PlanSpec, StoreSpec, WhenFull};
+
+/// Removed when it is dropped.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Dir {
+        Dir(std::env::temp_dir().join(format!("weft-topology-{name}-{}", std::process::id())))
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn log() -> LogSpec {
+    LogSpec {
+        max_bytes: 16 << 20,
+        max_age: None,
+        retain: None,
+        when_full: WhenFull::Block,
+    }
+}
+
+/// The spec with a store, and logs for these.
+fn stored(mut spec: Spec, dir: &Dir, logs: &[&str]) -> Spec {
+    spec.store = Some(StoreSpec {
+        path: dir.0.clone(),
+        max_bytes: 64 << 20,
+        keep_free: 0,
+        sync: weft_store::Sync::Always,
+        dead_letters: log(),
+    });
+    for destination in &mut spec.destinations {
+        match destination {
+            DestinationSpec::Endpoint(endpoint) if logs.contains(&&*endpoint.name) => {
+                endpoint.store = Some(log());
+            }
+            DestinationSpec::Group { name, store, .. } if logs.contains(&&**name) => *store = Some(log()),
+            _ => {}
+        }
+    }
+    spec
+}
+
+fn group(mut spec: Spec, name: &str, plan: PlanSpec) -> Spec {
+    spec.destinations.push(DestinationSpec::Group {
+        name: name.into(),
+        plan,
+        store: None,
+        shared: None,
+    });
+    spec
+}
+
+fn pending(topology: &Topology, name: &str) -> u64 {
+    topology.storage.as_ref().unwrap().queue(name).unwrap().pending()
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to this: {what}");
+}
+
+/// Ends, and a topology whose destination takes nothing, with `events` in the log of `name`.
+async fn with_backlog(ends: &mut Ends, spec: Spec, events: u32) -> Topology {
+    let topology = ends.start(spec);
+    for number in 0..events {
+        assert_eq!(ends.deliver(&number.to_string()).await, Outcome::Accepted);
+    }
+    topology
+}
+
+fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+/// C24, C29: a stop waits for no backlog, and the next start delivers it.
+#[tokio::test]
+async fn a_backlog_outlives_a_stop_and_is_delivered_after_the_next_start() {
+    let (dir, mut ends) = (Dir::new("stop"), Ends::new());
+    ends.open.send_replace(false);
+    let topology = {
+        let spec = stored(ends.spec(&["a"], "a"), &dir, &["a"]);
+        with_backlog(&mut ends, spec, 20).await
+    };
+    let left = topology
+        .drain(Instant::now() + Duration::from_secs(60), |_| {})
+        .await;
+    assert_eq!(left, 0);
+    topology.stop().await;
+    assert_eq!(ends.got(), [""; 0]);
+
+    ends.open.send_replace(true);
+    let topology = ends.start(stored(ends.spec(&["a"], "a"), &dir, &["a"]));
+    until("all are delivered", || pending(&topology, "a") == 0).await;
+    topology.stop().await;
+    assert_eq!(ends.got(), numbers(0..20));
+}
+
+#[tokio::test]
+async fn a_destination_with_a_backlog_goes_only_with_a_word_and_is_drained_first() {
+    let (dir, mut ends) = (Dir::new("drain"), Ends::new());
+    ends.open.send_replace(false);
+    let spec = |ends: &Ends, names: &[&str], to: &str| stored(ends.spec(names, to), &dir, &["a"]);
+    let mut topology = {
+        let spec = spec(&ends, &["a", "b"], "a");
+        with_backlog(&mut ends, spec, 20).await
+    };
+    let refused = topology
+        .reload(spec(&ends, &["b"], "b"), &words(&[]))
+        .await
+        .unwrap_err();
+    assert!(
+        refused.contains("destination a still has 20 pending events"),
+        "{refused}"
+    );
+    let drain = words(&[("a", Removal::Drain)]);
+    topology.reload(spec(&ends, &["b"], "b"), &drain).await.unwrap();
+    ends.open.send_replace(true);
+    until("all are delivered", || pending(&topology, "a") == 0).await;
+    topology.stop().await;
+    assert_eq!(ends.got(), numbers(0..20));
+}
+
+#[tokio::test]
+async fn a_purged_backlog_is_dropped_and_counted() {
+    let (dir, mut ends) = (Dir::new("purge"), Ends::new());
+    ends.open.send_replace(false);
+    let spec = |ends: &Ends, names: &[&str], to: &str| stored(ends.spec(names, to), &dir, &["a"]);
+    let mut topology = {
+        let spec = spec(&ends, &["a", "b"], "a");
+        with_backlog(&mut ends, spec, 20).await
+    };
+    let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
+    let purge = words(&[("a", Removal::Purge)]);
+    topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
+    // What is in flight has its answer.
+    ends.open.send_replace(true);
+    until("nothing is left", || queue.pending() == 0).await;
+    topology.stop().await;
+    let books = &queue.metrics.lane.books;
+    assert!(books.dropped.get() >= 10, "most of it was waiting");
+    assert_eq!(books.dropped.get() + books.delivered.get(), 20);
+    assert_eq!(ends.got().len() as u64, books.delivered.get());
+}
+
+/// A group has no egress, but a log, and its members stay until that is empty.
+#[tokio::test]
+async fn a_group_with_a_backlog_goes_only_with_a_word_and_takes_its_members_last() {
+    let (dir, mut ends) = (Dir::new("group"), Ends::new());
+    ends.open.send_replace(false);
+    let with = group(ends.spec(&["a", "b"], "g"), "g", first(vec![to("a"), to("b")]));
+    let without = |ends: &Ends| stored(ends.spec(&["c"], "c"), &dir, &[]);
+    let mut topology = with_backlog(&mut ends, stored(with, &dir, &["g"]), 30).await;
+    let all = [("a", Removal::Drain), ("b", Removal::Drain)];
+    let refused = topology.reload(without(&ends), &words(&all)).await.unwrap_err();
+    assert!(
+        refused.contains("the log of group g still has 30 events"),
+        "{refused}"
+    );
+    let words = words(&[all[0], all[1], ("g", Removal::Drain)]);
+    topology.reload(without(&ends), &words).await.unwrap();
+    ends.open.send_replace(true);
+    until("all are delivered", || pending(&topology, "g") == 0).await;
+    topology.stop().await;
+    assert_eq!(ends.got(), numbers(0..30));
+}
+
+/// C30: what comes back after a reload goes the new way.
+#[tokio::test]
+async fn a_log_delivers_through_the_wiring_of_the_last_reload() {
+    let (dir, mut ends) = (Dir::new("rewire"), Ends::new());
+    ends.open.send_replace(false);
+    let spec =
+        |ends: &Ends, plan: PlanSpec| stored(group(ends.spec(&["a", "b"], "g"), "g", plan), &dir, &["g"]);
+    let mut topology = {
+        let spec = spec(&ends, first(vec![to("a")]));
+        with_backlog(&mut ends, spec, 30).await
+    };
+    topology
+        .reload(spec(&ends, first(vec![to("b")])), &words(&[]))
+        .await
+        .unwrap();
+    ends.open.send_replace(true);
+    until("all are delivered", || pending(&topology, "g") == 0).await;
+    let delivered = |name: &str| topology.destination(name).unwrap().metrics.delivered.get();
+    assert_eq!(delivered("a") + delivered("b"), 30);
+    topology.stop().await;
+    assert_eq!(ends.got(), numbers(0..30));
+}

@@ -1,0 +1,85 @@
+//! The directory before anything in it is read: what it must have, its lock, its format, and what logs may be called.
+
+use std::any::Any;
+use std::io;
+use std::path::Path;
+
+use super::OpenError;
+use crate::disk::Disk;
+
+/// What `format` says.
+const FORMAT: &[u8] = b"weft store 1\n";
+/// The longest name of a log, as a file's name.
+const NAME_MAX: usize = 200;
+
+/// Makes what is missing of the directory, and takes its lock.
+pub(super) fn prepare(
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<Box<dyn Any + Send + std::marker::Sync>, OpenError> {
+    let io = |doing: &'static str| {
+        move |error: io::Error| OpenError::Io {
+            path: path.to_owned(),
+            doing,
+            error,
+        }
+    };
+    disk.make_dir(path).map_err(io("making the directory"))?;
+    let lock = disk
+        .lock(&path.join("lock"))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked(path.to_owned()),
+            _ => io("locking")(error),
+        })?;
+    for name in ["acks", "quarantine", "logs"] {
+        disk.make_dir(&path.join(name))
+            .map_err(io("making the directory"))?;
+    }
+    format(disk, path)?;
+    disk.sync_dir(path).map_err(io("making the directory"))?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        // Where it may not be read, whoever made it has made it durable.
+        let _ = disk.sync_dir(parent);
+    }
+    Ok(lock)
+}
+
+/// Reads what format the store has, and says so in one that is new.
+fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    let io = |error: io::Error| OpenError::Io {
+        path: path.to_owned(),
+        doing: "reading its format",
+        error,
+    };
+    let name = path.join("format");
+    let mut found = vec![0; 64];
+    match disk.open(&name) {
+        Ok(file) => {
+            let read = file.read_at(0, &mut found).map_err(io)?;
+            found.truncate(read);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => found.clear(),
+        Err(error) => return Err(io(error)),
+    }
+    if found == FORMAT {
+        return Ok(());
+    }
+    // A store of any format has logs, and this one was just being made.
+    let is_new = disk.list(&path.join("logs")).map_err(io)?.is_empty();
+    if !is_new {
+        return Err(OpenError::Format {
+            path: path.to_owned(),
+            found: String::from_utf8_lossy(&found).trim_end().to_owned(),
+        });
+    }
+    disk.remove(&name).map_err(io)?;
+    let file = disk.create(&name).map_err(io)?;
+    file.write_at(0, FORMAT).map_err(io)?;
+    file.sync().map_err(io)
+}
+
+/// Whether a log may be called so.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte);
+    (1..=NAME_MAX).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+}
