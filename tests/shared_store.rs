@@ -49,6 +49,7 @@ destinations:
         topic: {topic}
         group: {topic}
         session_timeout: 2s
+        timeout: 5s
         librdkafka: {{ heartbeat.interval.ms: 400 }}
   dead: {{ kafka: {{ connection: main, topic: {dead} }} }}
 routes:
@@ -263,6 +264,73 @@ fn nothing_is_lost_when_gateways_are_killed_in_turn_while_events_come_in() {
         "first deliveries of a key came out of order"
     );
     assert_eq!(kafka.offsets(&dead), [(0, 0)]);
+}
+
+/// C1, C10: what Kafka has not confirmed is not acknowledged, and what it has outlives it.
+#[test]
+fn a_broker_that_is_killed_takes_nothing_with_it_that_was_acknowledged() {
+    const EACH: usize = 300;
+    let mut kafka = Kafka::private();
+    kafka.create_topic("store", 2, &[]);
+    kafka.create_topic("dead", 1, &[]);
+    let sink = Sink::start();
+    let url = sink.url();
+    let port = free_port();
+    let router = Gateway {
+        kafka: &kafka,
+        url: &url,
+        topic: "store",
+        dead: "dead",
+    }
+    .router("one", port);
+    let weft = router.start();
+    let (acknowledged, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (acknowledged, refused) = (&acknowledged, &refused);
+            scope.spawn(move || {
+                for sequence in 0..EACH {
+                    let id = format!("c{client}/{sequence}");
+                    let mut event = support::event(&id);
+                    event["partitionkey"] = format!("c{client}").into();
+                    while post_one(port, &event) != 202 {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        eventually("some answers", LIMIT, || {
+            (acknowledged.load(Ordering::Relaxed) >= CLIENTS * EACH / 3).then_some(())
+        });
+        kafka.kill9();
+        eventually("refusals", LIMIT, || {
+            (refused.load(Ordering::Relaxed) > 0).then_some(())
+        });
+        kafka.start();
+    });
+    wait_first(&sink, CLIENTS * EACH, &[&weft]);
+    let tally = sink.tally();
+    eprintln!(
+        "{} events answered 202, {} refused while Kafka was away, {} came again",
+        CLIENTS * EACH,
+        refused.load(Ordering::Relaxed),
+        tally.again
+    );
+    assert_eq!(
+        tally.disorder, [""; 0],
+        "first deliveries of a key came out of order"
+    );
+    assert_eq!(kafka.offsets("dead"), [(0, 0)]);
+}
+
+/// Posts once; whoever is asked to wait does.
+fn post_one(port: u16, event: &serde_json::Value) -> u16 {
+    let answer = http::post_event(port, "/", event).unwrap();
+    if let Some(seconds) = answer.header("retry-after").and_then(|text| text.parse().ok()) {
+        thread::sleep(Duration::from_secs(seconds));
+    }
+    answer.status
 }
 
 /// C2, C18: what comes out is what went in, and a record in the topic is an event that a person can read.
