@@ -37,6 +37,8 @@ pub const NAME: &str = "weftleg";
 const VERSION: u32 = 1;
 /// Content types by which a record would be taken for another event than it is (Kafka binding, 3).
 const ENVELOPES: &str = "application/cloudevents";
+/// The highest count that is believed.
+const COUNT_MAX: u32 = u32::MAX / 2;
 /// How much larger than its event a record may be.
 pub const ROOM: u64 = 64 * 1024;
 
@@ -203,8 +205,9 @@ pub fn take(event: Event, now: SystemTime) -> Result<Record, Unreadable> {
     Ok(Record {
         route: (*note.route).into(),
         path: note.path.map(Way::into_path).unwrap_or_default(),
-        attempts: note.attempts,
-        tries: note.tries,
+        // Counted on from here; whoever may write there may write anything.
+        attempts: note.attempts.min(COUNT_MAX),
+        tries: note.tries.min(COUNT_MAX),
         maybe_delivered: note.maybe_delivered,
         dead_letter: note.dead_letter,
         admitted_ms: wall_ms(moment(&note.since)?),

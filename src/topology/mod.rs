@@ -165,9 +165,10 @@ impl Topology {
         let mut held_since = None;
         loop {
             let left = self.unsettled();
-            if self.unsettled_of_senders() == 0 {
-                held_since = held_since.or(Some(Instant::now()));
-            }
+            held_since = match self.unsettled_of_senders() {
+                0 => held_since.or(Some(Instant::now())),
+                _ => None,
+            };
             let held = held_since.is_some_and(|since: Instant| since.elapsed() >= HELD_DRAIN);
             if left == 0 || held || Instant::now() >= deadline {
                 return left;

@@ -220,6 +220,20 @@ async fn a_record_of_a_later_version_holds_its_lane_and_one_that_is_not_ours_is_
     assert!(world.remote("a").take().is_none());
 }
 
+/// What is no event, or has a note that somebody spoilt: nobody is there who could be told.
+#[tokio::test(start_paused = true)]
+async fn what_is_broken_in_the_log_holds_its_lane_where_there_are_no_local_dead_letters() {
+    let spoilt = event("1").edit().extension(NAME, "spoilt").build().unwrap();
+    for (event, malformed) in [(event("1"), true), (spoilt, false)] {
+        let world = draft().build();
+        let (mut lanes, lane) = open(world.lanes_of_log());
+        lanes.deliver(lane, &mut vec![Incoming { event, malformed }]);
+        let books = &world.reader.as_ref().unwrap().port.metrics.books;
+        assert_eq!((books.held_lanes.get(), books.pending.get()), (1, 0));
+        assert!(world.remote("a").take().is_none() && world.remote("dead").take().is_none());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_kept_goes_to_the_dead_letter_without_the_note() {
     let world = draft().build();
