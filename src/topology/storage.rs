@@ -30,8 +30,8 @@ use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
 use asked::{asked, places, rules, settings};
 
-#[cfg(feature = "crash-points")]
 mod asked;
+#[cfg(feature = "crash-points")]
 mod points;
 
 /// How many records a log's lane may have under way: what a crash repeats at most.
