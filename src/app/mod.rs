@@ -4,8 +4,8 @@
 //! close, destinations close, admin last, so that health and metrics answer all through a drain (C22, C29).
 
 pub mod compare;
-mod shared;
 mod letters;
+mod shared;
 mod source;
 mod spec;
 
