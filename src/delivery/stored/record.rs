@@ -103,7 +103,7 @@ pub fn write(leg: &Leg, now: (tokio::time::Instant, u64), into: &mut Vec<u8>) {
     leg.event.store(into);
 }
 
-/// Reads what [`write`] wrote. `None`: a later version, or a fault of ours, since checksums say that it is whole.
+/// Reads what [`write()`] wrote. `None`: a later version, or a fault of ours, since checksums say that it is whole.
 #[must_use]
 pub fn read(payload: Vec<u8>, builder: &mut EventBuilder) -> Option<Record> {
     let mut bytes = Bytes::from(payload);
