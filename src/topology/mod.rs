@@ -9,6 +9,7 @@
 //! Does not know: YAML, HTTP endpoints, signals.
 
 pub mod build;
+pub mod desk;
 pub mod rehearse;
 pub mod reload;
 pub mod report;
@@ -225,7 +226,9 @@ impl Topology {
         self.adopt_destinations(&spec, &wiring);
         if let Some(storage) = &mut self.storage {
             storage.adopt(&wiring, &spec);
+            storage.desk().know(&numbers);
             self.board.set_logs(storage.queues());
+            self.board.set_desk(storage.desk());
         }
         crash::point("reload.destinations");
         let mut policies = policies.into_iter();

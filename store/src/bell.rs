@@ -21,6 +21,8 @@ struct Work<T> {
     all: Vec<Arc<Log<T>>>,
     listed: Vec<Arc<Log<T>>>,
     stop: bool,
+    /// Why the thread has ended without being told to.
+    dead: Option<Arc<str>>,
 }
 
 impl<T> Bell<T> {
@@ -30,6 +32,7 @@ impl<T> Bell<T> {
                 all: Vec::new(),
                 listed: Vec::new(),
                 stop: false,
+                dead: None,
             }),
             rung: Condvar::new(),
             started: Instant::now(),
@@ -51,6 +54,16 @@ impl<T> Bell<T> {
 
     pub(crate) fn add(&self, log: Arc<Log<T>>) {
         self.work().all.push(log);
+    }
+
+    /// Nobody listens any more.
+    pub(crate) fn set_dead(&self, why: &Arc<str>) {
+        self.work().dead = Some(Arc::clone(why));
+    }
+
+    /// Why nobody listens any more.
+    pub(crate) fn dead(&self) -> Option<Arc<str>> {
+        self.work().dead.clone()
     }
 
     /// Every log.

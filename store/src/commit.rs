@@ -11,7 +11,7 @@
 //!
 //! Does not know: what records are, who reads them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +25,7 @@ use crate::log::{Batch, Log};
 use crate::retain::Retainer;
 use crate::settle::Settler;
 use crate::stats::Counters;
+use crate::store::DirectoryLock;
 use crate::write::Writer;
 
 mod rest;
@@ -64,6 +65,7 @@ pub(crate) struct Committer<T> {
     pub(crate) synced: Instant,
     /// How long a round's sync takes, as a mean that follows the last ones.
     pub(crate) usual_sync: Duration,
+    pub(crate) _lock: DirectoryLock,
 }
 
 /// A batch that is written.
@@ -96,6 +98,8 @@ impl<T: Send + 'static> Committer<T> {
             while let Some(one) = self.flying.pop_front() {
                 self.fail(&one.log, &why, one.tokens, one.bytes.len());
             }
+            // First said, then looked: a log that is opened meanwhile hears it in one of both ways.
+            self.bell.set_dead(&why);
             for log in self.bell.logs() {
                 self.fail(&log, &why, Vec::new(), 0);
             }
@@ -129,6 +133,9 @@ impl<T: Send + 'static> Committer<T> {
             self.note_room();
             logs.append(&mut self.stuck);
         }
+        // Once each: what comes to a log while its batch is written is the next round's.
+        let mut seen = BTreeSet::new();
+        logs.retain(|log| seen.insert(log.id));
         self.retainer.trim();
         self.append(&logs);
         self.sync_at_intervals(all);
@@ -181,6 +188,10 @@ impl<T: Send + 'static> Committer<T> {
     }
 
     fn write(&mut self, log: &Arc<Log<T>>, batch: Batch<T>, next: u64) {
+        debug_assert!(
+            self.flying.iter().all(|one| one.log.id != log.id),
+            "one batch a log and round"
+        );
         let mut written = self.writer.write(&*self.disk, log, &batch, next);
         if written.as_ref().is_err_and(is_full) && self.retainer.free(batch.bytes.len() as u64) > 0 {
             written = self.writer.write(&*self.disk, log, &batch, next);
@@ -198,7 +209,9 @@ impl<T: Send + 'static> Committer<T> {
             Err(error) if is_full(&error) => {
                 self.writer.found_no_room(log, &error);
                 log.give_back(batch);
-                self.stuck.push(Arc::clone(log));
+                if self.stuck.iter().all(|known| known.id != log.id) {
+                    self.stuck.push(Arc::clone(log));
+                }
             }
             Err(error) => {
                 let why = Arc::from(format!("writing: {error}"));
@@ -298,8 +311,10 @@ impl<T: Send + 'static> Committer<T> {
     }
 }
 
+/// How many threads sync at once.
+const SYNCS_MAX: usize = 8;
 /// A buffer that is larger is not kept for the next batch.
-const BUFFER_MAX: usize = 1 << 20;
+const BUFFER_MAX: usize = 256 << 10;
 
 /// Waits while more comes to these logs: half a batch costs a sync of its own. To yield was turned down: on a busy machine
 /// that gives a whole turn away.
@@ -326,16 +341,24 @@ fn gather<T>(logs: &[Arc<Log<T>>], sync: Duration) {
 /// Several files are synced side by side: the disk is asked to flush once, not once for each.
 fn sync_all(counters: &Counters, files: &[&dyn DiskFile]) -> Vec<io::Result<()>> {
     match files {
+        [] => Vec::new(),
         [one] => vec![counters.sync(*one)],
         several => std::thread::scope(|scope| {
+            let each = several.len().div_ceil(SYNCS_MAX);
+            let sync = |files: &[&dyn DiskFile]| -> Vec<io::Result<()>> {
+                files.iter().map(|file| counters.sync(*file)).collect()
+            };
             let threads: Vec<_> = several
-                .iter()
-                .map(|file| scope.spawn(|| counters.sync(*file)))
+                .chunks(each)
+                .map(|files| (files.len(), scope.spawn(move || sync(files))))
                 .collect();
-            let panicked = |_| Err(io::Error::other("a thread that syncs has ended"));
+            let panicked = |count: usize| {
+                let ended = || Err(io::Error::other("a thread that syncs has ended"));
+                std::iter::repeat_with(ended).take(count).collect()
+            };
             let results = threads
                 .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(panicked));
+                .flat_map(|(count, thread)| thread.join().unwrap_or_else(|_| panicked(count)));
             results.collect()
         }),
     }

@@ -314,7 +314,7 @@ impl<T> Log<T> {
             return false;
         }
         let held = state.charged();
-        claim == Claim::Moved && state.space.has_reserve(span)
+        claim == Claim::Moved && state.space.has_reserve(held, state.settings.max_bytes, span)
             || held + span <= state.settings.max_bytes && state.space.has_room(held, span)
     }
 

@@ -93,10 +93,10 @@ impl Space {
         !self.is_low() && more <= left && (promised || held + more <= left)
     }
 
-    /// Whether so much more finds room at the expense of the reserve.
-    pub(crate) fn has_reserve(&self, more: u64) -> bool {
-        let max = self.max() + self.reserve.load(Ordering::Relaxed);
-        self.used() + more <= max
+    /// Whether so much more finds room at the expense of the reserve, for somebody who holds `held` of its own `max`.
+    pub(crate) fn has_reserve(&self, held: u64, max: u64, more: u64) -> bool {
+        let reserve = self.reserve.load(Ordering::Relaxed);
+        self.used() + more <= self.max().saturating_add(reserve) && held + more <= max.saturating_add(reserve)
     }
 
     /// Whether the file system is short of space. Returns whether that is news.
@@ -155,12 +155,14 @@ mod tests {
         let space = space(100, 100);
         space.take(100);
         assert!(!space.has_room(0, 1));
-        assert!(space.has_reserve(10));
-        assert!(!space.has_reserve(11));
+        assert!(space.has_reserve(0, u64::MAX, 10));
+        assert!(!space.has_reserve(0, u64::MAX, 11));
+        // A log has the reserve once, not all the room of the others.
+        assert!(!space.has_reserve(100, 95, 10) && space.has_reserve(95, 95, 10));
         space.give(50);
         assert!(space.set_low(true));
         assert!(!space.set_low(true));
         assert!(!space.has_room(0, 1));
-        assert!(space.has_reserve(10));
+        assert!(space.has_reserve(0, u64::MAX, 10));
     }
 }

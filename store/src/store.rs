@@ -87,6 +87,9 @@ pub enum OpenError {
     },
 }
 
+/// What keeps others out of the directory.
+pub(crate) type DirectoryLock = Arc<dyn Any + Send + std::marker::Sync>;
+
 /// See the module. `T` is what is told once a record is durable.
 pub struct Store<T> {
     disk: Arc<dyn Disk>,
@@ -98,7 +101,8 @@ pub struct Store<T> {
     known: Arc<Mutex<Known>>,
     logs: Mutex<BTreeMap<String, Arc<Log<T>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    _lock: Box<dyn Any + Send + std::marker::Sync>,
+    /// Held by the thread, too: it may write for longer than this lives.
+    _lock: DirectoryLock,
 }
 
 impl<T: Send + 'static> Store<T> {
@@ -145,7 +149,7 @@ impl<T: Send + 'static> Store<T> {
             let path = path.clone();
             move |error: io::Error| OpenError::Io { path, doing, error }
         };
-        let lock = prepare(&*disk, &path)?;
+        let lock: DirectoryLock = Arc::from(prepare(&*disk, &path)?);
         let acks = path.join("acks");
         let known = Journal::read(&*disk, &acks).map_err(io("reading acknowledgements"))?;
         let bell = Bell::new();
@@ -160,7 +164,7 @@ impl<T: Send + 'static> Store<T> {
             known: Arc::new(Mutex::new(known)),
             logs: Mutex::default(),
             thread: Mutex::new(None),
-            _lock: lock,
+            _lock: Arc::clone(&lock),
             settings,
         };
         for (name, settings) in names {
@@ -197,6 +201,7 @@ impl<T: Send + 'static> Store<T> {
             looked: Instant::now(),
             synced: Instant::now(),
             usual_sync: Duration::ZERO,
+            _lock: lock,
         };
         Ok((store, committer))
     }
@@ -254,6 +259,9 @@ impl<T: Send + 'static> Store<T> {
         ));
         self.bell.add(Arc::clone(&log));
         drop(known);
+        if let Some(why) = self.bell.dead() {
+            log.fail(&why, 0);
+        }
         // What was acknowledged before and is still there is looked at.
         log.list(log.lock());
         logs.insert(name.to_owned(), Arc::clone(&log));

@@ -119,15 +119,20 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             rows.push(row);
         }
     }
-    for from in [End::Kafka, End::Http] {
+    for flow in [
+        Flow::new(End::Kafka, &[End::Http]),
+        Flow::new(End::Http, &[End::Http]),
+        Flow::stored(End::Kafka, &[End::Http]),
+        Flow::stored(End::Http, &[End::Http]),
+    ] {
         for name in RELOAD {
-            let row = Scenario::new(format!("crash at {name}"), Flow::new(from, &[End::Http]))
+            let row = Scenario::new(format!("crash at {name}"), flow.clone())
                 .strikes(CRASHES, |run| crash_by(run, name, change_and_reload))
                 .excuses(WINDOW);
             rows.push(row);
         }
         for name in STOP {
-            let row = Scenario::new(format!("crash at {name}"), Flow::new(from, &[End::Http]))
+            let row = Scenario::new(format!("crash at {name}"), flow.clone())
                 .strikes(CRASHES, |run| crash_by(run, name, |run| run.weft().sigterm()))
                 .excuses(WINDOW);
             rows.push(row);
@@ -197,7 +202,7 @@ fn kill_unanswered(run: &mut Run<'_>) {
 
 fn change_and_reload(run: &mut Run<'_>) {
     let attempts = run.random.u32(3..1000);
-    run.file.destination_keys.truncate(1);
+    run.file.destination_keys.retain(|key| !key.starts_with("retry:"));
     run.file
         .destination_keys
         .push(format!("retry: {{ attempts: {attempts} }}"));

@@ -103,6 +103,15 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         let kill = row("kill -9 of Weft", from, to).strikes(KILLS, |run| run.kill_weft());
         rows.push(if always { kill.always() } else { kill });
     }
+    for from in [End::Http, End::Kafka] {
+        // Told once it is written: the end of the process alone loses nothing.
+        let kill = row("kill -9 of Weft, synced at intervals", from, &[End::Http]);
+        let at_intervals = |run: &mut Run<'_>| {
+            let sections = &mut run.file.sections;
+            *sections = sections.replace("keep_free", "sync: { interval: 500ms }, keep_free");
+        };
+        rows.push(kill.prepare(at_intervals).strikes(KILLS, |run| run.kill_weft()));
+    }
     let in_turn = row("store: each of these faults", End::Http, &[End::Http]);
     rows.push(
         in_turn
