@@ -61,7 +61,7 @@ fn help_lists_every_command_on_standard_output() {
     let help = weft(&["--help"]);
     assert_eq!(code(&help), 0);
     for command in [
-        "run", "check", "explain", "test", "send", "status", "init", "schema", "version",
+        "run", "check", "explain", "test", "send", "status", "dlq", "replay", "init", "schema", "version",
     ] {
         assert!(
             out(&help).contains(&format!("\n  {command} ")),
@@ -102,6 +102,16 @@ fn a_wrong_command_line_is_64_and_says_what_to_write() {
             "cannot be used with",
         ),
         (&["send", "--to", "https://crm/", "--type", "t"], "write http://"),
+        (&["dlq", "replay"], "--all"),
+        (&["dlq", "replay", "--all", "--id", "1"], "contradict"),
+        (&["dlq", "replay", "--all", "--rate", "0/s"], "100/s"),
+        (
+            &["dlq", "replay", "--all", "--to", "a", "--all-routes"],
+            "cannot be used with",
+        ),
+        (&["dlq", "purge", "--yes"], "--all"),
+        (&["dlq", "list", "--since", "yesterday"], "how long ago"),
+        (&["replay", "--from-log", "a", "--from", "1h"], "--to-destination"),
         (&[], "Usage"),
     ] {
         let wrong = weft(args);

@@ -125,6 +125,10 @@ const CASES: &[(&str, &[&str])] = &[
         "diff-store-gone",
         &["check", "--diff", "store.yaml", "store-gone.yaml"],
     ),
+    (
+        "diff-shared",
+        &["check", "--diff", "shared.yaml", "shared-changed.yaml"],
+    ),
     ("diff-same", &["check", "--diff", "routes.yaml", "routes.yaml"]),
     (
         "diff-restart",

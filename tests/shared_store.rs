@@ -49,6 +49,7 @@ destinations:
         topic: {topic}
         group: {topic}
         session_timeout: 2s
+        timeout: 5s
         librdkafka: {{ heartbeat.interval.ms: 400 }}
   dead: {{ kafka: {{ connection: main, topic: {dead} }} }}
 routes:
@@ -191,6 +192,145 @@ fn two_gateways_share_a_store_and_one_delivers_everything_when_the_other_is_kill
     };
     assert!((ended("web", "stored") - (EVENTS / 2) as f64).abs() < 0.5);
     assert!(ended("app.log", "delivered") > 0.0);
+}
+
+/// C1 and C20 once more: gateways die in turn while events come in at both and the receiver comes and goes. A client whose
+/// gateway died asks the other one, so that a key's events take both ways.
+#[test]
+fn nothing_is_lost_when_gateways_are_killed_in_turn_while_events_come_in() {
+    const KILLS: usize = 6;
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("shared-turns", i32::try_from(PARTITIONS).unwrap());
+    let dead = kafka.topic("shared-turns-dead", 1);
+    let sink = Sink::start();
+    let url = sink.url();
+    let gateway = Gateway {
+        kafka,
+        url: &url,
+        topic: &topic,
+        dead: &dead,
+    };
+    let ports = [free_port(), free_port()];
+    let mut pair = [
+        gateway.router("one", ports[0]).start(),
+        gateway.router("two", ports[1]).start(),
+    ];
+    let (done, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (done, acknowledged) = (&done, &acknowledged);
+            scope.spawn(move || {
+                for sequence in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                    let id = format!("c{client}/{sequence}");
+                    let mut event = support::event(&id);
+                    event["partitionkey"] = format!("c{client}").into();
+                    let ways = [client, client + 1].into_iter().cycle();
+                    let taken = |way: &usize| {
+                        let answer = http::post_event(ports[way % 2], "/", &event);
+                        answer.is_ok_and(|answer| answer.status == 202)
+                    };
+                    let _ = ways.into_iter().find(taken);
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for kill in 0..KILLS {
+            let before = acknowledged.load(Ordering::Relaxed);
+            eventually("further answers", LIMIT, || {
+                (acknowledged.load(Ordering::Relaxed) >= before + 300).then_some(())
+            });
+            sink.fail_for(Duration::from_millis(500));
+            pair[kill % 2].kill9();
+            pair[kill % 2].restart();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let [one, two] = &pair;
+    let count = acknowledged.load(Ordering::Relaxed);
+    wait_first(&sink, count, &[one, two]);
+    let tally = sink.tally();
+    eprintln!(
+        "{count} events answered 202 over {KILLS} kills, {} came again",
+        tally.again
+    );
+    assert_eq!(tally.first, count);
+    assert!(
+        tally.again <= KILLS * PARTITIONS * 2 * WINDOW,
+        "{} came again",
+        tally.again
+    );
+    assert_eq!(
+        tally.disorder, [""; 0],
+        "first deliveries of a key came out of order"
+    );
+    assert_eq!(kafka.offsets(&dead), [(0, 0)]);
+}
+
+/// C1, C10: what Kafka has not confirmed is not acknowledged, and what it has outlives it.
+#[test]
+fn a_broker_that_is_killed_takes_nothing_with_it_that_was_acknowledged() {
+    const EACH: usize = 300;
+    let mut kafka = Kafka::private();
+    kafka.create_topic("store", 2, &[]);
+    kafka.create_topic("dead", 1, &[]);
+    let sink = Sink::start();
+    let url = sink.url();
+    let port = free_port();
+    let router = Gateway {
+        kafka: &kafka,
+        url: &url,
+        topic: "store",
+        dead: "dead",
+    }
+    .router("one", port);
+    let weft = router.start();
+    let (acknowledged, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (acknowledged, refused) = (&acknowledged, &refused);
+            scope.spawn(move || {
+                for sequence in 0..EACH {
+                    let id = format!("c{client}/{sequence}");
+                    let mut event = support::event(&id);
+                    event["partitionkey"] = format!("c{client}").into();
+                    while post_one(port, &event) != 202 {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        eventually("some answers", LIMIT, || {
+            (acknowledged.load(Ordering::Relaxed) >= CLIENTS * EACH / 3).then_some(())
+        });
+        kafka.kill9();
+        eventually("refusals", LIMIT, || {
+            (refused.load(Ordering::Relaxed) > 0).then_some(())
+        });
+        kafka.start();
+    });
+    wait_first(&sink, CLIENTS * EACH, &[&weft]);
+    let tally = sink.tally();
+    eprintln!(
+        "{} events answered 202, {} refused while Kafka was away, {} came again",
+        CLIENTS * EACH,
+        refused.load(Ordering::Relaxed),
+        tally.again
+    );
+    assert_eq!(
+        tally.disorder, [""; 0],
+        "first deliveries of a key came out of order"
+    );
+    assert_eq!(kafka.offsets("dead"), [(0, 0)]);
+}
+
+/// Posts once; whoever is asked to wait does.
+fn post_one(port: u16, event: &serde_json::Value) -> u16 {
+    let answer = http::post_event(port, "/", event).unwrap();
+    if let Some(seconds) = answer.header("retry-after").and_then(|text| text.parse().ok()) {
+        thread::sleep(Duration::from_secs(seconds));
+    }
+    answer.status
 }
 
 /// C2, C18: what comes out is what went in, and a record in the topic is an event that a person can read.

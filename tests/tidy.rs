@@ -116,6 +116,7 @@ fn sources() -> Vec<PathBuf> {
     rust("src")
         .into_iter()
         .chain(rust("connectors").into_iter().filter(in_src))
+        .chain(rust("store"))
         .collect()
 }
 

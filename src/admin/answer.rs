@@ -13,6 +13,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
     pub(super) body: String,
+    /// What 405 says may be asked.
+    pub(super) allow: &'static str,
 }
 
 impl Answer {
@@ -22,6 +24,7 @@ impl Answer {
             status: StatusCode::OK,
             content_type,
             body,
+            allow: "",
         }
     }
 
@@ -31,6 +34,7 @@ impl Answer {
             status,
             content_type: TEXT,
             body: body.into(),
+            allow: "",
         }
     }
 
@@ -53,22 +57,25 @@ impl Answer {
         )
     }
 
-    /// 405 for anything that would change something.
-    pub(super) fn read_only() -> Answer {
-        Answer::text(StatusCode::METHOD_NOT_ALLOWED, "read only: GET or HEAD\n")
+    /// 405: only these methods do anything here.
+    pub(super) fn method(allow: &'static str) -> Answer {
+        let text = format!("this endpoint takes {allow}\n");
+        Answer {
+            allow,
+            ..Answer::text(StatusCode::METHOD_NOT_ALLOWED, text)
+        }
     }
 
     /// As HTTP. hyper leaves the body of a HEAD request out and keeps its length.
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let read_only = self.status == StatusCode::METHOD_NOT_ALLOWED;
         let mut response = Response::new(Full::new(Bytes::from(self.body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if read_only {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        if !self.allow.is_empty() {
+            headers.insert(ALLOW, HeaderValue::from_static(self.allow));
         }
         response
     }

@@ -1,17 +1,20 @@
-//! The HTTP endpoints for people, probes and Prometheus: read only, one file an endpoint.
+//! The HTTP endpoints for people, probes and Prometheus: one file an endpoint.
 //!
-//! Two surfaces. [`Surface::Observe`] (`/metrics`, `/healthz`, `/readyz`) may be seen by the whole cluster;
-//! [`Surface::Admin`] (`/status`, `/routes`, `/config`) tells names and addresses and stays on loopback by default.
+//! Two surfaces. [`Surface::Observe`] (`/metrics`, `/healthz`, `/readyz`) may be seen by the whole cluster and changes
+//! nothing; [`Surface::Admin`] (`/status`, `/routes`, `/config`, and the dead letters: [`dlq`]) tells names, addresses and
+//! events, and stays on loopback by default.
 //!
 //! Invariants
-//! - Nothing that comes in over these ports changes anything. There is no method but GET and HEAD.
-//! - Connections, head sizes and times are bounded ([`server`]); no endpoint costs more than a look at counters, and
-//!   the probing of destinations is done at most once in five seconds, whoever asks.
+//! - Only a POST to one of the endpoints in [`dlq`] changes anything. It must say that its body is JSON and come from no
+//!   web page, so that no browser can be made to send it.
+//! - Connections, heads, bodies and times are bounded ([`server`]); no endpoint costs more than a look at counters or at a
+//!   bounded part of a log, and the probing of destinations is done at most once in five seconds, whoever asks.
 //!
 //! Does not know the topology: whoever runs one gives a [`Source`].
 
 mod answer;
 mod config;
+pub mod dlq;
 mod health;
 mod metrics;
 mod ready;
@@ -25,6 +28,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use answer::Answer;
+use dlq::letters::Letters;
 pub use ready::{Probe, Readiness};
 pub use server::{Surface, serve};
 use snapshot::{RouteStatus, Snapshot};
@@ -43,6 +47,17 @@ pub trait Source: Send + Sync + 'static {
     fn routes(&self) -> Vec<RouteStatus>;
     /// `/config`: the effective configuration as YAML, secrets masked.
     fn config(&self) -> String;
+    /// `/dlq`: the local dead letters, and what else may be sent again; `None`: there is no store.
+    fn letters(&self) -> Option<Arc<dyn Letters>>;
+}
+
+/// What is asked for, as far as these endpoints care.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Method {
+    /// GET or HEAD.
+    Get,
+    /// POST.
+    Post,
 }
 
 /// The endpoints over one source.
@@ -62,7 +77,15 @@ impl Admin {
     }
 
     /// THE list of endpoints.
-    async fn answer(&self, surface: Surface, path: &str, query: &str) -> Answer {
+    async fn answer(&self, surface: Surface, method: Method, path: &str, query: &str, body: &[u8]) -> Answer {
+        if surface == Surface::Admin
+            && let Some(answer) = dlq::answer(&*self.source, method, path, query, body).await
+        {
+            return answer;
+        }
+        if method == Method::Post {
+            return Answer::method("GET, HEAD");
+        }
         match (surface, path) {
             (Surface::Observe, "/metrics") => metrics::answer(&*self.source),
             (Surface::Observe, "/healthz") => health::answer(),
@@ -70,7 +93,7 @@ impl Admin {
             (Surface::Admin, "/status") => status::answer(&*self.source),
             (Surface::Admin, "/routes") => routes::answer(&*self.source),
             (Surface::Admin, "/config") => config::answer(&*self.source),
-            _ => Answer::not_found(surface.paths()),
+            _ => Answer::not_found(&surface.paths()),
         }
     }
 }

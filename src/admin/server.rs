@@ -1,24 +1,28 @@
 //! A small HTTP/1.1 server that hostile input cannot hurt.
 //!
 //! Owns every bound of these ports: connections, head size, time for a head, life of a connection. A client that is
-//! slow, silent or greedy holds one slot for a bounded time and gets nothing else. Request bodies are never read.
+//! slow, silent or greedy holds one slot for a bounded time and gets nothing else. A body is read only of a POST to the
+//! admin surface.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use weft_api::stop::Stop;
 
-use super::Admin;
 use super::answer::Answer;
+use super::{Admin, Method, dlq};
 
 /// Most connections of one listener; more wait in the system's backlog until a slot is free.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -29,6 +33,10 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Longest wait for a complete head, idle time between two requests included: at most so long does a silent client
 /// hold a slot.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Longest body, and longest wait for it.
+const BODY_BYTES_MAX: usize = 64 << 10;
+const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a connection may live before it is asked to end after its current answer...
 const LIFE: Duration = Duration::from_secs(60);
@@ -49,12 +57,16 @@ pub enum Surface {
 }
 
 impl Surface {
-    /// Its endpoints.
+    /// Its endpoints that can be looked at.
     #[must_use]
-    pub fn paths(self) -> &'static [&'static str] {
+    pub fn paths(self) -> Vec<&'static str> {
         match self {
-            Surface::Observe => &["/metrics", "/healthz", "/readyz"],
-            Surface::Admin => &["/status", "/routes", "/config"],
+            Surface::Observe => vec!["/metrics", "/healthz", "/readyz"],
+            Surface::Admin => {
+                let mut paths = vec!["/status", "/routes", "/config"];
+                paths.extend(dlq::LOOKED_AT);
+                paths
+            }
         }
     }
 }
@@ -95,7 +107,7 @@ pub async fn serve(listener: TcpListener, surface: Surface, admin: Arc<Admin>, s
 async fn connection(stream: TcpStream, surface: Surface, admin: Arc<Admin>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let admin = admin.clone();
-        async move { Ok::<_, Infallible>(respond(&admin, surface, &request).await.into_response()) }
+        async move { Ok::<_, Infallible>(respond(&admin, surface, request).await.into_response()) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -110,11 +122,50 @@ async fn connection(stream: TcpStream, surface: Surface, admin: Arc<Admin>) {
     }
 }
 
-async fn respond(admin: &Admin, surface: Surface, request: &Request<Incoming>) -> Answer {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return Answer::read_only();
+async fn respond(admin: &Admin, surface: Surface, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+    let doing = surface == Surface::Admin && dlq::DOING.contains(&path);
+    match head.method {
+        hyper::Method::GET | hyper::Method::HEAD => {
+            admin.answer(surface, Method::Get, path, query, &[]).await
+        }
+        hyper::Method::POST if doing => match order(&head.headers, body).await {
+            Ok(body) => admin.answer(surface, Method::Post, path, query, &body).await,
+            Err(answer) => answer,
+        },
+        hyper::Method::POST => admin.answer(surface, Method::Post, path, query, &[]).await,
+        _ if doing => Answer::method("POST"),
+        _ => Answer::method("GET, HEAD"),
     }
-    admin
-        .answer(surface, request.uri().path(), request.uri().query().unwrap_or(""))
-        .await
+}
+
+/// The body of a request that changes something. A page in a browser can send one here, too, and the browser says so: JSON
+/// it sends only after a question that nobody answers, and everything with the page's origin.
+async fn order(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Answer> {
+    if headers.contains_key(ORIGIN) {
+        return Err(Answer::text(StatusCode::FORBIDDEN, "no web page may send this\n"));
+    }
+    let is_json = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(';').next().unwrap_or("").trim() == "application/json");
+    if !is_json {
+        return Err(Answer::text(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send JSON, with content-type: application/json\n",
+        ));
+    }
+    match timeout(BODY_TIME_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Answer::text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("a body of more than {BODY_BYTES_MAX} bytes\n"),
+        )),
+        Ok(Err(_)) => Err(Answer::text(StatusCode::BAD_REQUEST, "the body ended early\n")),
+        Err(_) => Err(Answer::text(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not come\n",
+        )),
+    }
 }

@@ -25,6 +25,9 @@ pub struct Snapshot {
     pub ingress: Vec<IngressStatus>,
     /// In the order of the file.
     pub destinations: Vec<DestinationStatus>,
+    /// The logs of the store, by name; none where there is no store.
+    #[serde(default)]
+    pub logs: Vec<LogStatus>,
 }
 
 /// The byte budget.
@@ -124,6 +127,29 @@ pub struct DestinationStatus {
     pub held_back: Option<HeldBack>,
     /// The last thing that went wrong.
     pub last_error: Option<LastError>,
+}
+
+/// One log of the store.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct LogStatus {
+    /// The destination or group, or `local` for the dead letters.
+    pub name: String,
+    /// It holds this router's dead letters, which wait for a person.
+    pub dead_letters: bool,
+    /// Events in it.
+    pub pending: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Events that wait in memory for room.
+    pub waiting: u64,
+    /// Age of the oldest event that was read from it and has not ended; 0 when there is none.
+    pub oldest_s: f64,
+    /// It has no room.
+    pub full: bool,
+    /// Why it takes nothing more before a restart.
+    pub failed: Option<String>,
+    /// Records that were found damaged since the start.
+    pub damaged_total: u64,
 }
 
 /// A destination's breaker.

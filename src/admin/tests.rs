@@ -12,11 +12,15 @@ use weft_api::stop::{Phase, StopHandle};
 use super::snapshot::{IngressStatus, Snapshot};
 use super::*;
 
+mod letters;
+
 #[derive(Default)]
 struct Fake {
     listening: AtomicBool,
     crm_down: AtomicBool,
     probed: AtomicUsize,
+    no_store: AtomicBool,
+    letters: Arc<letters::FakeLetters>,
 }
 
 impl Source for Fake {
@@ -59,6 +63,9 @@ impl Source for Fake {
     }
     fn config(&self) -> String {
         "node:\n  name: n1\n".to_owned()
+    }
+    fn letters(&self) -> Option<Arc<dyn dlq::letters::Letters>> {
+        (!self.no_store.load(Ordering::Relaxed)).then(|| Arc::clone(&self.letters) as Arc<_>)
     }
 }
 

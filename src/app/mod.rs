@@ -4,6 +4,7 @@
 //! close, destinations close, admin last, so that health and metrics answer all through a drain (C22, C29).
 
 pub mod compare;
+mod letters;
 mod shared;
 mod source;
 mod spec;

@@ -9,16 +9,19 @@ use std::time::{Duration, Instant};
 use weft_api::config::{Node, Value};
 use weft_api::status::Health;
 
+use super::letters::AppLetters;
 use super::{CurrentModel, Shared, shared};
+use crate::admin::dlq::letters::Letters;
 use crate::admin::snapshot::{
-    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, HeldBack, IngressStatus, LastError, Memory,
-    RouteStatus, Snapshot,
+    BreakerState, BreakerStatus, DestinationStatus, HealthStatus, HeldBack, IngressStatus, LastError,
+    LogStatus, Memory, RouteStatus, Snapshot,
 };
 use crate::admin::{Probe, Readiness, Source};
 use crate::config::{Destination, Model, print};
 use crate::metrics::Metrics;
 use crate::topology::budget::Budget;
-use crate::topology::report::{Board, DestinationView, IngressView, Post};
+use crate::topology::report::{Board, DestinationView, IngressView, LogView, Post};
+use crate::topology::spec::LOCAL;
 use crate::topology::{breaker, pace};
 
 /// See the module.
@@ -237,6 +240,7 @@ impl Source for AppSource {
                 .iter()
                 .map(|view| Self::destination_status(view, &model))
                 .collect(),
+            logs: self.board.logs().iter().map(log_status).collect(),
         }
     }
 
@@ -254,6 +258,27 @@ impl Source for AppSource {
 
     fn config(&self) -> String {
         print(&self.model())
+    }
+
+    fn letters(&self) -> Option<Arc<dyn Letters>> {
+        let desk = self.board.desk()?;
+        Some(Arc::new(AppLetters(desk)))
+    }
+}
+
+fn log_status(log: &Arc<LogView>) -> LogStatus {
+    log.publish();
+    let count = |gauge: &prometheus::IntGauge| u64::try_from(gauge.get()).unwrap_or(0);
+    LogStatus {
+        name: log.name.to_string(),
+        dead_letters: &*log.name == LOCAL,
+        pending: count(&log.metrics.pending),
+        bytes: count(&log.metrics.bytes),
+        waiting: count(&log.metrics.waiting),
+        oldest_s: log.metrics.oldest.get(),
+        full: log.metrics.full.get() > 0,
+        failed: log.log.failure().map(|why| why.to_string()),
+        damaged_total: log.metrics.damaged.get(),
     }
 }
 

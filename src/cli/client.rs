@@ -22,7 +22,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(40);
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Largest answer that is read.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// What came back.
 pub(super) struct Reply {

@@ -172,12 +172,26 @@ fn only_its_log(entry: &Entry) -> bool {
 
 /// What becomes of the log of an entry in which nothing else differs.
 fn its_log(entry: &Entry) -> &'static str {
-    match entry.keys.iter().find(|key| key.path == "store") {
-        Some(key) if key.from.is_none() => "events that come in from now on are kept first",
-        Some(key) if key.to.is_none() => {
-            "what its log holds is delivered first; once that is empty, nothing is kept any more"
+    // Which routers read a log in Kafka this one does not know.
+    const LEFT: &str =
+        "what is left in its topic is delivered by the routers that still read it, or by nobody";
+    let change = |path: &str| entry.keys.iter().find(|key| key.path == path);
+    if let Some(key) = change("store") {
+        return match &key.from {
+            None => "events that come in from now on are kept first",
+            // No key of a log on the disk has such a value.
+            Some(from) if from.contains("kafka:") => LEFT,
+            Some(_) => "what its log holds is delivered first; once that is empty, nothing is kept any more",
+        };
+    }
+    let another = |key: &str| change(&format!("store.kafka.{key}")).is_some();
+    match change("store.kafka") {
+        Some(key) if key.from.is_none() => {
+            "kept in Kafka from now on; what its log on the disk holds is delivered first"
         }
-        _ => "its log goes on with what the new file says",
+        Some(_) => LEFT,
+        None if ["topic", "group", "brokers"].into_iter().any(another) => LEFT,
+        None => "its log goes on with what the new file says",
     }
 }
 

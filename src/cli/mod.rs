@@ -11,11 +11,13 @@ mod client;
 mod connect;
 mod deliver;
 mod diff;
+mod dlq;
 mod error;
 mod event;
 mod explain;
 mod init;
 mod load;
+mod replay;
 mod run;
 mod schema;
 mod send;
@@ -67,6 +69,10 @@ enum Command {
     Send(send::Args),
     /// Show how a running router stands: a line for each ingress and destination.
     Status(status::Args),
+    /// Look through the dead letters of a running router; send them again, or take them out.
+    Dlq(dlq::Args),
+    /// Send again what a log of a running router kept (retain:).
+    Replay(replay::Args),
     /// Print a commented file to start from: gateway or sidecar.
     Init(init::Args),
     /// Print the JSON Schema of the file, or of test files, for editors.
@@ -98,6 +104,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
         Command::Test(args) => test::run(args, out),
         Command::Send(args) => send::run(args, out),
         Command::Status(args) => status::run(args, out),
+        Command::Dlq(args) => dlq::run(args, out),
+        Command::Replay(args) => replay::run(args, out),
         Command::Init(args) => init::run(args, out),
         Command::Schema(args) => schema::run(args, out),
         Command::Version => version::run(out),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::admin::snapshot::{
     BreakerState, BreakerStatus, DestinationStatus, HealthStatus, HeldBack, IngressStatus, LastError,
-    Snapshot,
+    LogStatus, Snapshot,
 };
 
 use super::text::{Table, age, bytes, plain};
@@ -137,6 +137,54 @@ fn write(before: &Snapshot, now: &Snapshot, out: &mut dyn Write) -> Result<(), C
     }
     writeln!(out)?;
     table.write(out)?;
+    logs(&now.logs, out)
+}
+
+/// The logs of the store, and how many dead letters wait for somebody.
+fn logs(logs: &[LogStatus], out: &mut dyn Write) -> Result<(), CliError> {
+    if logs.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&[
+        "LOG", "STATE", ">PENDING", ">BYTES", ">WAITING", ">OLDEST", ">DAMAGED",
+    ]);
+    for log in logs {
+        let state = match (&log.failed, log.full) {
+            (Some(_), _) => "FAILED",
+            (None, true) => "FULL",
+            (None, false) => "ready",
+        };
+        table.row(vec![
+            log.name.clone(),
+            state.to_owned(),
+            log.pending.to_string(),
+            bytes(log.bytes),
+            log.waiting.to_string(),
+            age(log.oldest_s),
+            log.damaged_total.to_string(),
+        ]);
+    }
+    writeln!(out)?;
+    table.write(out)?;
+    for log in logs {
+        if let Some(why) = &log.failed {
+            writeln!(
+                out,
+                "{} takes nothing more before a restart: {}",
+                plain(&log.name),
+                plain(why)
+            )?;
+        }
+    }
+    let dead: u64 = logs
+        .iter()
+        .filter(|log| log.dead_letters)
+        .map(|log| log.pending)
+        .sum();
+    if dead > 0 {
+        let wait = if dead == 1 { "letter waits" } else { "letters wait" };
+        writeln!(out, "{dead} dead {wait} for somebody: weft dlq list")?;
+    }
     Ok(())
 }
 
@@ -296,6 +344,31 @@ crm          waiting  0.0/s        7  2.0 KiB      1m          0  OPEN, retry in
         assert_eq!(last(&destination), "retries wait for their budget; 2.0s ago: 503");
         destination.breaker.state = BreakerState::Open;
         assert_eq!(last(&destination), "2.0s ago: 503", "the breaker is the reason");
+    }
+
+    #[test]
+    fn a_log_says_how_it_stands_and_dead_letters_are_told() {
+        let log = |name: &str, pending| LogStatus {
+            name: name.to_owned(),
+            pending,
+            dead_letters: name == "local",
+            ..LogStatus::default()
+        };
+        let failed = LogStatus {
+            failed: Some("fdatasync: EIO".to_owned()),
+            damaged_total: 2,
+            ..log("crm", 7)
+        };
+        let mut text = Vec::new();
+        logs(&[failed, log("local", 3)], &mut text).unwrap();
+        let expected = "
+LOG    STATE   PENDING  BYTES  WAITING  OLDEST  DAMAGED
+crm    FAILED        7    0 B        0    0.0s        2
+local  ready         3    0 B        0    0.0s        0
+crm takes nothing more before a restart: fdatasync: EIO
+3 dead letters wait for somebody: weft dlq list
+";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 
     #[test]

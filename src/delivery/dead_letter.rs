@@ -3,11 +3,22 @@
 use std::time::SystemTime;
 
 use weft_api::crash;
-use weft_api::event::{AttrKind, Event, time};
+use weft_api::event::{AttrKind, Attributes, Event, MALFORMED_TYPE, time};
 use weft_api::outcome::Reason;
 
 use super::leg::{Leg, NO_ROUTE};
 
+/// What describes a dead letter (`docs/extensions.md`).
+const DESCRIPTION: [&str; 8] = [
+    "weftclass",
+    "weftreason",
+    "weftdestination",
+    "weftroute",
+    "weftattempts",
+    "weftfirst",
+    "weftlast",
+    "weftreplays",
+];
 /// Most characters of the error's text that travel with the event.
 const DETAIL_CHARS_MAX: usize = 512;
 
@@ -36,6 +47,32 @@ pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
     leg
 }
 
+/// The event as it was before it became a dead letter.
+#[must_use]
+pub fn original(event: &Event) -> Event {
+    let mut builder = event.edit();
+    // What a malformed message became says by itself what was wrong with it.
+    let own = |name: &str| name == "weftreason" && event.ty() == MALFORMED_TYPE;
+    for name in DESCRIPTION.into_iter().filter(|name| !own(name)) {
+        builder.remove(name);
+    }
+    match builder.build() {
+        Ok(original) => original.with_key(event.transport_key().cloned()),
+        Err(error) => {
+            // An event with less in it is no less valid.
+            tracing::error!(%error, "a dead letter keeps its description");
+            event.clone()
+        }
+    }
+}
+
+/// How often a dead letter was sent again.
+#[must_use]
+pub fn replays(event: &Event) -> u16 {
+    let told = event.get("weftreplays").and_then(|value| value.text.parse().ok());
+    told.unwrap_or(0)
+}
+
 fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: Reason) -> Event {
     let mut builder = leg.event.edit();
     builder.set("weftclass", AttrKind::String, reason.as_str());
@@ -47,6 +84,9 @@ fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: R
         AttrKind::Integer,
         &leg.duty.tries.min(i32::MAX as u32).to_string(),
     );
+    if leg.duty.replays > 0 {
+        builder.set("weftreplays", AttrKind::Integer, &leg.duty.replays.to_string());
+    }
     if let Some(route) = route {
         builder.set("weftroute", AttrKind::String, route);
     }

@@ -24,7 +24,7 @@ pub fn forward(mut leg: Leg, target: Target) {
                 leg.duty.expires,
             );
             // A dead letter stays one: it has no other dead letter to go to.
-            let dead_letter = leg.duty.dead_letter;
+            let (dead_letter, replays) = (leg.duty.dead_letter, leg.duty.replays);
             // It is nowhere itself any more; its branches are.
             leg.duty.visit = None;
             let join = Join::new(leg, parts.len());
@@ -33,6 +33,7 @@ pub fn forward(mut leg: Leg, target: Target) {
                 let mut branch = Leg::new(event.clone(), origin, Arc::clone(&wiring), route, since);
                 branch.duty.expires = expires;
                 branch.duty.dead_letter = dead_letter;
+                branch.duty.replays = replays;
                 start(branch, part);
             }
         }

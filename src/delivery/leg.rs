@@ -42,6 +42,8 @@ pub struct Duty {
     pub maybe_delivered: bool,
     /// It is on its way to a dead-letter destination.
     pub dead_letter: bool,
+    /// How often it was a dead letter that was sent again.
+    pub replays: u16,
     /// In which life of the breaker it was sent to see whether its destination is there again; [`NO_LIFE`] if it was not.
     pub probe: u32,
     /// Which life of the destination's breaker `attempts` belong to; [`NO_LIFE`] before the first failure there.
@@ -115,6 +117,7 @@ impl Leg {
             tries: 0,
             maybe_delivered: false,
             dead_letter: false,
+            replays: 0,
             probe: NO_LIFE,
             breaker_life: NO_LIFE,
             failed_life: NO_LIFE,

@@ -21,6 +21,7 @@ pub mod destination;
 pub mod direct;
 pub mod door;
 pub mod end;
+pub mod expiry;
 pub mod failure;
 pub mod forward;
 pub mod leg;

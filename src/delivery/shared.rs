@@ -37,6 +37,8 @@ pub const NAME: &str = "weftleg";
 const VERSION: u32 = 1;
 /// Content types by which a record would be taken for another event than it is (Kafka binding, 3).
 const ENVELOPES: &str = "application/cloudevents";
+/// The highest count that is believed.
+const COUNT_MAX: u32 = u32::MAX / 2;
 /// How much larger than its event a record may be.
 pub const ROOM: u64 = 64 * 1024;
 
@@ -64,6 +66,9 @@ struct Note<'a> {
     attempts: u32,
     #[serde(skip_serializing_if = "is_zero", default)]
     tries: u32,
+    /// How often it was sent again out of the dead letters.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    replays: u32,
     #[serde(skip_serializing_if = "is_false", default)]
     maybe_delivered: bool,
     #[serde(skip_serializing_if = "is_false", default)]
@@ -203,8 +208,10 @@ pub fn take(event: Event, now: SystemTime) -> Result<Record, Unreadable> {
     Ok(Record {
         route: (*note.route).into(),
         path: note.path.map(Way::into_path).unwrap_or_default(),
-        attempts: note.attempts,
-        tries: note.tries,
+        // Counted on from here; whoever may write there may write anything.
+        attempts: note.attempts.min(COUNT_MAX),
+        tries: note.tries.min(COUNT_MAX),
+        replays: u16::try_from(note.replays).unwrap_or(u16::MAX),
         maybe_delivered: note.maybe_delivered,
         dead_letter: note.dead_letter,
         admitted_ms: wall_ms(moment(&note.since)?),
@@ -237,6 +244,7 @@ fn of_duty(duty: &Duty, now: (Instant, SystemTime)) -> Note<'_> {
         expires: duty.expires.and_then(expires).map(time::format),
         attempts: duty.attempts,
         tries: duty.tries,
+        replays: duty.replays.into(),
         maybe_delivered: duty.maybe_delivered,
         dead_letter: duty.dead_letter,
         path: (!path.choices.is_empty()).then(|| Way::of(path)),
@@ -253,6 +261,7 @@ fn foreign(event: Event, now: SystemTime) -> Record {
         path: Path::default(),
         attempts: 0,
         tries: 0,
+        replays: 0,
         maybe_delivered: false,
         dead_letter: false,
         admitted_ms: wall_ms(now),

@@ -3,16 +3,16 @@
 //! Runs in the connector's own task. What it decides is final for the event: the wiring is fixed here (C30).
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use weft_api::event::{AttrKind, Attributes, Event, time};
+use weft_api::event::{Attributes, Event};
 use weft_api::ingress::Incoming;
 use weft_api::outcome::{Outcome, Reason, SendError};
 
 use crate::delivery::dead_letter;
+use crate::delivery::expiry::{earlier, expiry_of};
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
 use crate::delivery::shared::Unreadable;
@@ -166,11 +166,7 @@ impl Gate {
         let mut legs = SmallVec::new();
         for owed in &scratch.obligations {
             let route = &table.routes[owed.route as usize];
-            let aged = route.max_age.and_then(|age| now.checked_add(age));
-            let expires = match (expiry, aged) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            let expires = earlier(expiry, route.max_age.and_then(|age| now.checked_add(age)));
             let owing = Owing {
                 event: event.clone(),
                 route: owed.route,
@@ -349,17 +345,4 @@ impl Owing {
             }
         }
     }
-}
-
-/// The `expirytime` extension (a Timestamp) as a moment of the monotonic clock (C19, C31). One that does not parse is
-/// no expiry: the event's sender did not mean this extension.
-fn expiry_of(event: &Event, now: Instant) -> Option<Instant> {
-    let value = event.get("expirytime")?;
-    if !matches!(value.kind, AttrKind::Timestamp | AttrKind::String) {
-        return None;
-    }
-    let at = time::parse(value.text)?;
-    let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-    // A time too far away for the clock never comes.
-    now.checked_add(left)
 }

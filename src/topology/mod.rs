@@ -9,6 +9,7 @@
 //! Does not know: YAML, HTTP endpoints, signals.
 
 pub mod build;
+pub mod desk;
 pub mod rehearse;
 pub mod reload;
 pub mod report;
@@ -164,9 +165,10 @@ impl Topology {
         let mut held_since = None;
         loop {
             let left = self.unsettled();
-            if self.unsettled_of_senders() == 0 {
-                held_since = held_since.or(Some(Instant::now()));
-            }
+            held_since = match self.unsettled_of_senders() {
+                0 => held_since.or(Some(Instant::now())),
+                _ => None,
+            };
             let held = held_since.is_some_and(|since: Instant| since.elapsed() >= HELD_DRAIN);
             if left == 0 || held || Instant::now() >= deadline {
                 return left;
@@ -224,7 +226,9 @@ impl Topology {
         self.adopt_destinations(&spec, &wiring);
         if let Some(storage) = &mut self.storage {
             storage.adopt(&wiring, &spec);
+            storage.desk().know(&numbers);
             self.board.set_logs(storage.queues());
+            self.board.set_desk(storage.desk());
         }
         crash::point("reload.destinations");
         let mut policies = policies.into_iter();

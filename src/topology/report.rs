@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weft_api::status::{Health, Report};
 
+use super::desk::Desk;
 use crate::delivery::destination::{Destination, Standing};
 use crate::delivery::stored::DurableQueue;
 use crate::lane::books::Pulse;
@@ -159,7 +160,11 @@ pub struct Board {
     ingresses: RwLock<Vec<IngressView>>,
     destinations: RwLock<Vec<DestinationView>>,
     logs: RwLock<Vec<Arc<DurableQueue>>>,
+    desk: RwLock<Option<Arc<Desk>>>,
 }
+
+/// A log on the board.
+pub use crate::delivery::stored::DurableQueue as LogView;
 
 /// An ingress on the board.
 #[derive(Clone)]
@@ -214,6 +219,12 @@ impl Board {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where operators look through the logs, if there is a store.
+    #[must_use]
+    pub fn desk(&self) -> Option<Arc<Desk>> {
+        self.desk.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Recovered and listening: every ingress that listens does.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -239,6 +250,10 @@ impl Board {
 
     pub(super) fn set_logs(&self, logs: Vec<Arc<DurableQueue>>) {
         *self.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
+    }
+
+    pub(super) fn set_desk(&self, desk: &Arc<Desk>) {
+        *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(desk));
     }
 
     pub(super) fn remove_ingress(&self, name: &str) {

@@ -17,6 +17,7 @@ use weft_store::disk::{Disk, Real};
 use weft_store::{Settings, Store};
 
 use super::build::{KEPT, kept};
+use super::desk::Desk;
 use super::spec::{LogSpec, Spec, StoreSpec, WhenFull};
 use crate::delivery::breaker::backoff;
 use crate::delivery::destination::Destination;
@@ -58,6 +59,7 @@ pub(crate) struct Storage {
     clock: Arc<WallClock>,
     metrics: Arc<Metrics>,
     logs: BTreeMap<Arc<str>, Open>,
+    desk: Arc<Desk>,
 }
 
 struct Open {
@@ -125,8 +127,10 @@ impl Storage {
         let clerk = Arc::new(Clerk::default());
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
         let opened = Store::open(disk, settings, &[], keeper).map_err(|error| error.to_string())?;
+        let opened = Arc::new(opened);
         let mut storage = Storage {
-            store: Arc::new(opened),
+            desk: Desk::new(Arc::clone(&opened), Arc::clone(metrics)),
+            store: opened,
             spec: store.clone(),
             clerk,
             clock: Arc::new(WallClock::new()),
@@ -199,6 +203,7 @@ impl Storage {
             Arc::clone(&self.clock),
         );
         self.clerk.add(&queue);
+        self.desk.add(&queue);
         self.logs.insert(Arc::clone(name), Open { queue, running: None });
         Ok(())
     }
@@ -250,10 +255,16 @@ impl Storage {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
     }
 
+    /// Where operators look through them.
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
     /// From now on logs are as `spec` says, and deliver through `wiring`; one that it does not have goes on through the one
     /// before.
     pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, spec: &Spec) {
         self.configure(spec);
+        self.desk.adopt(wiring);
         let each = spec.budget / BUDGET_PART / self.logs.len().max(1) as u64;
         let window = Window {
             records: WINDOW,
@@ -331,6 +342,7 @@ impl Storage {
 
     /// Reads nothing more out of the logs, and gives back what waits for room in them.
     pub(crate) fn drain(&self) {
+        self.desk.drain();
         for open in self.logs.values() {
             if let Some(running) = &open.running {
                 running.orders.send_replace(Order::Drain);
@@ -342,6 +354,7 @@ impl Storage {
     /// Ends everything: what came back is acknowledged, and all of it on the disk when this returns, unless the disk does
     /// not answer.
     pub(crate) async fn stop(self) {
+        self.desk.stop().await;
         for open in self.logs.into_values() {
             open.queue.give_back(Reason::Stopping);
             if let Some(mut running) = open.running {

@@ -78,6 +78,16 @@ impl<T: Send + 'static> Reader<T> {
         (self.number, self.at, self.expected) = (0, RECORDS_AT, 0);
     }
 
+    /// Goes to the segment that has `sequence`, or what comes after it: at most one segment is read before it comes.
+    pub fn seek(&mut self, sequence: u64) {
+        self.rewind();
+        let state = self.log.lock();
+        if let Some(held) = state.segments.iter().find(|held| held.next > sequence) {
+            self.number = held.segment.title.number;
+            self.expected = held.segment.title.first;
+        }
+    }
+
     /// Adds to `records` what comes next; nothing where there is nothing more now. Waits for the disk, not for records.
     ///
     /// # Errors

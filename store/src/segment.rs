@@ -336,9 +336,10 @@ impl Segment {
                 return Ok(true);
             }
         }
-        let mut from = span.from;
-        while from < span.to {
-            let to = ((from / SECTOR + 1) * SECTOR).min(span.to);
+        // A head is part of every record, and what is missing of it was to be written, too.
+        let (mut from, end) = (span.from, span.to.max(span.from + HEAD as u64));
+        while from < end {
+            let to = ((from / SECTOR + 1) * SECTOR).min(end);
             let bytes = window.get(from, (to - from) as usize)?;
             if bytes.iter().all(|byte| *byte == 0) {
                 return Ok(true);

@@ -7,7 +7,7 @@ use weft_api::config::{ByteSize, Finding, Node, Value};
 use super::super::keys::{LogKeys, SharedKeys, StoreKeys};
 use super::super::model::{Destination, Plan};
 use super::super::read::{Draft, LOCAL, Named, at};
-use super::names::{dead_letters, default_dead_letters};
+use super::names::{dead_letters, default_dead_letters, texts};
 
 /// Who says that events are kept needs a place where.
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
@@ -44,12 +44,26 @@ fn apart(draft: &Draft, findings: &mut Vec<Finding>) {
         };
         Some((named, section, topic))
     });
+    let brokers = |section: &Node, other: &Node| match (section.get("brokers"), other.get("brokers")) {
+        (Some(these), Some(those)) => these.same(those),
+        _ => true,
+    };
     let mut seen: Vec<(&Named<Destination>, &Node, &String)> = Vec::new();
     for (named, section, topic) in shared {
-        let brokers = |section: &Node, other: &Node| match (section.get("brokers"), other.get("brokers")) {
-            (Some(these), Some(those)) => these.same(those),
-            _ => true,
-        };
+        let readers = draft
+            .ingress
+            .iter()
+            .filter_map(|reader| reader.node.get(SharedKeys::KIND));
+        for reader in readers.filter(|reader| brokers(section, reader)) {
+            let topics = texts(reader, "topics").into_iter();
+            for (_, place) in topics.filter(|(read, _)| read == topic) {
+                let what = format!(
+                    "`{}` keeps its events there: each would be stored again, for ever",
+                    named.name
+                );
+                findings.push(at(&place, what, "it is read by itself; take the topic out here"));
+            }
+        }
         let first = seen
             .iter()
             .find(|(_, other, known)| *known == topic && brokers(section, other));

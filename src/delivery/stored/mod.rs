@@ -4,17 +4,17 @@
 //! ended for its ingress once it is durable. What comes out of the log ([`lane`]) is a leg again, at the same place of the
 //! same plan, and leaves the log only when the next place has it.
 //!
+//! Does not know: files and bytes (`weft-store`), which routes lead here.
 //! Owns: the legs that wait for room in the log, and who is told when there is some. Invariants
 //! - Legs of one lane are appended in the order in which they came, those that had to wait before those behind them.
 //! - A leg that waits for room, or whose log failed, has not ended: its sender still has it.
-//!
-//! Does not know: files and bytes (`weft-store`), which routes lead here.
 
 mod clerk;
 pub mod clock;
 pub mod lane;
 pub mod letters;
 pub mod record;
+pub mod replay;
 mod taken;
 
 use std::cell::RefCell;

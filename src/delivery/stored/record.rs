@@ -5,6 +5,7 @@
 //! 10 admitted u64  18 stored u64  26 expires u64: milliseconds since 1970
 //! 34 the route, then the path: the root, the number of choices u8, for each its member, the number tried u8, those
 //!    the failure, if there is one: first u64, last u64, reason, detail
+//!    how often it was a dead letter that was sent again u16, if it was
 //!    the event (`Event::store`), with its data behind it
 //! ```
 //! Numbers are little-endian; a text is its length u16 and UTF-8. Everything that a reload may change is told by its name:
@@ -24,6 +25,7 @@ const MAYBE_DELIVERED: u8 = 1;
 const DEAD_LETTER: u8 = 2;
 const EXPIRES: u8 = 4;
 const FAILED: u8 = 8;
+const REPLAYED: u8 = 16;
 
 /// What a record says.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Record {
     pub maybe_delivered: bool,
     /// The same.
     pub dead_letter: bool,
+    /// The same.
+    pub replays: u16,
     /// When it was admitted, in milliseconds since 1970.
     pub admitted_ms: u64,
     /// When it came into the log.
@@ -63,7 +67,8 @@ pub fn write(leg: &Leg, now: (tokio::time::Instant, u64), into: &mut Vec<u8>) {
         flag(duty.maybe_delivered, MAYBE_DELIVERED)
             | flag(duty.dead_letter, DEAD_LETTER)
             | flag(duty.expires.is_some(), EXPIRES)
-            | flag(duty.failure.is_some(), FAILED),
+            | flag(duty.failure.is_some(), FAILED)
+            | flag(duty.replays > 0, REPLAYED),
     );
     into.extend_from_slice(&duty.attempts.to_le_bytes());
     into.extend_from_slice(&duty.tries.to_le_bytes());
@@ -92,10 +97,13 @@ pub fn write(leg: &Leg, now: (tokio::time::Instant, u64), into: &mut Vec<u8>) {
         text(into, failure.error.reason.as_str());
         text(into, &failure.error.detail);
     }
+    if duty.replays > 0 {
+        into.extend_from_slice(&duty.replays.to_le_bytes());
+    }
     leg.event.store(into);
 }
 
-/// Reads what [`write`] wrote. `None`: a later version, or a fault of ours, since checksums say that it is whole.
+/// Reads what [`write()`] wrote. `None`: a later version, or a fault of ours, since checksums say that it is whole.
 #[must_use]
 pub fn read(payload: Vec<u8>, builder: &mut EventBuilder) -> Option<Record> {
     let mut bytes = Bytes::from(payload);
@@ -124,6 +132,10 @@ pub fn read(payload: Vec<u8>, builder: &mut EventBuilder) -> Option<Record> {
     } else {
         None
     };
+    let replays = match flags & REPLAYED {
+        0 => 0,
+        _ => bytes.try_get_u16_le().ok()?,
+    };
     Some(Record {
         event: Event::read_stored(&bytes, builder)?,
         route,
@@ -132,6 +144,7 @@ pub fn read(payload: Vec<u8>, builder: &mut EventBuilder) -> Option<Record> {
         tries,
         maybe_delivered: flags & MAYBE_DELIVERED != 0,
         dead_letter: flags & DEAD_LETTER != 0,
+        replays,
         admitted_ms,
         stored_ms,
         expires_ms: (flags & EXPIRES != 0).then_some(expires),

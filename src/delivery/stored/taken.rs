@@ -27,6 +27,7 @@ pub(super) struct Taken {
     attempts: u32,
     tries: u32,
     dead_letter: bool,
+    replays: u16,
     expires: Option<Instant>,
     failure: Option<Box<LastFailure>>,
 }
@@ -55,6 +56,7 @@ impl Taken {
             attempts: record.attempts,
             tries: record.tries,
             dead_letter: record.dead_letter,
+            replays: record.replays,
             expires,
             failure: record.failure,
         }
@@ -85,6 +87,7 @@ impl Taken {
         leg.duty.tries = self.tries;
         leg.duty.maybe_delivered = self.maybe_delivered;
         leg.duty.dead_letter = self.dead_letter;
+        leg.duty.replays = self.replays;
         leg.duty.expires = self.expires;
         leg.duty.failure.clone_from(&self.failure);
         leg

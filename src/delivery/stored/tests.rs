@@ -19,10 +19,10 @@ mod disk;
 mod failed;
 
 /// Removed when it is dropped.
-struct Dir(PathBuf);
+pub(super) struct Dir(PathBuf);
 
 impl Dir {
-    fn new() -> Dir {
+    pub(super) fn new() -> Dir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "weft-stored-{}-{}",
@@ -39,23 +39,23 @@ impl Drop for Dir {
     }
 }
 
-fn draft(dir: &Dir, endpoints: &[&str], logs: &[&str]) -> Draft {
+pub(super) fn draft(dir: &Dir, endpoints: &[&str], logs: &[&str]) -> Draft {
     Draft::new(endpoints).store(&dir.0, logs)
 }
 
-fn lane(world: &World, settle: Settle) -> (Lanes, LaneId) {
+pub(super) fn lane(world: &World, settle: Settle) -> (Lanes, LaneId) {
     let mut lanes = world.lanes();
     let lane = lanes.open(spec(settle, 10_000));
     (lanes, lane)
 }
 
-fn deliver(lanes: &mut Lanes, lane: LaneId, range: std::ops::Range<u32>) {
+pub(super) fn deliver(lanes: &mut Lanes, lane: LaneId, range: std::ops::Range<u32>) {
     let mut batch = range.map(|id| Incoming::from(event(&id.to_string()))).collect();
     lanes.deliver(lane, &mut batch);
 }
 
 /// Waits until slots up to `last` are settled; all are accepted.
-async fn accepted(lanes: &mut Lanes, end: u64) {
+pub(super) async fn accepted(lanes: &mut Lanes, end: u64) {
     let mut settled = 0;
     while settled < end {
         match lanes.next().await.1 {
@@ -69,7 +69,7 @@ async fn accepted(lanes: &mut Lanes, end: u64) {
 }
 
 /// Takes and confirms until so many have come; returns their ids.
-async fn take(remote: &mut Remote, count: usize) -> Vec<String> {
+pub(super) async fn take(remote: &mut Remote, count: usize) -> Vec<String> {
     let mut all = Vec::new();
     while all.len() < count {
         let batch = remote.next().await;
@@ -81,7 +81,7 @@ async fn take(remote: &mut Remote, count: usize) -> Vec<String> {
 }
 
 /// Waits until something holds; "never" is a minute.
-async fn until(what: &str, holds: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..6000 {
         if holds() {
             return;
@@ -91,7 +91,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     panic!("it never came to this: {what}");
 }
 
-fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
+pub(super) fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|id| id.to_string()).collect()
 }
 

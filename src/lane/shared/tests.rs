@@ -31,9 +31,13 @@ fn put(lanes: &mut Lanes, lane: LaneId, events: impl IntoIterator<Item = Event>)
 
 /// Takes what is on its way into the log.
 fn written(world: &World) -> Vec<Event> {
-    let batch = world.remote("a.log").take().expect("records");
-    let records = batch.events().to_vec();
-    batch.accept_all();
+    let mut log = world.remote("a.log");
+    let mut records = Vec::new();
+    while let Some(batch) = log.take() {
+        records.extend(batch.events().iter().cloned());
+        batch.accept_all();
+    }
+    assert!(!records.is_empty());
     records
 }
 
@@ -220,6 +224,20 @@ async fn a_record_of_a_later_version_holds_its_lane_and_one_that_is_not_ours_is_
     assert!(world.remote("a").take().is_none());
 }
 
+/// What is no event, or has a note that somebody spoilt: nobody is there who could be told.
+#[tokio::test(start_paused = true)]
+async fn what_is_broken_in_the_log_holds_its_lane_where_there_are_no_local_dead_letters() {
+    let spoilt = event("1").edit().extension(NAME, "spoilt").build().unwrap();
+    for (event, malformed) in [(event("1"), true), (spoilt, false)] {
+        let world = draft().build();
+        let (mut lanes, lane) = open(world.lanes_of_log());
+        lanes.deliver(lane, &mut vec![Incoming { event, malformed }]);
+        let books = &world.reader.as_ref().unwrap().port.metrics.books;
+        assert_eq!((books.held_lanes.get(), books.pending.get()), (1, 0));
+        assert!(world.remote("a").take().is_none() && world.remote("dead").take().is_none());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_kept_goes_to_the_dead_letter_without_the_note() {
     let world = draft().build();
@@ -235,4 +253,39 @@ async fn an_event_that_cannot_be_kept_goes_to_the_dead_letter_without_the_note()
     letter.accept_all();
     accepted(&mut lanes, 1).await;
     world.assert_at_rest();
+}
+
+/// A store that moves from this router's disk to Kafka: what the disk has came before, and goes before (C20).
+#[tokio::test]
+async fn what_a_log_on_the_disk_still_has_is_delivered_before_what_comes_out_of_the_shared_one() {
+    let dir = std::env::temp_dir().join(format!("weft-lane-shared-{}", std::process::id()));
+    let before = Draft::new(&["a"]).store(&dir, &["a"]).route(to("a")).build();
+    let (mut lanes, lane) = open(before.lanes());
+    put(&mut lanes, lane, (0..20).map(|id| keyed(&id.to_string(), "k")));
+    accepted(&mut lanes, 20).await;
+    drop(lanes);
+    before.stop().await;
+
+    let after = Draft::new(&["a"])
+        .store(&dir, &[])
+        .shared("a")
+        .route(to("a"))
+        .build();
+    assert_eq!(after.log("a").pending(), 20);
+    let records = records_of(&after, (20..40).map(|id| keyed(&id.to_string(), "k")));
+    let (mut lanes, lane) = open(after.lanes_of_log());
+    put(&mut lanes, lane, records);
+    let mut a = after.remote("a");
+    let mut seen = Vec::new();
+    while seen.len() < 40 {
+        let batch = a.next().await;
+        seen.extend(ids(&batch));
+        batch.accept_all();
+    }
+    let order: Vec<String> = (0..40).map(|id| id.to_string()).collect();
+    assert_eq!(seen, order);
+    accepted(&mut lanes, 20).await;
+    drop(lanes);
+    after.stop().await;
+    std::fs::remove_dir_all(&dir).unwrap();
 }

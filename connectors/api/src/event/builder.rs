@@ -110,6 +110,22 @@ impl EventBuilder {
         self
     }
 
+    /// Takes an extension out; a core attribute stays.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        if Core::by_name(name).is_none()
+            && let Some(at) = self.find(name)
+        {
+            self.extensions.remove(at);
+            self.index = HashMap::new();
+            if self.extensions.len() > LINEAR_MAX {
+                for (at, extension) in self.extensions.iter().enumerate() {
+                    self.index.insert(self.text[extension.name.clone()].into(), at);
+                }
+            }
+        }
+        self
+    }
+
     /// Sets `id`.
     pub fn id(&mut self, text: &str) -> &mut Self {
         self.set_core(Core::Id, text)

@@ -260,3 +260,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_extension_that_is_taken_out_leaves_the_others_and_no_core_attribute_can_be() {
+    for count in [3, 40] {
+        let mut builder = EventBuilder::new();
+        builder.id("1").source("/s").ty("t");
+        for number in 0..count {
+            builder.extension(&format!("x{number}"), &number.to_string());
+        }
+        builder.remove("x1").remove("id").remove("absent");
+        let event = builder.build().expect("a valid event");
+        let names: Vec<String> = event.extensions().map(|(name, _)| name.to_owned()).collect();
+        let others = (0..count).filter(|number| *number != 1);
+        assert_eq!(
+            names,
+            others.map(|number| format!("x{number}")).collect::<Vec<_>>()
+        );
+        assert_eq!(event.id(), "1");
+    }
+}

@@ -1,0 +1,357 @@
+//! What the admin endpoints show of letters, and have done with them: between the wire's words and the desk's.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use weft_api::event::time;
+
+use crate::admin::dlq::letters::{
+    Ask, Attribute, Counts, Filter, JobStatus, KeptOrder, Letter, Letters, Page, PurgeOrder, Refusal,
+    ReplayOrder, Stays, Whole, Would,
+};
+use crate::topology::desk::{self, Desk, Job, Look, Order, Refused, Selection, State, Way, Work};
+use crate::topology::spec::LOCAL;
+
+/// Letters of a page, if nobody says how many, and at most.
+const PAGE: u64 = 50;
+const PAGE_MAX: u64 = 5000;
+/// What one answer may hold, and look through.
+const LOOK_BYTES: u64 = 4 << 20;
+const LOOK_RECORDS: u64 = 100_000;
+/// Most letters that may be meant by their numbers.
+const IDS_MAX: usize = 1000;
+/// How much data is shown: of text, and in base64.
+const TEXT_MAX: usize = 64 << 10;
+const BINARY_MAX: usize = 768;
+/// Destinations and reasons that are counted apart.
+const NAMES_MAX: usize = 100;
+
+/// See the module.
+pub(super) struct AppLetters(pub(super) Arc<Desk>);
+
+#[async_trait]
+impl Letters for AppLetters {
+    async fn page(&self, ask: Ask) -> Result<Page, Refusal> {
+        let look = look(ask.limit);
+        let found = self.0.look(LOCAL, selection(&ask.filter)?, ask.after, look).await;
+        Ok(page(found.map_err(refusal)?, ask.events, |_| None))
+    }
+
+    async fn counts(&self, filter: Filter, after: u64) -> Result<Counts, Refusal> {
+        let selection = selection(&filter)?;
+        let counted = self.0.each(LOCAL, selection, after, |scan| {
+            let (mut counts, mut looked) = (Counts::default(), 0);
+            loop {
+                let found = scan.next(look(Some(PAGE_MAX)))?;
+                found.letters.iter().for_each(|letter| count(&mut counts, letter));
+                counts.unreadable += found.unreadable;
+                looked += found.looked;
+                counts.next = found.next;
+                if counts.next.is_none() || looked >= LOOK_RECORDS {
+                    return Ok(counts);
+                }
+            }
+        });
+        counted.await.map_err(refusal)
+    }
+
+    async fn letter(&self, id: u64) -> Result<Whole, Refusal> {
+        let only = Selection {
+            ids: vec![id],
+            ..Selection::default()
+        };
+        let found = self
+            .0
+            .look(LOCAL, only, id, look(Some(1)))
+            .await
+            .map_err(refusal)?;
+        match found.letters.first() {
+            Some(letter) => Ok(self.whole(letter)),
+            None if found.unreadable > 0 => Err(Refusal::Failed(format!(
+                "letter {id} was written by another version of Weft, which can read it"
+            ))),
+            None => Err(Refusal::Unknown(format!(
+                "there is no letter {id}: it was replayed, purged, or never came"
+            ))),
+        }
+    }
+
+    async fn rehearse(&self, order: ReplayOrder) -> Result<Page, Refusal> {
+        let way = self.way(&order)?;
+        let selection = selection(&order.filter)?;
+        let found = self
+            .0
+            .look(LOCAL, selection, order.after, look(order.limit))
+            .await;
+        Ok(page(found.map_err(refusal)?, false, |letter| {
+            Some(self.would(letter, &way))
+        }))
+    }
+
+    async fn replay(&self, order: ReplayOrder) -> Result<JobStatus, Refusal> {
+        let order = Order {
+            work: Work::Replay(self.way(&order)?),
+            selection: selection(&order.filter)?,
+            limit: order.limit,
+            rate: order.rate.and_then(NonZeroU32::new),
+        };
+        self.begin(LOCAL, order)
+    }
+
+    async fn purge(&self, order: PurgeOrder) -> Result<JobStatus, Refusal> {
+        let order = Order {
+            work: Work::Purge,
+            selection: selection(&order.filter)?,
+            limit: order.limit,
+            rate: None,
+        };
+        self.begin(LOCAL, order)
+    }
+
+    async fn rehearse_kept(&self, order: KeptOrder) -> Result<Page, Refusal> {
+        let way = self.again(&order)?;
+        let selection = selection(&order.filter)?;
+        let found = self
+            .0
+            .look(&order.log, selection, order.after, look(order.limit))
+            .await;
+        Ok(page(found.map_err(refusal)?, false, |letter| {
+            Some(self.would(letter, &way))
+        }))
+    }
+
+    async fn replay_kept(&self, order: KeptOrder) -> Result<JobStatus, Refusal> {
+        let way = self.again(&order)?;
+        let begun = Order {
+            work: Work::Again(way),
+            selection: selection(&order.filter)?,
+            limit: order.limit,
+            rate: order.rate.and_then(NonZeroU32::new),
+        };
+        self.begin(&order.log, begun)
+    }
+
+    fn job(&self) -> Result<JobStatus, Refusal> {
+        match self.0.job() {
+            Some(job) => Ok(status(&job)),
+            None => Err(Refusal::Unknown(
+                "no job has run since the router started".to_owned(),
+            )),
+        }
+    }
+
+    fn cancel(&self) -> Result<JobStatus, Refusal> {
+        match self.0.job().filter(|job| job.is_running()) {
+            Some(job) => {
+                job.cancel();
+                Ok(status(&job))
+            }
+            None => Err(Refusal::Unknown("no job is at work".to_owned())),
+        }
+    }
+}
+
+impl AppLetters {
+    fn begin(&self, log: &str, order: Order) -> Result<JobStatus, Refusal> {
+        let job = self.0.start(log, order).map_err(refusal)?;
+        Ok(status(&job))
+    }
+
+    fn way(&self, order: &ReplayOrder) -> Result<Way, Refusal> {
+        match &order.to {
+            Some(to) => Ok(Way::To(self.0.destination(to).map_err(refusal)?)),
+            None if order.all_routes => self.0.all_routes(order.ingress.as_deref()).map_err(refusal),
+            None => Ok(Way::Obligation),
+        }
+    }
+
+    fn again(&self, order: &KeptOrder) -> Result<Way, Refusal> {
+        if order.log == LOCAL {
+            return Err(Refusal::Wrong(
+                "the local dead letters are sent again by `weft dlq replay`".to_owned(),
+            ));
+        }
+        Ok(Way::Again(self.0.destination(&order.to).map_err(refusal)?))
+    }
+
+    fn would(&self, letter: &desk::Letter, way: &Way) -> Would {
+        match self.0.would(letter, way) {
+            Ok(to) => Would { to, stays: None },
+            Err(why) => Would {
+                to: Vec::new(),
+                stays: Some(why),
+            },
+        }
+    }
+
+    fn whole(&self, letter: &desk::Letter) -> Whole {
+        let told = Letter {
+            would: Some(self.would(letter, &Way::Obligation)),
+            ..info(letter, true)
+        };
+        let attributes = letter.event.attributes().map(|(name, value)| Attribute {
+            name: name.to_owned(),
+            value: value.text.to_owned(),
+        });
+        let data = letter.event.data();
+        let text = data.and_then(|data| std::str::from_utf8(data).ok());
+        Whole {
+            letter: told,
+            attributes: attributes.collect(),
+            data_bytes: data.map(|data| data.len() as u64),
+            text: text.map(|text| text[..text.floor_char_boundary(TEXT_MAX)].to_owned()),
+            base64: data
+                .filter(|_| text.is_none())
+                .map(|data| STANDARD.encode(&data[..data.len().min(BINARY_MAX)])),
+        }
+    }
+}
+
+fn look(limit: Option<u64>) -> Look {
+    Look {
+        letters: usize::try_from(limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)).unwrap_or(1),
+        bytes: LOOK_BYTES,
+        records: LOOK_RECORDS,
+    }
+}
+
+fn page(found: desk::Found, events: bool, would: impl Fn(&desk::Letter) -> Option<Would>) -> Page {
+    let letters = found.letters.iter().map(|letter| Letter {
+        would: would(letter),
+        ..info(letter, events)
+    });
+    Page {
+        letters: letters.collect(),
+        next: found.next,
+        unreadable: found.unreadable,
+    }
+}
+
+fn info(letter: &desk::Letter, event: bool) -> Letter {
+    let failed = letter.failed_at();
+    Letter {
+        id: letter.id,
+        event_id: letter.event.id().to_owned(),
+        source: letter.event.source().to_owned(),
+        r#type: letter.event.ty().to_owned(),
+        destination: letter.destination().map(str::to_owned),
+        route: (!letter.route.is_empty()).then(|| letter.route.to_string()),
+        reason: letter.reason().to_owned(),
+        error: letter.error().map(str::to_owned),
+        dead_at: stamp(letter.stored_ms),
+        first_failed: failed.map(|(first, _)| time::format(first)),
+        last_failed: failed.map(|(_, last)| time::format(last)),
+        attempts: letter.attempts,
+        replays: letter.replays,
+        size: letter.event.size(),
+        would: None,
+        event: event.then(|| {
+            let mut text = Vec::new();
+            weft_api::event::json::encode(&letter.event, &mut text);
+            String::from_utf8(text).expect("attributes are text, and data that is not is written in base64")
+        }),
+    }
+}
+
+fn count(counts: &mut Counts, letter: &desk::Letter) {
+    counts.letters += 1;
+    counts.bytes += letter.event.size();
+    let add = |names: &mut BTreeMap<String, u64>, name: &str| {
+        let name = match names.contains_key(name) || names.len() < NAMES_MAX {
+            true => name,
+            false => "(others)",
+        };
+        *names.entry(name.to_owned()).or_default() += 1;
+    };
+    add(&mut counts.by_reason, letter.reason());
+    add(&mut counts.by_destination, letter.destination().unwrap_or("-"));
+}
+
+fn status(job: &Job) -> JobStatus {
+    let progress = job.progress();
+    let (state, error) = match progress.state {
+        State::Running => ("running", None),
+        State::Done => ("done", None),
+        State::Cancelled => ("cancelled", None),
+        State::Failed(why) => ("failed", Some(why)),
+    };
+    let what = match job.order.work {
+        Work::Replay(_) => "replay",
+        Work::Again(_) => "replay_kept",
+        Work::Purge => "purge",
+    };
+    let [delivered, dead_lettered, stored, gone] = progress.kinds;
+    JobStatus {
+        job: job.id,
+        what: what.to_owned(),
+        log: job.log.to_string(),
+        state: state.to_owned(),
+        error,
+        looked: progress.looked,
+        selected: progress.selected,
+        sent: progress.sent,
+        under_way: progress.under_way,
+        ended: progress.ended,
+        delivered,
+        dead_lettered,
+        stored,
+        gone,
+        purged: progress.purged,
+        stayed: progress.stayed,
+        stays: progress
+            .stays
+            .into_iter()
+            .map(|(id, why)| Stays { id, why })
+            .collect(),
+        unreadable: progress.unreadable,
+    }
+}
+
+fn selection(filter: &Filter) -> Result<Selection, Refusal> {
+    if filter.ids.len() > IDS_MAX {
+        return Err(Refusal::Wrong(format!(
+            "at most {IDS_MAX} ids; use other filters"
+        )));
+    }
+    let text = |text: &Option<String>| text.as_deref().map(Box::from);
+    let attributes = filter.attributes.iter();
+    Ok(Selection {
+        destination: text(&filter.destination),
+        route: text(&filter.route),
+        reason: text(&filter.reason),
+        ty: text(&filter.r#type),
+        event: text(&filter.event),
+        attributes: attributes
+            .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+            .collect(),
+        since_ms: filter.since.as_deref().map(moment).transpose()?,
+        until_ms: filter.until.as_deref().map(moment).transpose()?,
+        ids: filter.ids.clone(),
+    })
+}
+
+fn moment(text: &str) -> Result<u64, Refusal> {
+    let at = time::parse(text)
+        .ok_or_else(|| Refusal::Wrong(format!("{text:?} is no time; write 2026-01-31T12:00:00Z")))?;
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn stamp(ms: u64) -> String {
+    let at = UNIX_EPOCH.checked_add(Duration::from_millis(ms));
+    time::format(at.unwrap_or(SystemTime::UNIX_EPOCH))
+}
+
+fn refusal(refused: Refused) -> Refusal {
+    match refused {
+        Refused::Wrong(why) => Refusal::Wrong(why),
+        Refused::Unknown(why) => Refusal::Unknown(why),
+        Refused::Busy(why) => Refusal::Busy(why),
+        Refused::Failed(why) => Refusal::Failed(why),
+    }
+}

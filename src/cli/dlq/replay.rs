@@ -1,0 +1,137 @@
+//! `weft dlq replay`
+
+use std::io::Write;
+
+use super::ask::{Router, json};
+use super::filter::FilterArgs;
+use super::{job, show};
+use crate::admin::dlq::letters::{JobStatus, Letter, Page, ReplayOrder};
+use crate::cli::CliError;
+use crate::cli::text::plain;
+
+/// The command's arguments.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(flatten)]
+    router: Router,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// All dead letters.
+    #[arg(long)]
+    all: bool,
+    /// Say for each letter where it would go, and send nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// How many a second.
+    #[arg(long, value_name = "N/s", value_parser = rate)]
+    rate: Option<u32>,
+    /// How many at most.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// To this destination or group only, whatever failed.
+    #[arg(long, value_name = "DESTINATION", conflicts_with = "all_routes")]
+    to: Option<String>,
+    /// To whatever the routes of today owe, as if it came in anew.
+    #[arg(long)]
+    all_routes: bool,
+    /// By this ingress; needed where the file has several.
+    #[arg(long, value_name = "NAME", requires = "all_routes")]
+    ingress: Option<String>,
+    /// Do not wait for the end; `weft dlq job` tells it.
+    #[arg(long, conflicts_with = "dry_run")]
+    no_wait: bool,
+    /// Print what the router says, as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let order = ReplayOrder {
+        filter: args.filter.filter()?,
+        all: args.all,
+        limit: args.limit,
+        rate: args.rate,
+        to: args.to.clone(),
+        all_routes: args.all_routes,
+        ingress: args.ingress.clone(),
+        dry_run: args.dry_run,
+        after: 0,
+    };
+    if !args.all && order.filter.is_everything() {
+        return Err(CliError::Config(
+            "which letters? give a filter (--id, --destination, --reason, ...), or --all".to_owned(),
+        ));
+    }
+    if args.all && !order.filter.is_everything() {
+        return Err(CliError::Config(
+            "--all and a filter contradict each other".to_owned(),
+        ));
+    }
+    if args.dry_run {
+        let page = |limit, after| {
+            let order = ReplayOrder {
+                limit,
+                after,
+                ..order.clone()
+            };
+            args.router.post("/dlq/replay", &order)
+        };
+        return rehearse(args.limit, args.json, page, out);
+    }
+    let begun: JobStatus = args.router.post("/dlq/replay", &order)?;
+    job::follow(&args.router, begun, args.no_wait, args.json, out)
+}
+
+/// A line a letter, from pages until there are enough; then how many would go, and how many stay.
+pub(in crate::cli) fn rehearse(
+    limit: Option<u64>,
+    as_json: bool,
+    page: impl Fn(Option<u64>, u64) -> Result<Page, CliError>,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let (mut next, mut go, mut stay) = (Some(0), 0u64, 0u64);
+    while let Some(after) = next
+        && limit.is_none_or(|limit| go + stay < limit)
+    {
+        let page = page(
+            Some(limit.map_or(500, |limit| (limit - go - stay).min(500))),
+            after,
+        )?;
+        for letter in &page.letters {
+            let stays = letter.would.as_ref().is_some_and(|would| would.stays.is_some());
+            *(if stays { &mut stay } else { &mut go }) += 1;
+            match as_json {
+                true => writeln!(out, "{}", line(letter)?)?,
+                false => writeln!(
+                    out,
+                    "{}  {}  {}",
+                    letter.id,
+                    plain(&letter.event_id),
+                    letter.would.as_ref().map(show::told).unwrap_or_default()
+                )?,
+            }
+        }
+        next = page.next;
+    }
+    if !as_json {
+        writeln!(out, "{go} would be sent, {stay} would stay; nothing was sent")?;
+    }
+    Ok(())
+}
+
+fn line(letter: &Letter) -> Result<String, CliError> {
+    // One object a line, so that the output of any length can be read as it comes.
+    let text = json(letter)?;
+    let value: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| CliError::Internal(format!("encoding the answer: {error}")))?;
+    Ok(value.to_string())
+}
+
+/// `100`, `100/s`
+pub(in crate::cli) fn rate(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text).parse();
+    number
+        .ok()
+        .filter(|rate| *rate > 0)
+        .ok_or_else(|| "expected a number of events a second such as 100/s".to_owned())
+}

@@ -1,0 +1,368 @@
+//! Replay (C18): letters out of a log are sent again, through the routes that are in force.
+//!
+//! One task a job. Like the lane of a log it has a window and a mailbox, and hands out legs whose end comes back; unlike
+//! that lane it reads only what is meant, once, and in no order that anybody was promised (C20).
+//!
+//! Owns: what is read and not settled. Invariants
+//! - A dead letter leaves its log only when all its legs have ended: delivered, in another log, or as a dead letter that
+//!   is itself durable. What is given back, and what can go nowhere, stays.
+//! - At most [`WINDOW`] letters, or [`WINDOW_BYTES`] and one letter, are under way. A crash repeats those at most (C4).
+//! - A letter is one obligation of the log's books, however many legs it has: their ends are joined.
+//! - What comes into the log while the job runs is not part of it: a letter that dies again does not go round.
+
+pub mod job;
+pub mod letter;
+pub mod scan;
+pub mod way;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use weft_api::crash;
+use weft_api::outcome::Outcome;
+
+use super::DurableQueue;
+use crate::delivery::forward::start;
+use crate::delivery::leg::{Leg, NO_ROUTE};
+use crate::delivery::origin::{Claim, Join, LanePort, Origin, Port, Settled};
+use crate::delivery::wiring::Wiring;
+use job::{Job, Progress, State, Work};
+use letter::Letter;
+use scan::{Found, Look, Scan};
+use way::{Owed, Way, owed};
+
+#[cfg(test)]
+mod tests;
+
+/// How many letters may be under way.
+pub const WINDOW: usize = 64;
+/// The same in bytes of events.
+pub const WINDOW_BYTES: u64 = 4 << 20;
+/// What is read ahead.
+const AHEAD: Look = Look {
+    letters: WINDOW,
+    bytes: 1 << 20,
+    records: 20_000,
+};
+/// How long what is under way may take to end once the job is cancelled.
+const GRACE: Duration = Duration::from_secs(5);
+/// How much of a pause a rate makes good at once.
+const BURST: Duration = Duration::from_millis(100);
+
+/// See the module.
+pub struct Replay {
+    job: Arc<Job>,
+    queue: Arc<DurableQueue>,
+    wiring: Arc<ArcSwapOption<Wiring>>,
+    port: Arc<LanePort>,
+    epoch: u32,
+    claim: Claim,
+    /// `None` while it looks.
+    scan: Option<Scan>,
+    looking: Option<JoinHandle<(Scan, io::Result<Found>)>>,
+    ready: VecDeque<Letter>,
+    /// Bytes of what is under way, by the letter.
+    open: HashMap<u64, u64>,
+    open_bytes: u64,
+    /// How the books of the port stood.
+    before: [u64; 4],
+    inbox: Vec<Settled>,
+    /// When the next letter is due by the rate.
+    due: Instant,
+    /// When what is under way is given up.
+    end: Option<Instant>,
+}
+
+impl Replay {
+    /// A job over what `scan` finds in `queue`. The ends of what is sent count in the books of `port`, which is nobody
+    /// else's while it runs.
+    #[must_use]
+    pub fn new(
+        job: Arc<Job>,
+        queue: Arc<DurableQueue>,
+        scan: Scan,
+        port: &Arc<Port>,
+        wiring: Arc<ArcSwapOption<Wiring>>,
+    ) -> Replay {
+        let epoch = port.take_epoch();
+        let lane = LanePort::new(Arc::clone(port), Arc::clone(&queue.name), 0, epoch, false);
+        Replay {
+            before: kinds(port),
+            claim: port.mailbox.claim(),
+            port: Arc::new(lane),
+            epoch,
+            job,
+            queue,
+            wiring,
+            scan: Some(scan),
+            looking: None,
+            ready: VecDeque::new(),
+            open: HashMap::new(),
+            open_bytes: 0,
+            inbox: Vec::new(),
+            due: Instant::now(),
+            end: None,
+        }
+    }
+
+    /// Runs until everything has ended, or the job is cancelled, or `stop` says so.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut cancelled = self.job.cancelled();
+        loop {
+            self.settle();
+            let ends = *cancelled.borrow_and_update() || *stop.borrow_and_update();
+            if ends && self.end.is_none() {
+                self.ready.clear();
+                self.end = Some(Instant::now() + GRACE);
+            }
+            if self.end.is_none() {
+                self.send();
+                self.look();
+            }
+            if self.is_over() {
+                let state = match self.end {
+                    Some(_) => State::Cancelled,
+                    None => State::Done,
+                };
+                return self.job.end(state);
+            }
+            let (mailbox, claim) = (&self.port.port.mailbox, self.claim);
+            let inbox = &mut self.inbox;
+            let looked = async {
+                match &mut self.looking {
+                    Some(looking) => looking.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let due = self.end.or((!self.ready.is_empty()).then_some(self.due));
+            tokio::select! {
+                // Outcomes first: what they free is what everything else waits for.
+                biased;
+                () = std::future::poll_fn(|cx| mailbox.poll_take(claim, inbox, cx)) => {}
+                changed = cancelled.changed(), if self.end.is_none() => if changed.is_err() { return },
+                changed = stop.changed(), if self.end.is_none() => if changed.is_err() { return },
+                looked = looked => match looked {
+                    Ok((scan, found)) => self.take(scan, found),
+                    Err(_) => return self.job.end(State::Failed("looking through the log panicked".to_owned())),
+                },
+                () = until(due) => {}
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.end {
+            Some(end) => self.open.is_empty() || Instant::now() >= end,
+            None => {
+                self.open.is_empty() && self.ready.is_empty() && self.looking.is_none() && self.scan.is_none()
+            }
+        }
+    }
+
+    /// Begins to look on, if there is nothing left to send.
+    fn look(&mut self) {
+        if !self.ready.is_empty() || self.looking.is_some() {
+            return;
+        }
+        let selected = self.job.progress().selected;
+        let left = self.job.order.limit.map(|limit| limit.saturating_sub(selected));
+        if left == Some(0) {
+            self.scan = None;
+        }
+        let Some(mut scan) = self.scan.take() else { return };
+        let mut look = AHEAD;
+        if let Some(left) = left {
+            look.letters = look.letters.min(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        self.looking = Some(tokio::task::spawn_blocking(move || {
+            let found = scan.next(look);
+            (scan, found)
+        }));
+    }
+
+    fn take(&mut self, scan: Scan, found: io::Result<Found>) {
+        self.looking = None;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return self.job.end(State::Failed(format!("reading the log: {error}"))),
+        };
+        self.scan = found.next.is_some().then_some(scan);
+        self.job.update(|progress| {
+            progress.looked += found.looked;
+            progress.unreadable += found.unreadable;
+            progress.selected += found.letters.len() as u64;
+        });
+        if self.job.order.work == Work::Purge {
+            self.purge(&found.letters);
+        } else if self.end.is_none() {
+            self.ready.extend(found.letters);
+        }
+    }
+
+    fn purge(&self, letters: &[Letter]) {
+        for letter in letters {
+            self.queue.log.acknowledge(letter.id..letter.id + 1);
+        }
+        let count = letters.len() as u64;
+        self.queue.metrics.purged.inc_by(count);
+        self.job.update(|progress| progress.purged += count);
+    }
+
+    /// Sends what there is room for.
+    fn send(&mut self) {
+        let Some(wiring) = self.wiring.load_full() else {
+            return;
+        };
+        let way = match &self.job.order.work {
+            Work::Replay(way) | Work::Again(way) => way.clone(),
+            Work::Purge => return,
+        };
+        while self.open.len() < WINDOW && self.open_bytes < WINDOW_BYTES {
+            let now = Instant::now();
+            if self.job.order.rate.is_some() && self.due > now {
+                return;
+            }
+            let Some(letter) = self.ready.pop_front() else {
+                return;
+            };
+            match owed(&letter, &way, &wiring, now) {
+                Ok(legs) => self.hand_out(&letter, &way, legs, &wiring, now),
+                Err(why) => self.job.update(|progress| progress.stays(letter.id, why)),
+            }
+        }
+    }
+
+    fn hand_out(&mut self, letter: &Letter, way: &Way, legs: Vec<Owed>, wiring: &Arc<Wiring>, now: Instant) {
+        if let Some(rate) = self.job.order.rate {
+            let earliest = now.checked_sub(BURST).unwrap_or(now);
+            self.due = self.due.max(earliest) + Duration::from_secs(1) / rate.get();
+        }
+        self.port.port.metrics.obligations.inc();
+        self.port.port.metrics.books.pending.inc();
+        self.open.insert(letter.id, letter.event.size());
+        self.open_bytes += letter.event.size();
+        self.job.update(|progress| {
+            progress.sent += 1;
+            progress.under_way += 1;
+        });
+        let slot = Origin::Slot {
+            lane: Arc::clone(&self.port),
+            epoch: self.epoch,
+            seq: letter.id,
+        };
+        let replays = match way {
+            Way::Again(_) => letter.replays,
+            _ => letter.replays.saturating_add(1),
+        };
+        let leg = |owed: Owed, origin: Origin| {
+            let mut leg = Leg::new(owed.event, origin, Arc::clone(wiring), owed.route, now);
+            leg.duty.expires = owed.expires;
+            leg.duty.replays = replays;
+            start(leg, owed.node);
+        };
+        let mut legs = legs.into_iter();
+        match (legs.next(), legs.len()) {
+            (Some(only), 0) => leg(only, slot),
+            (first, others) => {
+                let whole = Leg::new(letter.event.clone(), slot, Arc::clone(wiring), NO_ROUTE, now);
+                let join = Join::new(whole, others + 1);
+                for owed in first.into_iter().chain(legs) {
+                    leg(owed, Origin::Join(Arc::clone(&join)));
+                }
+            }
+        }
+        crash::point("replay.sent");
+    }
+
+    /// Applies what came back.
+    fn settle(&mut self) {
+        let keeps = matches!(self.job.order.work, Work::Again(_));
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let now = kinds(&self.port.port);
+        for settled in inbox.drain(..) {
+            let Some(bytes) = self
+                .open
+                .remove(&settled.seq)
+                .filter(|_| settled.epoch == self.epoch)
+            else {
+                continue;
+            };
+            self.open_bytes -= bytes;
+            let accepted = settled.outcome == Outcome::Accepted;
+            if accepted && !keeps {
+                crash::point("replay.ended");
+                self.queue.log.acknowledge(settled.seq..settled.seq + 1);
+            }
+            self.job.update(|progress| {
+                progress.under_way -= 1;
+                match accepted {
+                    true => progress.ended += 1,
+                    false => progress.stays(settled.seq, given_back(settled.outcome)),
+                }
+            });
+        }
+        self.inbox = inbox;
+        self.job.update(|progress| self.kinds(progress, now));
+    }
+
+    fn kinds(&self, progress: &mut Progress, now: [u64; 4]) {
+        for (kind, (now, before)) in progress.kinds.iter_mut().zip(now.into_iter().zip(self.before)) {
+            *kind = now.saturating_sub(before);
+        }
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        // Legs of this job are nobody's now; what they stood for is still in the log.
+        self.port.set_epoch(self.port.port.take_epoch());
+        self.job.update(|progress| {
+            progress.under_way = 0;
+            for id in self.open.keys() {
+                progress.stays(
+                    *id,
+                    "the job ended while it was under way: it may have been delivered".to_owned(),
+                );
+            }
+        });
+        if let Some(wiring) = self.wiring.load().as_ref() {
+            for destination in &wiring.destinations {
+                destination.sweep_stale();
+            }
+        }
+        self.job.end(State::Cancelled);
+    }
+}
+
+/// Why a letter that was sent is still here.
+fn given_back(outcome: Outcome) -> String {
+    let reason = outcome.reason().map_or("", |reason| reason.as_str());
+    match outcome {
+        Outcome::Unknown(_) => format!("it came back ({reason}), and may have been delivered"),
+        _ => format!("it came back ({reason})"),
+    }
+}
+
+/// What ended how so far, in the order of [`Progress::kinds`].
+fn kinds(port: &Port) -> [u64; 4] {
+    let books = &port.metrics.books;
+    [
+        books.delivered.get(),
+        books.dead_lettered.get(),
+        books.stored.get(),
+        books.expired.get() + books.dropped.get(),
+    ]
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
