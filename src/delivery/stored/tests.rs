@@ -14,6 +14,7 @@ use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
 use weft_api::outcome::{Outcome, Reason};
 
 use crate::testing::{Draft, Remote, World, down, event, first, ids, keyed, refused, spec, to};
+use crate::topology::spec::PlanSpec;
 
 mod disk;
 mod failed;
@@ -360,4 +361,29 @@ async fn what_came_in_is_kept_beside_what_is_owed() {
     .await
     .unwrap();
     world.assert_at_rest();
+}
+
+/// C14: two plans of one route that have no name, and a member in common: each leg goes on in its own.
+#[tokio::test]
+async fn legs_of_plans_without_a_name_go_on_each_in_its_own() {
+    let dir = Dir::new();
+    let plan = || PlanSpec::All(vec![first(vec![to("x"), to("y")]), first(vec![to("x"), to("z")])]);
+    let world = draft(&dir, &["x", "y", "z"], &["x"]).route(plan()).build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..1);
+    accepted(&mut lanes, 1).await;
+    assert_eq!(world.log("x").pending(), 2);
+    world.stop().await;
+
+    let world = draft(&dir, &["x", "y", "z"], &["x"]).route(plan()).build();
+    let mut x = world.remote("x");
+    let mut refusals = 0;
+    while refusals < 2 {
+        let batch = x.next().await;
+        refusals += batch.events().len();
+        batch.fail_rest(&refused());
+    }
+    assert_eq!(take(&mut world.remote("y"), 1).await, ["0"]);
+    assert_eq!(take(&mut world.remote("z"), 1).await, ["0"]);
+    until("the log is empty", || world.log("x").pending() == 0).await;
 }
