@@ -15,6 +15,9 @@ use crate::topology::spec::{
     DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, SharedSpec, UnmatchedSpec,
 };
 
+#[cfg(all(test, feature = "kafka"))]
+mod tests;
+
 /// The endpoint that writes into the log of a destination.
 pub(super) fn name(destination: &Destination) -> Option<Arc<str>> {
     destination.shared().map(|shared| Arc::clone(&shared.name))
