@@ -209,7 +209,7 @@ impl Draft {
                 builder: Arc::new(ByHand),
                 fingerprint: String::new(),
                 settings: Settings {
-                    shared_log: true,
+                    shared_log: Some(name.into()),
                     ..Settings::default()
                 },
                 store: None,

@@ -29,7 +29,7 @@ pub(super) fn writers<'a>(model: &'a Model, common: &'a str) -> impl Iterator<It
             fingerprint: fingerprint(common, &shared.effective, &[]),
             settings: Settings {
                 order_by: order_of(model, destination).unwrap_or_default(),
-                shared_log: true,
+                shared_log: Some(Arc::clone(destination.name())),
                 ..Settings::default()
             },
             store: None,

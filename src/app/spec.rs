@@ -165,7 +165,7 @@ fn settings(endpoint: &Endpoint) -> Settings {
             window: dedupe.window.get(),
             max_entries: dedupe.max_entries.get(),
         }),
-        shared_log: false,
+        shared_log: None,
     }
 }
 

@@ -181,7 +181,7 @@ impl Outlet {
             originals: None,
         };
         let settings = self.destination.settings();
-        if !settings.shared_log {
+        if settings.shared_log.is_none() {
             return Batch::new(events, Box::new(in_flight));
         }
         let now = (Instant::now(), SystemTime::now());

@@ -27,7 +27,7 @@ impl Destination {
     /// room in the queue is reserved already ([`Destination::try_reserve`]); the pass takes the reservation over.
     pub fn try_direct(self: &Arc<Self>, event: &weft_api::event::Event) -> Option<DirectPass> {
         let settings = self.settings();
-        if settings.shared_log || settings.order_by.of(event).is_some() {
+        if settings.shared_log.is_some() || settings.order_by.of(event).is_some() {
             return None;
         }
         drop(settings);

@@ -312,7 +312,9 @@ fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {
         }
         Next::DeadLetter(node, reason) => {
             from.metrics.dead_lettered.inc();
-            let leg = dead_letter::wrap(leg, Some(&from.name), reason);
+            // A log is no place that people know by its own name.
+            let log = from.settings().shared_log.clone();
+            let leg = dead_letter::wrap(leg, Some(log.as_ref().unwrap_or(&from.name)), reason);
             start(leg, node);
         }
         Next::End(end) => Ender::default().end(leg.duty, end),

@@ -1,5 +1,6 @@
 //! What the file says about a destination, as far as delivery cares.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::BreakerSettings;
@@ -25,8 +26,9 @@ pub struct Settings {
     pub rate: Option<Rate>,
     /// Which repetitions are not sent; `None`: all are.
     pub dedupe: Option<DedupeSettings>,
-    /// It is a log that routers share: what it confirms is stored, not delivered ([`super::shared`]).
-    pub shared_log: bool,
+    /// It is a log that routers share, in front of this destination or group: what it confirms is stored, not delivered
+    /// ([`super::shared`]).
+    pub shared_log: Option<Arc<str>>,
 }
 
 /// How a destination retries (C23).

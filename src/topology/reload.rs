@@ -120,7 +120,7 @@ impl Topology {
             // A log that routers share takes what is on its way into it; nobody needs to say so.
             let log = self
                 .destination(name)
-                .is_some_and(|known| known.settings().shared_log);
+                .is_some_and(|known| known.settings().shared_log.is_some());
             if pending > 0 && !log && !removed.contains_key(name) {
                 let now = if groups.contains(&name.as_str()) {
                     ", which is now a group,"

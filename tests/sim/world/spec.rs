@@ -145,7 +145,7 @@ fn settings(case: &DestinationCase) -> Settings {
             per: SECOND,
             burst,
         }),
-        shared_log: false,
+        shared_log: None,
         dedupe: case.pace.dedupe.map(|(window, max_entries)| DedupeSettings {
             by: vec!["source".into(), "id".into()],
             window,
