@@ -100,6 +100,30 @@ routes:
         all["letters"].as_array().unwrap().clone()
     }
 
+    /// After a replay of so many letters that was cut short: each is a letter still, or has arrived, and another replay
+    /// brings the rest.
+    #[track_caller]
+    fn nothing_is_lost(&self, count: usize) {
+        let left: BTreeSet<String> = self
+            .letters()
+            .iter()
+            .map(|letter| letter["event_id"].as_str().unwrap().to_owned())
+            .collect();
+        let delivered = ids(&self.receiver.requests());
+        assert!(
+            left.len() < count + 1 && delivered.len() < count,
+            "it was in the middle"
+        );
+        let all: BTreeSet<String> = left.union(&delivered).cloned().collect();
+        assert_eq!(all, numbers(0..count), "each is here or there");
+        self.says(&["dlq", "replay", "--all"]);
+        assert_eq!(ids(&self.receiver.requests()), numbers(0..count));
+        assert_eq!(self.letters().len(), 0);
+        // Acknowledgements may wait for a second: at most what is sent in that time, and a window.
+        let twice = self.receiver.accepted() - count;
+        assert!(twice <= 100 + 2 * WINDOW, "{twice} came twice");
+    }
+
     fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.weft.metrics().get(name, labels).unwrap_or(0.0)
     }
@@ -211,24 +235,27 @@ fn a_kill_in_the_middle_of_a_replay_loses_nothing() {
     let _ = case.receiver.wait_for(COUNT / 4, LIMIT);
     case.weft.kill9();
     case.weft.restart();
-    let left: BTreeSet<String> = case
-        .letters()
-        .iter()
-        .map(|letter| letter["event_id"].as_str().unwrap().to_owned())
-        .collect();
-    let delivered = ids(&case.receiver.requests());
-    assert!(
-        left.len() < COUNT + 1 && delivered.len() < COUNT,
-        "it was in the middle"
-    );
-    let all: BTreeSet<String> = left.union(&delivered).cloned().collect();
-    assert_eq!(all, numbers(0..COUNT), "each is here or there");
-    case.says(&["dlq", "replay", "--all"]);
-    assert_eq!(ids(&case.receiver.requests()), numbers(0..COUNT));
-    assert_eq!(case.letters().len(), 0);
-    // Acknowledgements may wait for a second: at most what is sent in that time, and a window.
-    let twice = case.receiver.accepted() - COUNT;
-    assert!(twice <= 100 + 2 * WINDOW, "{twice} came twice");
+    case.nothing_is_lost(COUNT);
+}
+
+/// The same at each point of a replay that has a name.
+#[test]
+fn a_crash_at_each_point_of_a_replay_loses_nothing() {
+    const COUNT: usize = 100;
+    const CRASH: &str = "WEFT_CRASH_AT";
+    for point in ["replay.sent", "replay.ended"] {
+        let mut case = Case::new();
+        case.refused(0..COUNT);
+        case.receiver.answer(204);
+        case.weft.set_env(CRASH, Some(&format!("{point}:50")));
+        case.weft.kill9();
+        case.weft.restart();
+        case.says(&["dlq", "replay", "--all", "--no-wait"]);
+        assert!(!case.weft.wait().success(), "void: {point} did not end it");
+        case.weft.set_env(CRASH, None);
+        case.weft.restart();
+        case.nothing_is_lost(COUNT);
+    }
 }
 
 #[test]

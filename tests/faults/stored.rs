@@ -75,13 +75,16 @@ const MENDING: &[&str] = &[
 ];
 /// Such a start passes each of them so often.
 const MENDED: u64 = 2;
-/// Passed where a store is made, and where damage is found: `tests/disk.rs` has those.
+/// Passed where a store is made, and where damage is found: `tests/disk.rs` has those; and in a replay:
+/// `tests/dead_letters.rs`.
 pub(crate) const ELSEWHERE: &[&str] = &[
     "store.format.written",
     "store.format.synced",
     "store.quarantine.made",
     "store.quarantine.written",
     "store.quarantine.synced",
+    "replay.sent",
+    "replay.ended",
 ];
 
 const FLOWS: &[(End, &[End])] = &[(End::Http, &[End::Http]), (End::Kafka, &[End::Kafka])];
