@@ -117,7 +117,17 @@ fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
     // Where nothing is missing, what stands behind the last record has been copied into the next segment.
     let complete = seal.next == below;
     let last = walked.spans.iter().rfind(|span| span.good || !complete);
-    Ok(whole(segment, seal, last.map_or(RECORDS_AT, |span| span.to)))
+    let at = last.map_or(RECORDS_AT, |span| span.to);
+    if complete {
+        // That segment goes once it is acknowledged, and this one would seem to have it again.
+        write_seal(
+            (&*segment.file, &Counters::default()),
+            segment.title.log,
+            at,
+            seal,
+        )?;
+    }
+    Ok(whole(segment, seal, at))
 }
 
 /// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.

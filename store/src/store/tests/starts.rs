@@ -18,7 +18,10 @@ fn what_was_told_survives_starts_that_are_killed_at_any_call() {
 fn ends_starts(seed: u64, calls: u64) -> bool {
     let mut world = World::new(seed);
     let mut running = start(&world.sim).unwrap();
+    world.check(&running, false);
+    let mut tail = 0;
     for _ in 0..5 {
+        tail = world.models["a"].appended.len() as u64;
         world.append(&running, "a");
         running.round(false);
         world.learn(&running);
@@ -30,6 +33,20 @@ fn ends_starts(seed: u64, calls: u64) -> bool {
         world.sim.arm(calls, Fault::PowerCut);
         ended += usize::from(start(&world.sim).is_err());
     }
+    world.sim = world.sim.after_kill();
+    let mut running = start(&world.sim).unwrap();
+    world.check(&running, false);
+    // The copy goes, others come, and the segment that it was made from is still there.
+    let model = world.models.get_mut("a").unwrap();
+    let end = model.appended.len() as u64;
+    running.log("a").acknowledge(tail..end);
+    model.acknowledged.extend(tail..end);
+    running.round(true);
+    world.learn(&running);
+    world.append(&running, "a");
+    running.round(false);
+    world.learn(&running);
+    drop(running);
     world.sim = world.sim.after_kill();
     let running = start(&world.sim).unwrap();
     world.check(&running, false);
