@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::browse::{Browsable, BrowseError};
 use crate::config::{Finding, Node};
 use crate::egress::Egress;
 use crate::ingress::{Incoming, Ingress, Window};
@@ -174,4 +175,15 @@ pub trait EgressBuilder: Send + Sync {
 
     /// Where it delivers to, for logs and status; no credentials.
     fn address(&self) -> String;
+
+    /// A way to look through what it delivered, where that waits for somebody.
+    ///
+    /// # Errors
+    /// Nothing waits there, or it is not known where: why, and what to do.
+    fn browse(&self) -> Browsable {
+        Err(BrowseError(
+            "what is delivered there does not wait to be looked at; a kafka topic or an amqp queue can be"
+                .to_owned(),
+        ))
+    }
 }

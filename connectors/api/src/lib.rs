@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod browse;
 pub mod config;
 pub mod connector;
 pub mod crash;
