@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::producer::Producer;
+use weft_api::browse::Browsable;
 use weft_api::config::{Finding, Node};
 use weft_api::connector::{EgressBuilder, EgressSettings};
 use weft_api::egress::{Egress, EgressContext, EgressError, EgressProfile};
@@ -24,6 +25,7 @@ use weft_api::status::Silent;
 
 use self::producer::{Inbox, KafkaProducer, Reports, producer_settings};
 use self::topics::Found;
+use crate::browse::browsable;
 use crate::client::voice::Voice;
 use crate::config::{Create, EgressSection};
 use crate::mapping::egress::Layout;
@@ -45,6 +47,7 @@ pub(crate) struct Plan {
     create: Create,
     timeout: Duration,
     client: ClientConfig,
+    browse: Browsable,
 }
 
 impl Plan {
@@ -55,7 +58,9 @@ impl Plan {
     pub(crate) fn new(node: &Node, settings: &EgressSettings) -> Result<Plan, Vec<Finding>> {
         let section: EgressSection = weft_api::config::decode(node)?;
         let layout = Layout::new(&section, node)?;
+        let largest = producer::largest(settings);
         Ok(Plan {
+            browse: browsable(&section, layout.fixed_topic(), node, settings, largest),
             layout,
             name: settings.name.clone(),
             brokers: section.brokers.join(","),
@@ -115,6 +120,10 @@ impl EgressBuilder for Builder {
 
     fn address(&self) -> String {
         format!("{} {}", self.plan.brokers, self.plan.topic)
+    }
+
+    fn browse(&self) -> Browsable {
+        self.plan.browse.clone()
     }
 }
 
