@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use weft_api::crash;
-use weft_api::event::{AttrKind, Attributes, Event, MALFORMED_TYPE, time};
+use weft_api::event::{AttrKind, Attributes, Event, MALFORMED_TYPE, check, time};
 use weft_api::outcome::Reason;
 
 use super::leg::{Leg, NO_ROUTE};
@@ -118,7 +118,7 @@ fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: R
 /// Text that may stand in an attribute.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| check::value(AttrKind::String, c.encode_utf8(&mut [0; 4])))
         .take(DETAIL_CHARS_MAX)
         .collect::<String>()
         .trim()
