@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::commit::is_full;
 use crate::disk::{Disk, DiskFile};
@@ -142,7 +141,7 @@ impl Writer {
             log: log.id,
             number,
             first,
-            created: now_ms(),
+            created: disk.wall_ms(),
         };
         let path = log.dir.join(Title::name(number));
         let made = self.make(disk, log, &title, &path);
@@ -281,9 +280,4 @@ pub(crate) fn write_seal(
 
 fn segment_size(settings: &LogSettings) -> u64 {
     (settings.max_bytes / settings.parts.max(1)).clamp(SEGMENT_MIN, SEGMENT_MAX)
-}
-
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
