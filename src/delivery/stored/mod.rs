@@ -11,6 +11,7 @@
 
 mod clerk;
 pub mod clock;
+mod disk_work;
 pub mod lane;
 pub mod letters;
 pub mod record;
@@ -39,6 +40,7 @@ use crate::metrics::LogMetrics;
 use crate::routing::plan::LogView;
 pub use clerk::Clerk;
 use clock::WallClock;
+pub use disk_work::DiskWork;
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +76,8 @@ pub struct DurableQueue {
     /// What is behind it.
     pub kind: Kind,
     clock: Arc<WallClock>,
+    /// Who reads the log.
+    pub work: DiskWork,
     opened: Instant,
     /// How long before that its newest record had come; the longest time for one that came out of the future.
     rested_ms: Option<u64>,
@@ -106,7 +110,7 @@ const NO_ROOM: &str = "the log of this destination is full";
 /// Why a leg that a log shall take is still here.
 enum Left {
     /// It waits for room.
-    Waits,
+    DiskWork,
     /// Nobody wants it any more.
     Stale,
     /// The log has failed, or is closed.
@@ -124,10 +128,10 @@ impl DurableQueue {
         log: Arc<Log<Leg>>,
         rules: LogRules,
         metrics: Arc<LogMetrics>,
-        clock: Arc<WallClock>,
+        (clock, work): (Arc<WallClock>, DiskWork),
     ) -> Arc<DurableQueue> {
         metrics.found.inc_by(log.open());
-        let now = clock::now_ms();
+        let now = clock.now_ms();
         let rested_ms = log
             .newest_ms()
             .map(|newest| now.checked_sub(newest).unwrap_or(u64::MAX));
@@ -137,6 +141,7 @@ impl DurableQueue {
             log,
             kind,
             clock,
+            work,
             opened: Instant::now(),
             rested_ms,
             rules: ArcSwap::from_pointee(rules),
@@ -311,7 +316,7 @@ impl DurableQueue {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.shrink_to(SCRATCH_MAX);
-            let now_ms = clock::now_ms();
+            let now_ms = self.clock.now_ms();
             record::write(&leg, (Instant::now(), now_ms), scratch);
             // A count of its own: what is appended is not the leg's any more.
             let data = leg.event.data().cloned().unwrap_or_default();
@@ -324,7 +329,7 @@ impl DurableQueue {
             crash::point("store.appending");
             match self.log.append(&[scratch, &data], (leg, claim), now_ms, wanted) {
                 Ok(_) => None,
-                Err((leg, Refused::Full)) => Some((leg, Left::Waits)),
+                Err((leg, Refused::Full)) => Some((leg, Left::DiskWork)),
                 Err((leg, Refused::Unwanted)) => Some((leg, Left::Stale)),
                 Err((leg, Refused::TooLong(_))) => Some((leg, Left::TooLong)),
                 Err((leg, Refused::Failed(_) | Refused::Closed)) => Some((leg, Left::Failed)),
@@ -339,15 +344,15 @@ impl DurableQueue {
                 let error = SendError::event(Reason::TooLarge, "the event is too large for the store");
                 failure::not_stored(self, leg, &error);
             }
-            Left::Waits | Left::Failed if self.kind == Kind::Kept => self.without_copy(leg),
-            Left::Waits if self.rules.load().full_moves => {
+            Left::DiskWork | Left::Failed if self.kind == Kind::Kept => self.without_copy(leg),
+            Left::DiskWork if self.rules.load().full_moves => {
                 failure::not_stored(self, leg, &SendError::destination(Reason::Overloaded, NO_ROOM));
             }
             // Somebody waits for an answer, and has one in time: not here, not now (C21).
-            Left::Waits if leg.duty.is_request() => {
+            Left::DiskWork if leg.duty.is_request() => {
                 failure::give_back(leg, Reason::Overloaded, &mut Ender::default());
             }
-            Left::Waits => self.keep_waiting(leg),
+            Left::DiskWork => self.keep_waiting(leg),
             Left::Failed => {
                 self.metrics.refused.inc();
                 // Behind those that the log had taken and did not write.
@@ -385,7 +390,7 @@ impl DurableQueue {
             while let Some(leg) = waiting.pop_front() {
                 match self.append(leg) {
                     None => {}
-                    Some((leg, Left::Waits | Left::Failed)) => {
+                    Some((leg, Left::DiskWork | Left::Failed)) => {
                         waiting.push_front(leg);
                         break;
                     }
