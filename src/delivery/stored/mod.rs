@@ -5,7 +5,7 @@
 //! same plan, and leaves the log only when the next place has it.
 //!
 //! Does not know: files and bytes (`weft-store`), which routes lead here.
-//! Owns: the legs that wait for room in the log, and who is told when there is some. Invariants
+//! Owns: who is told when there is room in the log; the legs that wait for it stand in [`waiting`]. Invariants
 //! - Legs of one lane are appended in the order in which they came, those that had to wait before those behind them.
 //! - A leg that waits for room, or whose log failed, has not ended: its sender still has it.
 
@@ -17,11 +17,12 @@ pub mod letters;
 pub mod record;
 pub mod replay;
 mod taken;
+mod waiting;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -110,7 +111,7 @@ const NO_ROOM: &str = "the log of this destination is full";
 /// Why a leg that a log shall take is still here.
 enum Left {
     /// It waits for room.
-    DiskWork,
+    Waits,
     /// Nobody wants it any more.
     Stale,
     /// The log has failed, or is closed.
@@ -180,19 +181,6 @@ impl DurableQueue {
         // What finds no room here goes elsewhere: its lane need not wait.
         let moves = self.rules.load().full_moves && self.waits.load(Ordering::Acquire) == 0;
         !moves && self.is_full_for(port)
-    }
-
-    /// Puts a leg behind those that wait; it comes back where there are none.
-    fn behind_those_that_wait(&self, leg: Leg) -> Option<Leg> {
-        if self.waits.load(Ordering::Acquire) == 0 {
-            return Some(leg);
-        }
-        let mut waiting = self.waiting();
-        if waiting.is_empty() {
-            return Some(leg);
-        }
-        self.wait(&mut waiting, leg);
-        None
     }
 
     /// How it stands, for plans.
@@ -329,7 +317,7 @@ impl DurableQueue {
             crash::point("store.appending");
             match self.log.append(&[scratch, &data], (leg, claim), now_ms, wanted) {
                 Ok(_) => None,
-                Err((leg, Refused::Full)) => Some((leg, Left::DiskWork)),
+                Err((leg, Refused::Full)) => Some((leg, Left::Waits)),
                 Err((leg, Refused::Unwanted)) => Some((leg, Left::Stale)),
                 Err((leg, Refused::TooLong(_))) => Some((leg, Left::TooLong)),
                 Err((leg, Refused::Failed(_) | Refused::Closed)) => Some((leg, Left::Failed)),
@@ -344,15 +332,15 @@ impl DurableQueue {
                 let error = SendError::event(Reason::TooLarge, "the event is too large for the store");
                 failure::not_stored(self, leg, &error);
             }
-            Left::DiskWork | Left::Failed if self.kind == Kind::Kept => self.without_copy(leg),
-            Left::DiskWork if self.rules.load().full_moves => {
+            Left::Waits | Left::Failed if self.kind == Kind::Kept => self.without_copy(leg),
+            Left::Waits if self.rules.load().full_moves => {
                 failure::not_stored(self, leg, &SendError::destination(Reason::Overloaded, NO_ROOM));
             }
             // Somebody waits for an answer, and has one in time: not here, not now (C21).
-            Left::DiskWork if leg.duty.is_request() => {
+            Left::Waits if leg.duty.is_request() => {
                 failure::give_back(leg, Reason::Overloaded, &mut Ender::default());
             }
-            Left::DiskWork => self.keep_waiting(leg),
+            Left::Waits => self.keep_waiting(leg),
             Left::Failed => {
                 self.metrics.refused.inc();
                 // Behind those that the log had taken and did not write.
@@ -366,81 +354,5 @@ impl DurableQueue {
     fn without_copy(&self, leg: Leg) {
         self.metrics.refused.inc();
         Ender::default().end(leg.duty, End::Dropped(Outcome::Accepted));
-    }
-
-    /// Lets a leg wait here, behind those that do already.
-    pub(super) fn keep_waiting(&self, leg: Leg) {
-        let mut waiting = self.waiting();
-        if waiting.is_empty() && !self.failed.load(Ordering::Acquire) {
-            tracing::warn!(log = %self.name, "no room in the log: what comes waits, and its sender with it");
-        }
-        self.wait(&mut waiting, leg);
-    }
-
-    fn wait(&self, waiting: &mut VecDeque<Leg>, leg: Leg) {
-        waiting.push_back(leg);
-        self.waits.store(waiting.len(), Ordering::Release);
-    }
-
-    /// Appends what waits, as far as there is room. The lock is held all the while: nothing that comes gets past.
-    fn append_waiting(self: &Arc<Self>) {
-        let mut refused = Vec::new();
-        {
-            let mut waiting = self.waiting();
-            while let Some(leg) = waiting.pop_front() {
-                match self.append(leg) {
-                    None => {}
-                    Some((leg, Left::DiskWork | Left::Failed)) => {
-                        waiting.push_front(leg);
-                        break;
-                    }
-                    Some(left) => refused.push(left),
-                }
-            }
-            self.waits.store(waiting.len(), Ordering::Release);
-        }
-        for (leg, left) in refused {
-            self.refuse(leg, left);
-        }
-    }
-
-    /// The log has failed: sends on what has somewhere to go, in order. What stays is counted all the while, so that plans
-    /// lead nothing past it; what comes meanwhile gets behind it.
-    fn send_on(self: &Arc<Self>) {
-        let why = self.log.failure().unwrap_or_else(|| Arc::from(NO_ROOM));
-        let error = SendError::destination(Reason::StoreFailed, &*why);
-        let mut stay = VecDeque::new();
-        loop {
-            let leg = self.waiting().pop_front();
-            let Some(leg) = leg else { break };
-            stay.extend(failure::past_failed(self, leg, &error));
-        }
-        let mut waiting = self.waiting();
-        stay.append(&mut waiting);
-        *waiting = stay;
-        self.waits.store(waiting.len(), Ordering::Release);
-    }
-
-    fn sweep(&self) {
-        let now = Instant::now();
-        let mut ender = Ender::default();
-        let expired = |leg: &Leg| leg.duty.expires.is_some_and(|at| at <= now);
-        for leg in self.take_waiting(|leg| leg.duty.is_stale() || expired(leg)) {
-            let end = if leg.duty.is_stale() { STALE } else { End::Expired };
-            ender.end(leg.duty, end);
-        }
-    }
-
-    fn take_waiting(&self, takes: impl Fn(&Leg) -> bool) -> Vec<Leg> {
-        let mut waiting = self.waiting();
-        let (gone, stay): (VecDeque<Leg>, VecDeque<Leg>) =
-            std::mem::take(&mut *waiting).into_iter().partition(takes);
-        *waiting = stay;
-        self.waits.store(waiting.len(), Ordering::Release);
-        gone.into()
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Leg>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
