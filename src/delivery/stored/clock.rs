@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::DurableQueue;
 use super::record::wall_ms;
 
 /// How far both clocks may drift apart between two looks.
@@ -62,6 +63,20 @@ impl WallClock {
             Some(at) => Some(end.max(at.checked_add(max_age)?)),
             None => Some(end),
         }
+    }
+}
+
+impl DurableQueue {
+    /// The time at which something that came at `stored_ms` is too old to be delivered.
+    pub(super) fn too_old_at(&self, stored_ms: u64) -> Option<Instant> {
+        let max_age = self.rules.load().max_age?;
+        let end = self.clock.end_of(stored_ms, max_age)?;
+        // Whether the clock stepped while nobody looked cannot be told from a long rest: either way there is time.
+        let rested = self
+            .rested_ms
+            .is_some_and(|rest| Duration::from_millis(rest) > max_age);
+        let later = self.opened.checked_add(max_age).filter(|_| rested);
+        Some(later.map_or(end, |later| end.max(later)))
     }
 }
 

@@ -87,6 +87,8 @@ pub struct DurableQueue {
     swept: Mutex<Instant>,
     /// Rung when the log has changed.
     bell: Notify,
+    /// An operator's jobs that are at work on it.
+    jobs: AtomicUsize,
 }
 
 thread_local! {
@@ -144,6 +146,7 @@ impl DurableQueue {
             blocked: Mutex::default(),
             swept: Mutex::new(Instant::now()),
             bell: Notify::new(),
+            jobs: AtomicUsize::new(0),
         });
         let weak = Arc::downgrade(&queue);
         queue.log.on_change(Arc::new(move || {
@@ -301,18 +304,6 @@ impl DurableQueue {
         for leg in self.take_waiting(|_| true) {
             failure::give_back(leg, reason, &mut ender);
         }
-    }
-
-    /// The time at which something that came at `stored_ms` is too old to be delivered.
-    fn too_old_at(&self, stored_ms: u64) -> Option<Instant> {
-        let max_age = self.rules.load().max_age?;
-        let end = self.clock.end_of(stored_ms, max_age)?;
-        // Whether the clock stepped while nobody looked cannot be told from a long rest: either way there is time.
-        let rested = self
-            .rested_ms
-            .is_some_and(|rest| Duration::from_millis(rest) > max_age);
-        let later = self.opened.checked_add(max_age).filter(|_| rested);
-        Some(later.map_or(end, |later| end.max(later)))
     }
 
     /// Appends a leg; it comes back where it was not.
