@@ -202,7 +202,10 @@ async fn a_wrong_password_is_named() {
         "topic": "dead",
     });
     let error = ends(browse(&section).look(0)).await.err().unwrap().0;
-    assert!(error.to_lowercase().contains("authentication"), "{error}");
+    assert!(
+        error.contains("refuses our credentials") && error.contains("check `auth`"),
+        "{error}"
+    );
     assert!(!error.contains("wrong"), "the password is told: {error}");
 }
 
