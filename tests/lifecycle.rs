@@ -207,10 +207,13 @@ fn check_diff_foretells_what_the_router_then_does() {
         let diff: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
         let ingresses = foretold(&diff, "ingress", "reopened");
         let destinations = foretold(&diff, "destinations", "new_client");
+        let mark = weft.log().mark();
         reload(&mut weft, &pair[1], "applied");
-        let done = |line: &&String| line.contains("reloaded");
-        let log = weft.log().all();
-        let line = log.iter().rfind(done).unwrap();
+        let line = weft
+            .log()
+            .wait_from(mark, "the end of this reload", LIMIT, |line| {
+                line.contains("reloaded")
+            });
         assert!(
             line.contains(&ingresses) && line.contains(&destinations),
             "reload {number}: {line}, foretold {ingresses} and {destinations}"

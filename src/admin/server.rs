@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
@@ -105,9 +105,21 @@ pub async fn serve(listener: TcpListener, surface: Surface, admin: Arc<Admin>, s
 }
 
 async fn connection(stream: TcpStream, surface: Surface, admin: Arc<Admin>) {
+    let is_loopback = stream
+        .local_addr()
+        .is_ok_and(|address| address.ip().is_loopback());
     let service = service_fn(move |request: Request<Incoming>| {
         let admin = admin.clone();
-        async move { Ok::<_, Infallible>(respond(&admin, surface, request).await.into_response()) }
+        async move {
+            let answer = match surface == Surface::Admin && is_loopback && !names_this_machine(&request) {
+                true => Answer::text(
+                    StatusCode::FORBIDDEN,
+                    "ask for 127.0.0.1 or localhost: another name here is some web page's\n",
+                ),
+                false => respond(&admin, surface, request).await,
+            };
+            Ok::<_, Infallible>(answer.into_response())
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -138,6 +150,19 @@ async fn respond(admin: &Admin, surface: Surface, request: Request<Incoming>) ->
         _ if doing => Answer::method("POST"),
         _ => Answer::method("GET, HEAD"),
     }
+}
+
+/// A page in a browser on this machine can come by a name of its own that leads here (DNS rebinding), and would read
+/// everything. Clients on the machine come by its address.
+fn names_this_machine(request: &Request<Incoming>) -> bool {
+    let Some(host) = request.headers().get(HOST) else {
+        return true;
+    };
+    let host: Option<hyper::http::uri::Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
+    host.is_some_and(|host| {
+        let name = host.host().trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+    })
 }
 
 /// The body of a request that changes something. A page in a browser can send one here, too, and the browser says so: JSON

@@ -105,7 +105,7 @@ async fn raw(address: SocketAddr, request: &str) -> String {
 async fn get(address: SocketAddr, target: &str) -> String {
     raw(
         address,
-        &format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+        &format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
     )
     .await
 }
@@ -194,7 +194,7 @@ async fn nothing_but_get_and_head_is_taken() {
     let served = start(Surface::Admin).await;
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
         let request = format!(
-            "{method} /config HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
+            "{method} /config HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}"
         );
         let answer = raw(served.address, &request).await;
         assert_eq!(status(&answer), "405", "{method}: {answer}");
@@ -202,7 +202,7 @@ async fn nothing_but_get_and_head_is_taken() {
     }
     let head = raw(
         served.address,
-        "HEAD /config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        "HEAD /config HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
     )
     .await;
     assert_eq!(status(&head), "200");

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use weft_api::event::time;
 
 use crate::admin::dlq::letters::{
-    Ask, Attribute, Counts, Filter, JobStatus, KeptOrder, Letter, Letters, Page, PurgeOrder, Refusal,
+    Ask, Attribute, Counts, Events, Filter, JobStatus, KeptOrder, Letter, Letters, Page, PurgeOrder, Refusal,
     ReplayOrder, Stays, Whole, Would,
 };
 use crate::topology::desk::{self, Desk, Job, Look, Order, Refused, Selection, State, Way, Work};
@@ -21,8 +21,9 @@ use crate::topology::spec::LOCAL;
 const PAGE: u64 = 50;
 const PAGE_MAX: u64 = 5000;
 /// What one answer may hold, and look through.
-const LOOK_BYTES: u64 = 4 << 20;
+const LOOK_BYTES: u64 = 1 << 20;
 const LOOK_RECORDS: u64 = 100_000;
+const LOOK_READ: u64 = 64 << 20;
 /// Most letters that may be meant by their numbers.
 const IDS_MAX: usize = 1000;
 /// How much data is shown: of text, and in base64.
@@ -52,7 +53,7 @@ impl Letters for AppLetters {
                 counts.unreadable += found.unreadable;
                 looked += found.looked;
                 counts.next = found.next;
-                if counts.next.is_none() || looked >= LOOK_RECORDS {
+                if counts.next.is_none() || looked >= LOOK_RECORDS || counts.bytes >= LOOK_READ {
                     return Ok(counts);
                 }
             }
@@ -88,7 +89,7 @@ impl Letters for AppLetters {
             .0
             .look(LOCAL, selection, order.after, look(order.limit))
             .await;
-        Ok(page(found.map_err(refusal)?, false, |letter| {
+        Ok(page(found.map_err(refusal)?, Events::None, |letter| {
             Some(self.would(letter, &way))
         }))
     }
@@ -120,7 +121,7 @@ impl Letters for AppLetters {
             .0
             .look(&order.log, selection, order.after, look(order.limit))
             .await;
-        Ok(page(found.map_err(refusal)?, false, |letter| {
+        Ok(page(found.map_err(refusal)?, Events::None, |letter| {
             Some(self.would(letter, &way))
         }))
     }
@@ -192,7 +193,7 @@ impl AppLetters {
     fn whole(&self, letter: &desk::Letter) -> Whole {
         let told = Letter {
             would: Some(self.would(letter, &Way::Obligation)),
-            ..info(letter, true)
+            ..info(letter, Events::Described)
         };
         let attributes = letter.event.attributes().map(|(name, value)| Attribute {
             name: name.to_owned(),
@@ -217,10 +218,11 @@ fn look(limit: Option<u64>) -> Look {
         letters: usize::try_from(limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)).unwrap_or(1),
         bytes: LOOK_BYTES,
         records: LOOK_RECORDS,
+        read: LOOK_READ,
     }
 }
 
-fn page(found: desk::Found, events: bool, would: impl Fn(&desk::Letter) -> Option<Would>) -> Page {
+fn page(found: desk::Found, events: Events, would: impl Fn(&desk::Letter) -> Option<Would>) -> Page {
     let letters = found.letters.iter().map(|letter| Letter {
         would: would(letter),
         ..info(letter, events)
@@ -232,7 +234,12 @@ fn page(found: desk::Found, events: bool, would: impl Fn(&desk::Letter) -> Optio
     }
 }
 
-fn info(letter: &desk::Letter, event: bool) -> Letter {
+fn info(letter: &desk::Letter, events: Events) -> Letter {
+    let event = match events {
+        Events::None => None,
+        Events::Described => Some(letter.event.clone()),
+        Events::Original => Some(letter.original()),
+    };
     let failed = letter.failed_at();
     Letter {
         id: letter.id,
@@ -250,9 +257,9 @@ fn info(letter: &desk::Letter, event: bool) -> Letter {
         replays: letter.replays,
         size: letter.event.size(),
         would: None,
-        event: event.then(|| {
+        event: event.map(|event| {
             let mut text = Vec::new();
-            weft_api::event::json::encode(&letter.event, &mut text);
+            weft_api::event::json::encode(&event, &mut text);
             String::from_utf8(text).expect("attributes are text, and data that is not is written in base64")
         }),
     }

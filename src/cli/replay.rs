@@ -48,10 +48,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
+    let attributes: BTreeMap<_, _> = args.filters.iter().cloned().collect();
+    if attributes.len() < args.filters.len() {
+        return Err(CliError::Config(
+            "two filters on one attribute: no event has both values".to_owned(),
+        ));
+    }
     let order = KeptOrder {
         log: args.from_log.clone(),
         filter: Filter {
-            attributes: args.filters.iter().cloned().collect::<BTreeMap<_, _>>(),
+            attributes,
             since: Some(moment(&args.from)?),
             until: Some(moment(args.to.as_deref().unwrap_or("0s"))?),
             ..Filter::default()

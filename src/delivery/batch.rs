@@ -20,6 +20,7 @@ use super::failure;
 use super::leg::{Duty, Leg, NO_SHARD, Parting};
 use super::shared;
 use super::sweep;
+use crate::routing::plan::KeyRule;
 
 #[cfg(test)]
 mod tests;
@@ -78,7 +79,10 @@ impl BatchQueue for Outlet {
                 Look::Closed => return Poll::Ready(None),
                 Look::Batch(legs) => {
                     crash::point("egress.taken");
-                    return Poll::Ready(Some(self.batch(legs)));
+                    // Where none of them can become a record of a log, there may be others.
+                    if let Some(batch) = self.batch(legs) {
+                        return Poll::Ready(Some(batch));
+                    }
                 }
                 Look::Wait(None) => return Poll::Pending,
                 Look::Wait(Some(due)) => {
@@ -172,7 +176,7 @@ impl Outlet {
         }
     }
 
-    fn batch(&self, legs: Vec<Leg>) -> Batch {
+    fn batch(&self, legs: Vec<Leg>) -> Option<Batch> {
         let (events, duties): (Vec<Event>, Vec<Option<Duty>>) =
             legs.into_iter().map(|leg| (leg.event, Some(leg.duty))).unzip();
         let mut in_flight = InFlight {
@@ -182,16 +186,10 @@ impl Outlet {
         };
         let settings = self.destination.settings();
         if settings.shared_log.is_none() {
-            return Batch::new(events, Box::new(in_flight));
+            return Some(Batch::new(events, Box::new(in_flight)));
         }
-        let now = (Instant::now(), SystemTime::now());
-        let put = |(event, duty): (&Event, &Option<Duty>)| match duty {
-            Some(duty) => shared::put(event, duty, &settings.order_by, now),
-            None => event.clone(),
-        };
-        let records = events.iter().zip(&in_flight.duties).map(put).collect();
-        in_flight.originals = Some(events);
-        Batch::new(records, Box::new(in_flight))
+        let records = in_flight.as_records(events, &settings.order_by);
+        (!records.is_empty()).then(|| Batch::new(records, Box::new(in_flight)))
     }
 }
 
@@ -261,6 +259,34 @@ struct InFlight {
 }
 
 impl InFlight {
+    /// What a shared log gets in place of these events; those that no record can hold are refused here, and are not in it.
+    fn as_records(&mut self, events: Vec<Event>, order_by: &KeyRule) -> Vec<Event> {
+        let now = (Instant::now(), SystemTime::now());
+        let put = |(event, duty): (&Event, &Option<Duty>)| match duty {
+            Some(duty) => shared::put(event, duty, order_by, now),
+            None => Ok(event.clone()),
+        };
+        let records: Vec<_> = events.iter().zip(&self.duties).map(put).collect();
+        self.originals = Some(events);
+        for (index, record) in (0..).zip(&records) {
+            // As an egress does it: what is behind one that stays waits for it.
+            if let Err(error) = record
+                && let (_, Some(line)) = self.refuse(index, &[], error.clone())
+            {
+                self.recall(line, index + 1, &[]);
+            }
+        }
+        let originals = self.originals.take().unwrap_or_default();
+        let duties = std::mem::take(&mut self.duties);
+        let all = duties.into_iter().zip(originals).zip(records);
+        let kept = all.filter_map(|((duty, event), record)| Some(((Some(duty?), event), record.ok()?)));
+        let (kept, records): (Vec<_>, Vec<_>) = kept.unzip();
+        let (duties, originals) = kept.into_iter().unzip();
+        self.duties = duties;
+        self.originals = Some(originals);
+        records
+    }
+
     /// Takes a leg out, to be settled.
     fn take(&mut self, index: usize, events: &[Event]) -> Option<Leg> {
         let event = self.originals.as_deref().unwrap_or(events).get(index)?;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use weft_api::crash;
-use weft_api::event::{AttrKind, Attributes, Event, MALFORMED_TYPE, time};
+use weft_api::event::{AttrKind, Attributes, Event, MALFORMED_TYPE, check, time};
 use weft_api::outcome::Reason;
 
 use super::leg::{Leg, NO_ROUTE};
@@ -51,9 +51,7 @@ pub fn wrap(mut leg: Leg, destination: Option<&str>, reason: Reason) -> Leg {
 #[must_use]
 pub fn original(event: &Event) -> Event {
     let mut builder = event.edit();
-    // What a malformed message became says by itself what was wrong with it.
-    let own = |name: &str| name == "weftreason" && event.ty() == MALFORMED_TYPE;
-    for name in DESCRIPTION.into_iter().filter(|name| !own(name)) {
+    for name in DESCRIPTION.into_iter().filter(|name| !is_own(event, name)) {
         builder.remove(name);
     }
     match builder.build() {
@@ -66,6 +64,11 @@ pub fn original(event: &Event) -> Event {
     }
 }
 
+/// What a malformed message became says by itself what was wrong with it.
+fn is_own(event: &Event, name: &str) -> bool {
+    name == "weftreason" && event.ty() == MALFORMED_TYPE
+}
+
 /// How often a dead letter was sent again.
 #[must_use]
 pub fn replays(event: &Event) -> u16 {
@@ -75,6 +78,10 @@ pub fn replays(event: &Event) -> u16 {
 
 fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: Reason) -> Event {
     let mut builder = leg.event.edit();
+    // What an earlier description said, this router's or another's, is not this one's.
+    for name in DESCRIPTION.into_iter().filter(|name| !is_own(&leg.event, name)) {
+        builder.remove(name);
+    }
     builder.set("weftclass", AttrKind::String, reason.as_str());
     if let Some(destination) = destination {
         builder.set("weftdestination", AttrKind::String, destination);
@@ -92,7 +99,7 @@ fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: R
     }
     if let Some(failure) = &leg.duty.failure {
         let detail = clean(&failure.error.detail);
-        if !detail.is_empty() {
+        if !detail.is_empty() && !is_own(&leg.event, "weftreason") {
             builder.set("weftreason", AttrKind::String, &detail);
         }
         builder.set("weftfirst", AttrKind::Timestamp, &stamp(failure.first));
@@ -111,7 +118,7 @@ fn describe(leg: &Leg, destination: Option<&str>, route: Option<&str>, reason: R
 /// Text that may stand in an attribute.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| check::value(AttrKind::String, c.encode_utf8(&mut [0; 4])))
         .take(DETAIL_CHARS_MAX)
         .collect::<String>()
         .trim()

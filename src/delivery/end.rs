@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use weft_api::outcome::Outcome;
+use weft_api::outcome::{Outcome, Reason};
 
 use super::leg::Duty;
 use super::origin::{Origin, Port, Settled};
+use super::sweep::STALE;
 
 /// The end of a leg: exactly one of these, exactly once. Each is one kind of C32's books.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +32,17 @@ impl End {
         match self {
             End::Delivered | End::DeadLettered | End::Stored | End::Expired => Outcome::Accepted,
             End::Dropped(outcome) | End::Returned(outcome) => outcome,
+        }
+    }
+
+    /// The same for a dead letter that was sent again: what nobody has, and nobody keeps, goes back to where it was.
+    #[must_use]
+    pub fn kept(self) -> End {
+        match self {
+            End::Expired => End::Returned(Outcome::Released(Reason::Expired)),
+            End::Dropped(Outcome::Accepted) => End::Returned(Outcome::Released(Reason::Removed)),
+            End::Dropped(outcome) => End::Returned(outcome),
+            other => other,
         }
     }
 }
@@ -68,6 +80,12 @@ impl Ender {
         match origin {
             Origin::Slot { lane, epoch, seq } => {
                 self.switch_to(&lane.port);
+                let end = match end {
+                    // The log has it still, and hands it out again: that one is its end.
+                    _ if lane.port.is_log && lane.epoch() != epoch => STALE,
+                    end if lane.port.keeps => end.kept(),
+                    end => end,
+                };
                 self.tally.count(end);
                 self.settled.push(Settled {
                     lane: lane.index,

@@ -5,16 +5,22 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use weft_api::event::{AttrKind, Attributes, Event, time};
 
-/// The `expirytime` extension (a Timestamp) as a moment of the monotonic clock (C31). One that does not parse is no
-/// expiry: the event's sender did not mean this extension.
+/// The `expirytime` extension (a Timestamp). One that does not parse is no expiry: the event's sender did not mean this
+/// extension.
+#[must_use]
+pub fn told(event: &Event) -> Option<SystemTime> {
+    let value = event.get("expirytime")?;
+    matches!(value.kind, AttrKind::Timestamp | AttrKind::String)
+        .then(|| time::parse(value.text))
+        .flatten()
+}
+
+/// The same as a moment of the monotonic clock (C31).
 #[must_use]
 pub fn expiry_of(event: &Event, now: Instant) -> Option<Instant> {
-    let value = event.get("expirytime")?;
-    if !matches!(value.kind, AttrKind::Timestamp | AttrKind::String) {
-        return None;
-    }
-    let at = time::parse(value.text)?;
-    let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+    let left = told(event)?
+        .duration_since(SystemTime::now())
+        .unwrap_or(Duration::ZERO);
     // A time too far away for the clock never comes.
     now.checked_add(left)
 }

@@ -22,9 +22,9 @@ use tokio::time::Instant;
 use weft_api::event::{AttrKind, Attributes, Event, EventBuilder, time};
 use weft_api::outcome::{Reason, SendError};
 
-use super::dead_letter;
 use super::leg::{Duty, LastFailure, NO_ROUTE};
 use super::stored::record::{Record, wall_ms};
+use super::{dead_letter, expiry};
 use crate::routing::plan::{Choice, KeyRule, Path};
 
 #[cfg(test)]
@@ -41,6 +41,9 @@ const ENVELOPES: &str = "application/cloudevents";
 const COUNT_MAX: u32 = u32::MAX / 2;
 /// How much larger than its event a record may be.
 pub const ROOM: u64 = 64 * 1024;
+/// Most attributes of a record, the note among them. A reader lists a bounded number of headers: what had more would come
+/// out as something broken, and hold its partition up.
+pub const ATTRIBUTES_MAX: usize = 1000;
 
 /// Why a record is no leg.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -134,8 +137,21 @@ fn is_false(word: &bool) -> bool {
 
 /// The event as it stands in the log. `order_by`: its value is the record's key, so that the log keeps the order that the
 /// destination asks for. `now`: one moment on both clocks.
-#[must_use]
-pub fn put(event: &Event, duty: &Duty, order_by: &KeyRule, now: (Instant, SystemTime)) -> Event {
+///
+/// # Errors
+/// The event's fault: no reader would get it back.
+pub fn put(
+    event: &Event,
+    duty: &Duty,
+    order_by: &KeyRule,
+    now: (Instant, SystemTime),
+) -> Result<Event, SendError> {
+    // The note takes the place of the event's own, if it has one.
+    if event.attributes().filter(|(name, _)| *name != NAME).count() >= ATTRIBUTES_MAX {
+        let detail =
+            format!("a record of the store can have {ATTRIBUTES_MAX} attributes, and this event has more");
+        return Err(SendError::event(Reason::TooLarge, detail));
+    }
     let mut note = of_duty(duty, now);
     let ordered = match order_by {
         KeyRule::Attribute(_) => order_by.of(event).map(Bytes::copy_from_slice),
@@ -170,14 +186,11 @@ pub fn put(event: &Event, duty: &Duty, order_by: &KeyRule, now: (Instant, System
     if let Some(data) = event.data() {
         builder.data(data.clone());
     }
-    match builder.build() {
-        Ok(built) => built.with_key(key),
-        Err(error) => {
-            // The note is made of names, times and cleaned text. Without it the event is delivered all the same.
-            tracing::error!(%error, id = event.id(), "an event goes into a shared log without its note");
-            event.clone()
-        }
-    }
+    // The note is made of names, times and cleaned text. Without it the event would come out under no route, as new.
+    let built = builder
+        .build()
+        .map_err(|error| SendError::event(Reason::Failed, format!("making its record: {error}")))?;
+    Ok(built.with_key(key))
 }
 
 /// The leg that a record stands for. `now`: when one that is not ours came.
@@ -256,7 +269,6 @@ fn of_duty(duty: &Duty, now: (Instant, SystemTime)) -> Note<'_> {
 /// What somebody else wrote into the topic: owed to the destination, under no route.
 fn foreign(event: Event, now: SystemTime) -> Record {
     Record {
-        event,
         route: "".into(),
         path: Path::default(),
         attempts: 0,
@@ -266,8 +278,9 @@ fn foreign(event: Event, now: SystemTime) -> Record {
         dead_letter: false,
         admitted_ms: wall_ms(now),
         stored_ms: wall_ms(now),
-        expires_ms: None,
+        expires_ms: expiry::told(&event).map(wall_ms),
         failure: None,
+        event,
     }
 }
 

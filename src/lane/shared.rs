@@ -40,6 +40,7 @@ pub struct Kept {
     since: Instant,
     attempts: u32,
     tries: u32,
+    replays: u16,
     maybe_delivered: bool,
     dead_letter: bool,
     failure: Option<Box<LastFailure>>,
@@ -64,6 +65,7 @@ impl OfLog {
             since: now.checked_sub(age).unwrap_or(now),
             attempts: record.attempts,
             tries: record.tries,
+            replays: record.replays,
             maybe_delivered: record.maybe_delivered,
             dead_letter: record.dead_letter,
             failure: record.failure,
@@ -87,6 +89,7 @@ impl Kept {
         leg.duty.waiting = Some(self.since);
         leg.duty.attempts = self.attempts;
         leg.duty.tries = self.tries;
+        leg.duty.replays = self.replays;
         leg.duty.maybe_delivered = self.maybe_delivered;
         leg.duty.dead_letter = self.dead_letter;
         leg.duty.failure = self.failure;

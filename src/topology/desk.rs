@@ -122,7 +122,8 @@ impl Desk {
     ) -> Result<T, Refused> {
         let mut scan = self.scan(log, selection, from)?;
         let turn = Arc::clone(&self.looks).acquire_owned().await;
-        let looked = tokio::task::spawn_blocking(move || {
+        let work = self.queue(log)?.work;
+        let looked = work.run(move || {
             let result = each(&mut scan);
             drop(turn);
             result
@@ -213,7 +214,7 @@ impl Desk {
         jobs.count += 1;
         let job = Job::new(jobs.count, Arc::clone(&queue.name), order);
         tracing::info!(job = job.id, log, order = ?job.order, "job begins");
-        let port = Arc::new(Port::of_log(Arc::clone(&queue.name), metrics));
+        let port = Arc::new(Port::of_replay(Arc::clone(&queue.name), metrics));
         let replay = Replay::new(Arc::clone(&job), queue, scan, &port, Arc::clone(&self.wiring));
         let (told, stop) = (Arc::clone(&job), self.stop.subscribe());
         jobs.task = Some(tokio::spawn(async move {

@@ -39,6 +39,7 @@ fn open(dir: &Path) -> (Store<()>, Arc<Log<()>>) {
         max_age: None,
         retain: None,
         window: 4096,
+        parts: 16,
     };
     let names = [("log".to_owned(), bounds.clone())];
     let store = Store::open(Arc::new(Real), settings, &names, Arc::new(Nobody)).unwrap();

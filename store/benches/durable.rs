@@ -59,6 +59,7 @@ impl Stored {
             max_age: None,
             retain: None,
             window: 4096,
+            parts: 16,
         };
         let names = [("log".to_owned(), bounds.clone())];
         let store = Store::open(Arc::new(Real), settings, &names, Arc::new(Tell(Mutex::new(tell)))).unwrap();

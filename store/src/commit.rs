@@ -65,6 +65,8 @@ pub(crate) struct Committer<T> {
     pub(crate) synced: Instant,
     /// How long a round's sync takes, as a mean that follows the last ones.
     pub(crate) usual_sync: Duration,
+    /// There are no threads but the one that runs it.
+    pub(crate) alone: bool,
     pub(crate) _lock: DirectoryLock,
 }
 
@@ -126,8 +128,9 @@ impl<T: Send + 'static> Committer<T> {
     /// `all`: what is due some time is done now.
     pub(crate) fn round(&mut self, mut logs: Vec<Arc<Log<T>>>, all: bool) {
         self.counters.round();
-        if all || self.looked.elapsed() >= LOOK {
-            self.looked = Instant::now();
+        let now = self.disk.now();
+        if all || now >= self.looked + LOOK {
+            self.looked = now;
             let short = self.writer.look_at_space(&*self.disk);
             self.retainer.free(short);
             self.note_room();
@@ -227,7 +230,7 @@ impl<T: Send + 'static> Committer<T> {
             return;
         }
         let began = Instant::now();
-        let results = sync_all(&self.counters, &files);
+        let results = sync_all(&self.counters, &files, self.alone);
         self.usual_sync = (self.usual_sync * 7 + began.elapsed()) / 8;
         for result in results {
             let Some(one) = self.flying.pop_front() else {
@@ -265,7 +268,7 @@ impl<T: Send + 'static> Committer<T> {
             one.log.note_room(&state);
         }
         self.resting
-            .insert(one.log.id, (Arc::clone(&one.log), Instant::now()));
+            .insert(one.log.id, (Arc::clone(&one.log), self.disk.now()));
         let first = one.next - one.tokens.len() as u64;
         self.keeper.stored(&one.log, first, one.tokens);
         one.log.wake();
@@ -338,11 +341,13 @@ fn gather<T>(logs: &[Arc<Log<T>>], sync: Duration) {
     }
 }
 
-/// Several files are synced side by side: the disk is asked to flush once, not once for each.
-fn sync_all(counters: &Counters, files: &[&dyn DiskFile]) -> Vec<io::Result<()>> {
+/// Several files are synced side by side: the disk is asked to flush once, not once for each. `alone`: one after another.
+fn sync_all(counters: &Counters, files: &[&dyn DiskFile], alone: bool) -> Vec<io::Result<()>> {
     match files {
         [] => Vec::new(),
-        [one] => vec![counters.sync(*one)],
+        one_by_one if alone || one_by_one.len() == 1 => {
+            one_by_one.iter().map(|file| counters.sync(*file)).collect()
+        }
         several => std::thread::scope(|scope| {
             let each = several.len().div_ceil(SYNCS_MAX);
             let sync = |files: &[&dyn DiskFile]| -> Vec<io::Result<()>> {

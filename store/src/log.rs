@@ -38,6 +38,9 @@ pub struct LogSettings {
     pub retain: Option<Duration>,
     /// The most records that a crash may repeat: acknowledgements are durable once a quarter of it waits, or soon after.
     pub window: u64,
+    /// Into how many segments `max_bytes` is divided, within 256 KiB and 64 MiB each. Space comes back a segment at a time,
+    /// so that one record which nobody takes may hold so large a part of it; a segment costs a file that is open.
+    pub parts: u64,
 }
 
 /// Why a record was not appended.

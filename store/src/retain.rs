@@ -23,17 +23,14 @@ const AT_ONCE: usize = 16;
 /// See the module.
 pub(crate) struct Retainer<T> {
     disk: Arc<dyn Disk>,
-    /// Milliseconds since 1970.
-    pub(crate) clock: fn() -> u64,
     /// Logs that have something to give away some time, and when, by the clock.
     aging: BTreeMap<u64, (Arc<Log<T>>, u64)>,
 }
 
 impl<T> Retainer<T> {
-    pub(crate) fn new(disk: Arc<dyn Disk>, clock: fn() -> u64) -> Retainer<T> {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Retainer<T> {
         Retainer {
             disk,
-            clock,
             aging: BTreeMap::new(),
         }
     }
@@ -41,20 +38,20 @@ impl<T> Retainer<T> {
     /// When something is due.
     pub(crate) fn due(&self) -> Option<Instant> {
         let first = self.aging.values().map(|(_, at)| *at).min()?;
-        let left = Duration::from_millis(first.saturating_sub((self.clock)()));
-        Some(Instant::now() + left.min(LONGEST))
+        let left = Duration::from_millis(first.saturating_sub(self.disk.wall_ms()));
+        Some(self.disk.now() + left.min(LONGEST))
     }
 
     /// The logs that have something due now: it is to be swept.
     pub(crate) fn take_due(&mut self) -> Vec<Arc<Log<T>>> {
-        let now = (self.clock)();
+        let now = self.disk.wall_ms();
         let due = self.aging.extract_if(.., |_, (_, at)| *at <= now);
         due.map(|(_, (log, _))| log).collect()
     }
 
     /// Removes what nobody needs any more of this log. Says whether there is more room now.
     pub(crate) fn sweep(&mut self, log: &Arc<Log<T>>) -> bool {
-        let now = (self.clock)();
+        let now = self.disk.wall_ms();
         let mut gone = Vec::new();
         let mut state = log.lock();
         let retain = state.settings.retain.map(in_ms);
@@ -96,7 +93,7 @@ impl<T> Retainer<T> {
     /// Whether the last segment of this log is to be sealed: all of it is acknowledged, and nothing came for long, or
     /// nothing can come before it is gone.
     pub(crate) fn is_idle(&self, log: &Log<T>) -> bool {
-        idle(&log.lock()).is_some_and(|at| log.is_full() || at <= (self.clock)())
+        idle(&log.lock()).is_some_and(|at| log.is_full() || at <= self.disk.wall_ms())
     }
 
     /// Has retained segments go that stand in the way of records.

@@ -62,7 +62,6 @@ impl Spares {
     }
 
     /// None are made.
-    #[cfg(test)]
     pub(crate) fn none() -> Spares {
         Spares {
             wishes: None,

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use crate::bell::Bell;
 use crate::commit::Committer;
 use crate::disk::Disk;
+use crate::driver::Driver;
 use crate::journal::{Journal, Known};
 use crate::log::{Log, LogSettings};
 use crate::reader::Reader;
@@ -30,7 +31,7 @@ use crate::settle::Settler;
 use crate::space::Space;
 use crate::spares::Spares;
 use crate::stats::{Counters, Stats};
-use crate::write::{Writer, now_ms};
+use crate::write::Writer;
 use crate::{Keeper, Sync};
 
 mod directory;
@@ -136,6 +137,21 @@ impl<T: Send + 'static> Store<T> {
         Ok(store)
     }
 
+    /// The same without threads: nothing is written but by [`Driver::turn`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_driven(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        names: &[(String, LogSettings)],
+        keeper: Arc<dyn Keeper<T>>,
+    ) -> Result<(Store<T>, Driver<T>), OpenError> {
+        let (store, mut committer) = Store::assemble(disk, settings, names, keeper, Spares::none())?;
+        committer.alone = true;
+        Ok((store, Driver::new(committer)))
+    }
+
     /// The same without the thread, which is the caller's to run.
     pub(crate) fn assemble(
         disk: Arc<dyn Disk>,
@@ -187,8 +203,8 @@ impl<T: Send + 'static> Store<T> {
                 active: BTreeMap::new(),
                 counters: Arc::clone(&counters),
             },
-            settler: Settler::new(bell, Arc::clone(&store.known), journal),
-            retainer: Retainer::new(disk, now_ms),
+            settler: Settler::new(bell, Arc::clone(&disk), Arc::clone(&store.known), journal),
+            retainer: Retainer::new(Arc::clone(&disk)),
             counters,
             interval: match store.settings.sync {
                 Sync::Always => None,
@@ -198,9 +214,10 @@ impl<T: Send + 'static> Store<T> {
             stuck: Vec::new(),
             flying: VecDeque::new(),
             unsynced: BTreeMap::new(),
-            looked: Instant::now(),
-            synced: Instant::now(),
+            looked: disk.now(),
+            synced: disk.now(),
             usual_sync: Duration::ZERO,
+            alone: false,
             _lock: lock,
         };
         Ok((store, committer))
@@ -306,7 +323,8 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// Writes what was appended and acknowledged, seals every log, and ends the thread. Appending is refused from now on.
-    /// Returns whether that was done within `limit`: a disk that hangs must not keep a process from its end.
+    /// Returns whether that was done within `limit`: a disk that hangs must not keep a process from its end. A store without
+    /// threads is only told: the last turn of its [`Driver`] does it.
     pub fn close(&self, limit: Duration) -> bool {
         for log in self.bell.logs() {
             log.lock().closed = true;

@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::commit::is_full;
 use crate::disk::{Disk, DiskFile};
-use crate::log::{Batch, Held, Log};
+use crate::log::{Batch, Held, Log, LogSettings};
 use crate::record::{self, Kind, Payload, Salt};
 use crate::room;
 use crate::segment::{RECORDS_AT, Seal, Segment, Title};
@@ -24,8 +23,6 @@ use crate::stats::Counters;
 /// The smallest and the largest segment.
 const SEGMENT_MIN: u64 = 256 << 10;
 const SEGMENT_MAX: u64 = 64 << 20;
-/// Into how many segments a log's bound is divided, so that space comes back in parts of it.
-const PARTS: u64 = 16;
 /// Zeros are written ahead in steps of as much as the segment has, within these.
 const STEP_MIN: u64 = 64 << 10;
 const STEP_MAX: u64 = 1 << 20;
@@ -80,7 +77,7 @@ impl Writer {
         active.write_ahead()?;
         self.counters.wrote(bytes);
         if active.end > active.size / 2 && !self.space.is_low() {
-            let size = segment_size(log.lock().settings.max_bytes);
+            let size = segment_size(&log.lock().settings);
             self.spares.wish(log.id, log.dir.clone(), size);
         }
         Ok((Arc::clone(&active.file), active.end))
@@ -136,15 +133,15 @@ impl Writer {
     }
 
     fn begin<T>(&mut self, disk: &dyn Disk, log: &Log<T>, first: u64) -> io::Result<Active> {
-        let (number, max_bytes) = {
+        let (number, size) = {
             let state = log.lock();
-            (state.number, state.settings.max_bytes)
+            (state.number, segment_size(&state.settings))
         };
         let title = Title {
             log: log.id,
             number,
             first,
-            created: now_ms(),
+            created: disk.wall_ms(),
         };
         let path = log.dir.join(Title::name(number));
         let made = self.make(disk, log, &title, &path);
@@ -177,7 +174,7 @@ impl Writer {
             file,
             end: RECORDS_AT,
             ready,
-            size: ready.max(segment_size(max_bytes)),
+            size: ready.max(size),
         })
     }
 
@@ -281,11 +278,6 @@ pub(crate) fn write_seal(
     Ok(end)
 }
 
-fn segment_size(max_bytes: u64) -> u64 {
-    (max_bytes / PARTS).clamp(SEGMENT_MIN, SEGMENT_MAX)
-}
-
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn segment_size(settings: &LogSettings) -> u64 {
+    (settings.max_bytes / settings.parts.max(1)).clamp(SEGMENT_MIN, SEGMENT_MAX)
 }

@@ -72,6 +72,9 @@ struct KafkaOut {
     brokers: Vec<String>,
     /// Where to.
     topic: String,
+    /// Where to at most.
+    #[serde(default)]
+    topics: Option<Vec<String>>,
     /// Credentials.
     #[serde(default)]
     auth: Option<Auth>,
@@ -87,6 +90,9 @@ struct LogOut {
 /// Remembers the address.
 struct Built(String);
 
+/// Remembers what it reads; `^` takes what begins so.
+struct Reads(Built, Vec<String>);
+
 impl IngressBuilder for Built {
     fn build(&self) -> Result<Box<dyn Ingress>, String> {
         Err("builds nothing".into())
@@ -98,6 +104,27 @@ impl IngressBuilder for Built {
 
     fn explain(&self, _: &RawMessage) -> Result<Event, String> {
         Err("explains nothing".into())
+    }
+}
+
+impl IngressBuilder for Reads {
+    fn build(&self) -> Result<Box<dyn Ingress>, String> {
+        IngressBuilder::build(&self.0)
+    }
+
+    fn address(&self) -> String {
+        IngressBuilder::address(&self.0)
+    }
+
+    fn explain(&self, raw: &RawMessage) -> Result<Event, String> {
+        self.0.explain(raw)
+    }
+
+    fn reads(&self, topic: &str) -> bool {
+        self.1.iter().any(|known| match known.strip_prefix('^') {
+            Some(prefix) => topic.starts_with(prefix),
+            None => known == topic,
+        })
     }
 }
 
@@ -161,16 +188,17 @@ impl Connector for Kafka {
     fn ingress(&self, section: &Node, _: &IngressSettings) -> In {
         let read = decode::<KafkaIn>(section);
         Some(read.map(|s| {
-            Box::new(kafka(
-                &s.brokers,
-                &(s.topics.join(",") + &s.group),
-                s.auth.as_ref(),
-            )) as _
+            let built = kafka(&s.brokers, &(s.topics.join(",") + &s.group), s.auth.as_ref());
+            Box::new(Reads(built, s.topics)) as _
         }))
     }
 
     fn egress(&self, section: &Node, _: &EgressSettings) -> Out {
-        Some(decode::<KafkaOut>(section).map(|s| Box::new(kafka(&s.brokers, &s.topic, s.auth.as_ref())) as _))
+        let read = decode::<KafkaOut>(section);
+        Some(read.map(|s| {
+            let topics = s.topics.unwrap_or_default().join(",");
+            Box::new(kafka(&s.brokers, &(s.topic + &topics), s.auth.as_ref())) as _
+        }))
     }
 
     fn ingress_schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {

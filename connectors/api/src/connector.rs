@@ -125,6 +125,12 @@ pub trait IngressBuilder: Send + Sync {
         self.explain(raw).map(|event| vec![event.into()])
     }
 
+    /// Whether it takes messages out of this topic of its brokers, by name or by an expression: nobody may who is not the
+    /// log's own reader, where a log that routers share is kept in it.
+    fn reads(&self, _topic: &str) -> bool {
+        false
+    }
+
     /// Whether its lanes settle in order, so that an event that nobody takes holds up what came after it.
     fn in_order(&self) -> bool {
         false

@@ -89,7 +89,19 @@ pub struct Ask {
     /// How many at most.
     pub limit: Option<u64>,
     /// With their events.
-    pub events: bool,
+    pub events: Events,
+}
+
+/// Which form of their events letters come with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Events {
+    /// None.
+    #[default]
+    None,
+    /// As the log has them: with the description.
+    Described,
+    /// As they were.
+    Original,
 }
 
 /// Some letters.

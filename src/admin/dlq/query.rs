@@ -1,6 +1,6 @@
 //! The query of `GET /dlq` and `GET /dlq/counts`.
 
-use super::letters::{Ask, Refusal};
+use super::letters::{Ask, Events, Refusal};
 
 /// Most parts of a query.
 const PARTS_MAX: usize = 1100;
@@ -21,18 +21,33 @@ pub(super) fn read(query: &str) -> Result<Ask, Refusal> {
                 .map_err(|_| Refusal::Wrong(format!("{name} wants a number, not {value:?}")))
         };
         let filter = &mut ask.filter;
+        let once = |place: &mut Option<String>| match place.replace(value.clone()) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::Wrong(format!("{name} is there twice: which one?"))),
+        };
         match name {
-            "destination" => filter.destination = Some(value),
-            "route" => filter.route = Some(value),
-            "reason" => filter.reason = Some(value),
-            "type" => filter.r#type = Some(value),
-            "event" => filter.event = Some(value),
-            "since" => filter.since = Some(value),
-            "until" => filter.until = Some(value),
+            "destination" => once(&mut filter.destination)?,
+            "route" => once(&mut filter.route)?,
+            "reason" => once(&mut filter.reason)?,
+            "type" => once(&mut filter.r#type)?,
+            "event" => once(&mut filter.event)?,
+            "since" => once(&mut filter.since)?,
+            "until" => once(&mut filter.until)?,
             "id" => filter.ids.push(number(&value)?),
             "after" => ask.after = number(&value)?,
             "limit" => ask.limit = Some(number(&value)?),
-            "events" => ask.events = value != "false",
+            "events" => {
+                ask.events = match &*value {
+                    "" | "true" => Events::Described,
+                    "false" => Events::None,
+                    "original" => Events::Original,
+                    _ => {
+                        return Err(Refusal::Wrong(format!(
+                            "events wants true, false or original, not {value:?}"
+                        )));
+                    }
+                }
+            }
             _ => {
                 return Err(Refusal::Wrong(format!(
                     "{name:?} is no filter; there are: destination route reason type event since until id after \
@@ -80,7 +95,7 @@ mod tests {
         assert_eq!(ask.filter.r#type.as_deref(), Some("a b+"));
         assert_eq!(
             (ask.filter.ids, ask.limit, ask.after, ask.events),
-            (vec![7, 8], Some(3), 9, true)
+            (vec![7, 8], Some(3), 9, Events::Described)
         );
         assert_eq!(read("").unwrap(), Ask::default());
     }
@@ -100,6 +115,8 @@ mod tests {
             "type=%zz",
             "type=%ff",
             "id=99999999999999999999",
+            "type=a&type=b",
+            "events=some",
             "=",
             &many,
         ] {

@@ -66,7 +66,7 @@ impl Letters for FakeLetters {
 async fn post(served: &Served, target: &str, head: &str, body: &str) -> String {
     let length = body.len();
     let request = format!(
-        "POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{head}\r\n{body}"
+        "POST {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{head}\r\n{body}"
     );
     raw(served.address, &request).await
 }
@@ -166,12 +166,27 @@ async fn no_web_page_can_have_letters_purged() {
         let answer = post(&served, "/dlq/purge", head, body).await;
         assert_eq!(status(&answer), code, "{head}");
     }
+    for host in [
+        "evil.example",
+        "evil.example:9465",
+        "127.0.0.1.evil.example",
+        "",
+        "a b",
+    ] {
+        let rebound = format!("GET /dlq HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = raw(served.address, &rebound).await;
+        assert_eq!(status(&answer), "403", "{host}");
+    }
+    for host in ["127.0.0.1", "127.0.0.1:9465", "[::1]:1", "LocalHost:9465"] {
+        let own = format!("GET /dlq HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        assert_eq!(status(&raw(served.address, &own).await), "200", "{host}");
+    }
     assert_eq!(status(&get(served.address, "/dlq/purge").await), "405");
     let looked = post(&served, "/dlq", JSON, body).await;
     assert_eq!(status(&looked), "405");
     let large = post(&served, "/dlq/purge", JSON, &" ".repeat(100 << 10)).await;
     assert_eq!(status(&large), "413");
-    let short = "POST /dlq/purge HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{";
+    let short = "POST /dlq/purge HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 13\r\n\r\n{";
     let answer = raw(served.address, short).await;
     assert_ne!(status(&answer), "202", "{answer}");
     assert_eq!(done(&served), [""; 0]);

@@ -1,8 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+use bytes::Bytes;
+use weft_api::connector::RawMessage;
+use weft_api::event::Attributes;
+
 use crate::app::spec;
 use crate::config::{self, Environment, Source};
 use crate::connectors;
+use crate::delivery::shared::{ATTRIBUTES_MAX, NAME};
 use crate::routing::plan::KeyRule;
 use crate::topology::spec::{DestinationSpec, SharedSpec, Spec};
 
@@ -107,4 +112,38 @@ fn an_age_is_no_reason_for_another_client() {
             .zip(prints(of("", "m")))
             .all(|(now, then)| *now != then)
     );
+}
+
+/// What the writer lets through the reader takes, or the partition would stand still: as many headers, and any size. The
+/// reader's `limits.event` may be less than that of the router that wrote it.
+#[test]
+fn what_can_be_written_into_a_log_can_be_read_back() {
+    let spec = of("", "n");
+    let reader = spec
+        .ingresses
+        .iter()
+        .find(|ingress| &*ingress.name == "a.log")
+        .unwrap();
+    let core = ["specversion", "id", "source", "type", NAME];
+    let more = (core.len() - 1)..ATTRIBUTES_MAX;
+    let headers = core.into_iter().map(|name| {
+        (
+            format!("ce_{name}"),
+            if name == "specversion" { "1.0" } else { "x" }.to_owned(),
+        )
+    });
+    let raw = RawMessage {
+        headers: headers
+            .chain(more.map(|number| (format!("ce_a{number}"), "x".to_owned())))
+            .collect(),
+        body: Bytes::from(vec![0; 4 << 20]),
+        ..RawMessage::default()
+    };
+    let read = reader.builder.map(&raw).unwrap();
+    assert!(
+        !read[0].malformed,
+        "{:?}",
+        read[0].event.get("weftreason").map(|why| why.text.to_owned())
+    );
+    assert_eq!(read[0].event.attributes().count(), ATTRIBUTES_MAX);
 }

@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// A new file; standard output if left out.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// The events as they were, without the description of why they died: to be changed and sent anew.
+    #[arg(long)]
+    original: bool,
     /// One event a line, or a CloudEvents JSON batch.
     #[arg(long, value_enum, default_value_t = Format::Lines)]
     format: Format,
@@ -64,7 +67,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
 /// Returns how many there were.
 fn export(args: &Args, out: &mut dyn Write) -> Result<u64, CliError> {
     let filter = args.filter.query()?;
-    let (mut count, mut next) = (0u64, Some(0));
+    let (mut count, mut unreadable, mut next) = (0u64, 0, Some(0));
     while let Some(after) = next
         && args.limit.is_none_or(|limit| count < limit)
     {
@@ -76,20 +79,30 @@ fn export(args: &Args, out: &mut dyn Write) -> Result<u64, CliError> {
                 .map_or(PAGE, |limit| (limit - count).min(PAGE))
                 .to_string(),
         ));
-        query.push(("events", "true".to_owned()));
+        query.push((
+            "events",
+            if args.original { "original" } else { "true" }.to_owned(),
+        ));
         let page: Page = args.router.get(&target("/dlq", &query))?;
         for event in page.letters.iter().filter_map(|letter| letter.event.as_deref()) {
             match (args.format, count) {
-                (Format::Lines, _) => writeln!(out, "{event}")?,
+                // Between the tokens of JSON data, where alone they can stand, line feeds are as good as blanks.
+                (Format::Lines, _) => writeln!(out, "{}", event.replace(['\n', '\r'], " "))?,
                 (Format::Batch, 0) => write!(out, "[{event}")?,
                 (Format::Batch, _) => write!(out, ",\n{event}")?,
             }
             count += 1;
         }
+        unreadable += page.unreadable;
         next = page.next;
     }
     if args.format == Format::Batch {
         writeln!(out, "{}]", if count == 0 { "[" } else { "" })?;
     }
-    Ok(count)
+    match unreadable {
+        0 => Ok(count),
+        some => Err(CliError::Failed(format!(
+            "{some} letters are not in it: another version of Weft wrote them, and can read them"
+        ))),
+    }
 }

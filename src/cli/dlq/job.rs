@@ -32,7 +32,11 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
         true => args.router.post("/job/cancel", &serde_json::json!({}))?,
         false => args.router.get("/job")?,
     };
-    follow(&args.router, status, !(args.wait || args.cancel), args.json, out)
+    match follow(&args.router, status, !(args.wait || args.cancel), args.json, out) {
+        // It is what was asked for.
+        Err(CliError::Failed(_)) if args.cancel => Ok(()),
+        other => other,
+    }
 }
 
 /// Waits for the end of a job, and tells it. The job goes on, whether anybody waits or not.
@@ -61,6 +65,11 @@ pub(in crate::cli) fn follow(
         "failed" => Err(CliError::Failed(format!(
             "job {number} failed: {}",
             plain(status.error.as_deref().unwrap_or(""))
+        ))),
+        "cancelled" => Err(CliError::Failed(format!(
+            "job {number} was cancelled: {} of {} that were meant have ended",
+            status.ended + status.purged,
+            status.selected
         ))),
         "done" if status.stayed > 0 => Err(CliError::Failed(format!(
             "{} could not be sent, and stay",

@@ -6,6 +6,7 @@ mod groups;
 mod listen;
 mod names;
 mod routes;
+mod shared;
 mod store;
 mod unused;
 
@@ -22,6 +23,7 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     groups::check(draft, findings);
     routes::check(draft, findings);
     listen::check(draft, findings);
+    shared::check(draft, findings);
     store::check(draft, findings);
     // Next to a mistake, what seems unused may be what was meant.
     if findings
@@ -30,5 +32,6 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
     {
         unused::check(draft, findings);
         store::warn(draft, findings);
+        shared::warn(draft, findings);
     }
 }

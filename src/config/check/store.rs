@@ -2,16 +2,15 @@
 
 use std::collections::HashSet;
 
-use weft_api::config::{ByteSize, Finding, Node, Value};
+use weft_api::config::{ByteSize, Finding, Node};
 
 use super::super::keys::{LogKeys, SharedKeys, StoreKeys};
 use super::super::model::{Destination, Plan};
-use super::super::read::{Draft, LOCAL, Named, at};
-use super::names::{dead_letters, default_dead_letters, texts};
+use super::super::read::{Draft, LOCAL, at};
+use super::names::{dead_letters, default_dead_letters};
 
 /// Who says that events are kept needs a place where.
 pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
-    apart(draft, findings);
     if draft.root.get("store").is_some() {
         return;
     }
@@ -32,51 +31,6 @@ pub(super) fn check(draft: &Draft, findings: &mut Vec<Finding>) {
             let what = "the local dead letters need a store, and the file has no `store:` of its own";
             findings.push(at(&place, what, format!("{add}, or name a destination")));
         }
-    }
-}
-
-/// Each shared log has a topic of its own: whoever reads one gets all that is in it.
-fn apart(draft: &Draft, findings: &mut Vec<Finding>) {
-    let shared = draft.destinations.iter().filter_map(|named| {
-        let section = named.node.get("store")?.get(SharedKeys::KIND)?;
-        let Value::Text(topic) = &section.get("topic")?.value else {
-            return None;
-        };
-        Some((named, section, topic))
-    });
-    let brokers = |section: &Node, other: &Node| match (section.get("brokers"), other.get("brokers")) {
-        (Some(these), Some(those)) => these.same(those),
-        _ => true,
-    };
-    let mut seen: Vec<(&Named<Destination>, &Node, &String)> = Vec::new();
-    for (named, section, topic) in shared {
-        let readers = draft
-            .ingress
-            .iter()
-            .filter_map(|reader| reader.node.get(SharedKeys::KIND));
-        for reader in readers.filter(|reader| brokers(section, reader)) {
-            let topics = texts(reader, "topics").into_iter();
-            for (_, place) in topics.filter(|(read, _)| read == topic) {
-                let what = format!(
-                    "`{}` keeps its events there: each would be stored again, for ever",
-                    named.name
-                );
-                findings.push(at(&place, what, "it is read by itself; take the topic out here"));
-            }
-        }
-        let first = seen
-            .iter()
-            .find(|(_, other, known)| *known == topic && brokers(section, other));
-        if let (Some((first, _, _)), Some(at)) = (first, section.get("topic")) {
-            let what = format!(
-                "`{}` keeps its events in the same topic, and each would get what is owed to the other",
-                first.name
-            );
-            let remedy =
-                "give each destination a topic of its own, or a group the store in place of its members";
-            findings.push(Finding::error(at, what, remedy));
-        }
-        seen.push((named, section, topic));
     }
 }
 

@@ -10,6 +10,7 @@ use weft_api::outcome::Outcome;
 use crate::delivery::end::{End, Ender};
 use crate::delivery::failure;
 use crate::delivery::leg::{Duty, Leg};
+use crate::delivery::origin::Origin;
 
 /// The branches' common end.
 pub struct Join(Mutex<State>);
@@ -38,6 +39,11 @@ impl Join {
     pub(in crate::delivery) fn end(&self, end: End, ender: &mut Ender) {
         let (worst, kind, parent) = {
             let mut state = self.lock();
+            let kept = |parent: &Leg| parent.duty.origin().is_some_and(Origin::keeps);
+            let end = match state.parent.as_ref().is_some_and(kept) {
+                true => end.kept(),
+                false => end,
+            };
             state.left = state.left.saturating_sub(1);
             state.worst = state.worst.join(end.outcome());
             if rank(end) > rank(state.kind) {

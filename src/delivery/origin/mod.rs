@@ -65,6 +65,18 @@ impl Origin {
         }
     }
 
+    /// Whether a replay stands behind it: [`Port::keeps`].
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        match self {
+            Origin::Slot { lane, .. } => lane.port.keeps,
+            Origin::Ticket(_) => false,
+            Origin::Join(join) => join
+                .with_parent(|parent| parent.origin().is_some_and(Origin::keeps))
+                .unwrap_or(false),
+        }
+    }
+
     /// The stream lane that stands behind it.
     #[must_use]
     pub fn lane(&self) -> Option<Arc<LanePort>> {

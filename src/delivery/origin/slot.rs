@@ -37,6 +37,8 @@ pub struct Port {
     epochs: AtomicU32,
     /// Its lane is a log's.
     pub is_log: bool,
+    /// A replay's: what nobody got stays where it was, whatever rule would have let it go ([`crate::delivery::end::End::kept`]).
+    pub keeps: bool,
 }
 
 /// What one lane shares with the legs that came from it.
@@ -80,6 +82,7 @@ impl Port {
             drop_rejected: AtomicBool::new(drop_rejected),
             epochs: AtomicU32::new(0),
             is_log: false,
+            keeps: false,
         }
     }
 
@@ -89,6 +92,15 @@ impl Port {
         Port {
             is_log: true,
             ..Port::new(name, metrics, false)
+        }
+    }
+
+    /// For a replay out of a log.
+    #[must_use]
+    pub fn of_replay(name: Arc<str>, metrics: Arc<IngressMetrics>) -> Port {
+        Port {
+            keeps: true,
+            ..Port::of_log(name, metrics)
         }
     }
 

@@ -62,7 +62,7 @@ fn assert_same(back: &Event, event: &Event) {
 fn round(event: &Event, order_by: &KeyRule) -> Record {
     let world = world();
     let leg = leg(&world, event.clone());
-    let record = put(&leg.event, &leg.duty, order_by, now());
+    let record = put(&leg.event, &leg.duty, order_by, now()).unwrap();
     take(through_headers(&record), now().1).unwrap()
 }
 
@@ -112,7 +112,7 @@ async fn an_event_that_carries_events_is_not_mistaken_for_them() {
         let carrier = carrier.build().unwrap();
         let world = world();
         let leg = leg(&world, carrier.clone());
-        let record = put(&carrier, &leg.duty, &KeyRule::Key, now());
+        let record = put(&carrier, &leg.duty, &KeyRule::Key, now()).unwrap();
         assert!(record.get("datacontenttype").is_none());
         assert_same(&take(through_headers(&record), now().1).unwrap().event, &carrier);
     }
@@ -126,7 +126,10 @@ async fn the_record_is_keyed_by_what_orders_the_destination() {
     let ordered = ordered.with_key(Some(Bytes::from_static(b"k")));
     let world = world();
     let leg = leg(&world, ordered.clone());
-    let key = |rule: &KeyRule| put(&ordered, &leg.duty, rule, now()).key().map(<[u8]>::to_vec);
+    let key = |rule: &KeyRule| {
+        let record = put(&ordered, &leg.duty, rule, now()).unwrap();
+        record.key().map(<[u8]>::to_vec)
+    };
     assert_eq!(key(&KeyRule::Key).as_deref(), Some(&b"k"[..]));
     assert_eq!(
         key(&KeyRule::Attribute("customer".into())).as_deref(),
@@ -150,10 +153,15 @@ async fn what_had_become_of_the_leg_travels_with_it() {
     let duty = &mut leg.duty;
     duty.attempts = 2;
     duty.tries = 3;
+    duty.replays = 4;
     duty.maybe_delivered = true;
     duty.dead_letter = true;
     duty.expires = Some(instant + Duration::from_secs(60));
-    duty.note(&SendError::event(Reason::Refused, "422 \u{7}no"));
+    // What no attribute may have, of both kinds.
+    duty.note(&SendError::event(
+        Reason::Refused,
+        "422 \u{7}\u{fffe}\u{fdd0}\u{1ffff}no",
+    ));
     let mut steps = crate::routing::plan::Steps::new();
     let asker = crate::routing::plan::Asker {
         key: &leg.event,
@@ -163,9 +171,10 @@ async fn what_had_become_of_the_leg_travels_with_it() {
     let table = &world.wiring.table;
     table.plans.descend(table.routes[0].parts[0], asker, &mut steps);
     leg.duty.steps = steps;
-    let record = put(&leg.event, &leg.duty, &KeyRule::Key, (instant, wall));
+    let record = put(&leg.event, &leg.duty, &KeyRule::Key, (instant, wall)).unwrap();
     let back = take(through_headers(&record), wall).unwrap();
     assert_eq!((&*back.route, back.attempts, back.tries), ("r0", 2, 3));
+    assert_eq!(back.replays, 4);
     assert!(back.maybe_delivered && back.dead_letter);
     assert_eq!(back.stored_ms, wall_ms(wall));
     assert_eq!(back.expires_ms, Some(wall_ms(wall) + 60_000));
@@ -176,6 +185,40 @@ async fn what_had_become_of_the_leg_travels_with_it() {
         (failure.error.reason, &*failure.error.detail),
         (Reason::Refused, "422 no")
     );
+}
+
+/// With as many attributes as a record can have, its note among them, and with one more.
+#[tokio::test]
+async fn an_event_with_more_attributes_than_a_reader_takes_is_refused() {
+    let world = world();
+    let with = |count: usize, own: bool| {
+        let mut builder = event("1").edit();
+        for number in 4..=count {
+            builder.extension(&format!("a{number}"), "x");
+        }
+        if own {
+            builder.extension(NAME, "mine");
+        }
+        let leg = leg(&world, builder.build().unwrap());
+        put(&leg.event, &leg.duty, &KeyRule::Key, now())
+    };
+    for own in [false, true] {
+        let record = with(ATTRIBUTES_MAX - 1, own).unwrap();
+        assert_eq!(record.attributes().count(), ATTRIBUTES_MAX);
+        assert_eq!(with(ATTRIBUTES_MAX, own).unwrap_err().reason, Reason::TooLarge);
+    }
+}
+
+/// C19: the event's own word holds for whoever wrote it there.
+#[tokio::test]
+async fn a_record_that_is_not_ours_expires_when_it_says() {
+    let mut builder = event("1").edit();
+    let event = builder
+        .extension("expirytime", "2026-01-31T08:00:00Z")
+        .build()
+        .unwrap();
+    let back = take(event, now().1).unwrap();
+    assert_eq!(back.expires_ms, time::parse("2026-01-31T08:00:00Z").map(wall_ms));
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! The local dead letters: a log without a lane, whose records wait for a person, but no longer than `max_age`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weft_store::{Most, Reader};
 
+use super::clock::now_ms;
 use super::lane::Order;
 use super::{DurableQueue, LOOK_EVERY, record};
 use crate::delivery::leg::Leg;
@@ -18,6 +20,30 @@ const PIECE: Most = Most {
     records: 1024,
     bytes: 256 * 1024,
 };
+
+/// An operator's job is at work on a log as long as this lives.
+pub struct AtWork(Arc<DurableQueue>);
+
+impl AtWork {
+    /// From now on.
+    #[must_use]
+    pub fn on(queue: &Arc<DurableQueue>) -> AtWork {
+        queue.jobs.fetch_add(1, Ordering::AcqRel);
+        AtWork(Arc::clone(queue))
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.jobs.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl DurableQueue {
+    fn has_job(&self) -> bool {
+        self.jobs.load(Ordering::Acquire) > 0
+    }
+}
 
 /// Looks after the log until it is told to stop: what waits for room, and what is too old.
 pub async fn keep(queue: Arc<DurableQueue>, reader: Reader<Leg>, mut orders: watch::Receiver<Order>) {
@@ -44,16 +70,18 @@ pub async fn keep(queue: Arc<DurableQueue>, reader: Reader<Leg>, mut orders: wat
     }
 }
 
-/// Gives up what is older than `max_age`. The oldest stand first, so that it is done at the first that is not.
+/// Gives up what is older than `max_age`. The oldest stand first, so that it is done at the first that is younger by its
+/// time; one of the future, or of a later version, stands in nobody's way. While an operator's job is at work on the letters, none is
+/// taken from under it.
 async fn sweep(queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option<Reader<Leg>> {
     let mut reader = reader?;
-    if queue.rules.load().max_age.is_none() {
+    if queue.rules.load().max_age.is_none() || queue.has_job() {
         return Some(reader);
     }
     reader.rewind();
     let mut known = reader.damaged();
     loop {
-        let read = tokio::task::spawn_blocking(move || {
+        let read = queue.work.run(move || {
             let mut records = Vec::new();
             let result = reader.read(PIECE, &mut records);
             (reader, records, result)
@@ -69,20 +97,29 @@ async fn sweep(queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option
             tracing::error!(log = %queue.name, %error, "reading the dead letters: it is tried again");
             return Some(reader);
         }
-        let is_old = |record: &&weft_store::Record| {
-            let stored_ms = record::stored_ms(&record.payload);
-            stored_ms
-                .and_then(|at| queue.too_old_at(at))
-                .is_some_and(|at| at <= Instant::now())
-        };
-        let old = records.iter().take_while(is_old).count();
-        if let (Some(first), Some(last)) = (records[..old].first(), records[..old].last()) {
-            // What was acknowledged between them before is not counted again.
-            queue.log.acknowledge(first.sequence..last.sequence + 1);
-            queue.metrics.lane.books.expired.inc_by(old as u64);
-            tracing::warn!(log = %queue.name, count = old, "dead letters are older than max_age, and are given up");
+        let mut count = 0;
+        let mut done = records.is_empty();
+        for record in &records {
+            let Some(stored_ms) = record::stored_ms(&record.payload) else {
+                continue;
+            };
+            match queue.too_old_at(stored_ms) {
+                Some(at) if at <= Instant::now() => {
+                    queue.log.acknowledge(record.sequence..record.sequence + 1);
+                    count += 1;
+                }
+                _ if stored_ms > now_ms() => {}
+                _ => {
+                    done = true;
+                    break;
+                }
+            }
         }
-        if old < records.len() || records.is_empty() {
+        if count > 0 {
+            queue.metrics.lane.books.expired.inc_by(count);
+            tracing::warn!(log = %queue.name, count, "dead letters are older than max_age, and are given up");
+        }
+        if done || queue.has_job() {
             return Some(reader);
         }
     }

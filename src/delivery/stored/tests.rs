@@ -16,7 +16,7 @@ use weft_api::outcome::{Outcome, Reason};
 use crate::testing::{Draft, Remote, World, down, event, first, ids, keyed, refused, spec, to};
 use crate::topology::spec::PlanSpec;
 
-mod disk;
+pub(super) mod disk;
 mod failed;
 
 /// Removed when it is dropped.

@@ -9,7 +9,7 @@ use weft_api::event::{Attributes, Event};
 use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
 use weft_api::outcome::{Outcome, Reason};
 
-use crate::delivery::shared::NAME;
+use crate::delivery::shared::{ATTRIBUTES_MAX, NAME};
 use crate::testing::{Draft, World, down, event, first, ids, keyed, pass, refused, spec, to};
 
 fn draft() -> Draft {
@@ -257,6 +257,65 @@ async fn an_event_that_cannot_be_kept_goes_to_the_dead_letter_without_the_note()
     letter.accept_all();
     accepted(&mut lanes, 1).await;
     world.assert_at_rest();
+}
+
+/// C20: no reader would get it back. What is behind it in its order waits, where it holds its lane up.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_no_record_can_hold_is_refused_before_it_is_sent() {
+    let many = || {
+        let mut builder = event("1").edit();
+        for number in 0..ATTRIBUTES_MAX {
+            builder.extension(&format!("a{number}"), "x");
+        }
+        let many = builder.build().unwrap();
+        many.with_key(Some(bytes::Bytes::from_static(b"k")))
+    };
+    let events = || [keyed("0", "k"), many(), keyed("2", "k"), keyed("3", "other")];
+
+    let world = draft().build();
+    let (mut lanes, lane) = open(world.lanes());
+    put(&mut lanes, lane, events());
+    let records = written(&world);
+    assert_eq!(records.iter().map(Event::id).collect::<Vec<_>>(), ["0", "3", "2"]);
+    let letter = world.remote("dead").take().unwrap();
+    let said = letter.events()[0]
+        .get("weftclass")
+        .map(|value| value.text.to_owned());
+    assert_eq!(said.as_deref(), Some("too_large"));
+    letter.accept_all();
+    accepted(&mut lanes, 4).await;
+    world.assert_at_rest();
+
+    let world = Draft::new(&["a"]).shared("a").route(to("a")).build();
+    let (mut lanes, lane) = open(world.lanes());
+    put(&mut lanes, lane, events());
+    let mut log = world.remote("a.log");
+    assert_eq!(log.accept_all(), ["0", "3"]);
+    assert_eq!(world.port.metrics.books.held_lanes.get(), 1);
+    pass(Duration::from_secs(60)).await;
+    assert!(
+        log.take().is_none(),
+        "nothing of its order, and no batch of nothing"
+    );
+}
+
+/// C18: a dead letter's count travels through the log.
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_again_says_so_after_the_log_too() {
+    let note = "\"v\":1,\"since\":\"2026-01-01T00:00:00Z\",\"stored\":\"2026-01-01T00:00:00Z\",\"replays\":2,\"route\":\"r0\"";
+    let mut builder = event("1").edit();
+    let record = builder.extension(NAME, &format!("{{{note}}}")).build().unwrap();
+    let world = draft().build();
+    let (mut lanes, lane) = open(world.lanes_of_log());
+    put(&mut lanes, lane, [record]);
+    world.remote("a").fail(&refused());
+    let letter = world.remote("dead").take().unwrap();
+    let said = letter.events()[0]
+        .get("weftreplays")
+        .map(|value| value.text.to_owned());
+    assert_eq!(said.as_deref(), Some("2"));
+    letter.accept_all();
+    accepted(&mut lanes, 1).await;
 }
 
 /// A store that moves from this router's disk to Kafka: what the disk has came before, and goes before (C20).

@@ -57,5 +57,10 @@ pub(super) fn settings(kind: Kind, spec: &LogSpec) -> LogSettings {
         max_age: spec.max_age,
         retain: spec.retain,
         window: WINDOW,
+        parts: match kind {
+            // A backlog leaves from its head. Letters leave in any order, and some stay for weeks.
+            Kind::DeadLetters => 256,
+            Kind::Backlog | Kind::Kept => 16,
+        },
     }
 }

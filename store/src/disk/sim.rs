@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 mod calls;
 
 /// What is written as a whole, or not at all.
-pub(crate) const SECTOR: usize = 512;
+pub const SECTOR: usize = 512;
 const PAGE: usize = 4096;
 
 /// What goes wrong, and when: at the call with this number, counted from now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The power goes: this call and all after it fail.
     PowerCut,
     /// A write fails with EIO, and has written nothing.
@@ -33,7 +33,7 @@ pub(crate) enum Fault {
 
 /// The disk. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Sim(Arc<Mutex<World>>);
+pub struct Sim(Arc<Mutex<World>>);
 
 #[derive(Default)]
 struct World {
@@ -42,6 +42,8 @@ struct World {
     /// Bytes that all files together may have.
     capacity: Option<u64>,
     calls: u64,
+    /// A wall clock of its own, in milliseconds since 1970.
+    wall: Option<fn() -> u64>,
     faults: BTreeMap<u64, Fault>,
     off: bool,
 }
@@ -61,33 +63,37 @@ struct Content {
 
 impl Sim {
     /// A fault at a call from now on, 0 being the next.
-    pub(crate) fn arm(&self, calls: u64, fault: Fault) {
+    pub fn arm(&self, calls: u64, fault: Fault) {
         let mut world = self.world();
         let at = world.calls + calls;
         world.faults.insert(at, fault);
     }
 
     /// No fault is due any more.
-    pub(crate) fn disarm(&self) {
+    pub fn disarm(&self) {
         self.world().faults.clear();
     }
 
     /// So many bytes fit from now on, all files together.
-    pub(crate) fn set_capacity(&self, bytes: Option<u64>) {
+    pub fn set_capacity(&self, bytes: Option<u64>) {
         self.world().capacity = bytes;
     }
 
     /// Takes away all room that is left.
-    pub(crate) fn fill_up(&self) {
+    pub fn fill_up(&self) {
         let used = self.world().used();
         self.set_capacity(Some(used));
     }
 
     /// What is on the disk when the power comes back.
-    pub(crate) fn after_power_cut(&self, random: &mut fastrand::Rng) -> Sim {
+    #[must_use]
+    pub fn after_power_cut(&self, random: &mut fastrand::Rng) -> Sim {
         let world = self.world();
         let grain = if random.bool() { SECTOR } else { PAGE };
-        let mut after = World::default();
+        let mut after = World {
+            wall: world.wall,
+            ..World::default()
+        };
         for content in &world.files {
             let bytes = content.survivor(grain, random);
             after.files.push(Content {
@@ -128,19 +134,21 @@ impl Sim {
     }
 
     /// What another process finds after `kill -9`: all that was written.
-    pub(crate) fn after_kill(&self) -> Sim {
+    #[must_use]
+    pub fn after_kill(&self) -> Sim {
         let world = self.world();
         let after = World {
             dirs: world.dirs.clone(),
             files: world.files.clone(),
             capacity: world.capacity,
+            wall: world.wall,
             ..World::default()
         };
         Sim(Arc::new(Mutex::new(after)))
     }
 
     /// Flips one bit, on the disk and in memory.
-    pub(crate) fn flip(&self, path: &Path, byte: usize, bit: u8) {
+    pub fn flip(&self, path: &Path, byte: usize, bit: u8) {
         let mut world = self.world();
         let file = world.find(path).expect("the file is there");
         let content = &mut world.files[file];
@@ -152,24 +160,49 @@ impl Sim {
     }
 
     /// The content of a file, as memory shows it.
-    pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
+    #[must_use]
+    pub fn bytes(&self, path: &Path) -> Vec<u8> {
         let world = self.world();
         let file = world.find(path).expect("the file is there");
         world.files[file].seen.clone()
     }
 
     /// Whether the power is off.
-    pub(crate) fn is_off(&self) -> bool {
+    #[must_use]
+    pub fn is_off(&self) -> bool {
         self.world().off
     }
 
+    /// From now on the wall clock shows this.
+    pub fn set_wall(&self, wall: fn() -> u64) {
+        self.world().wall = Some(wall);
+    }
+
+    /// Everything fails from now on, as after a power cut.
+    pub fn switch_off(&self) {
+        self.world().off = true;
+    }
+
+    /// The files below a directory, and how long each is.
+    #[must_use]
+    pub fn files(&self, below: &Path) -> Vec<(PathBuf, usize)> {
+        let world = self.world();
+        let dirs = world.dirs.iter().filter(|(dir, _)| dir.starts_with(below));
+        let files = dirs.flat_map(|(dir, names)| {
+            let files = names.seen.iter().filter(|(_, file)| **file != usize::MAX);
+            files.map(|(name, file)| (dir.join(name), world.files[*file].seen.len()))
+        });
+        files.collect()
+    }
+
     /// Bytes of all files.
-    pub(crate) fn bytes_used(&self) -> u64 {
+    #[must_use]
+    pub fn bytes_used(&self) -> u64 {
         self.world().used()
     }
 
     /// Cuts a file, on the disk and in memory.
-    pub(crate) fn cut(&self, path: &Path, length: usize) {
+    pub fn cut(&self, path: &Path, length: usize) {
         let mut world = self.world();
         let file = world.find(path).expect("the file is there");
         world.files[file].seen.truncate(length);

@@ -78,6 +78,7 @@ fn bounds() -> LogSettings {
         max_age: None,
         retain: None,
         window: 4096,
+        parts: 16,
     }
 }
 

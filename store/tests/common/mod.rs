@@ -67,6 +67,7 @@ pub(crate) fn bounds(max_bytes: u64) -> LogSettings {
         max_age: None,
         retain: None,
         window: 64,
+        parts: 16,
     }
 }
 

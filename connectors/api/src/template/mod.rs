@@ -111,6 +111,29 @@ impl Template {
         }
     }
 
+    /// Whether there may be inputs for which this gives `text`: its own text stands there, in order. What an expression
+    /// can give is not looked at.
+    #[must_use]
+    pub fn may_give(&self, text: &str) -> bool {
+        let (mut rest, mut anything) = (text, false);
+        for (at, part) in self.parts.iter().enumerate() {
+            let Part::Literal(literal) = part else {
+                anything = true;
+                continue;
+            };
+            let last = at + 1 == self.parts.len();
+            let found = match anything {
+                false => rest.starts_with(&**literal).then_some(0),
+                true if last => rest.ends_with(&**literal).then(|| rest.len() - literal.len()),
+                true => rest.find(&**literal),
+            };
+            let Some(found) = found else { return false };
+            rest = &rest[found + literal.len()..];
+            anything = false;
+        }
+        anything || rest.is_empty()
+    }
+
     /// Appends the text for these inputs.
     ///
     /// # Errors

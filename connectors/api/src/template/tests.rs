@@ -316,6 +316,34 @@ fn a_template_knows_whether_it_is_constant_and_of_which_type() {
 }
 
 #[test]
+fn a_template_gives_nothing_without_its_own_text() {
+    let may = |template: &str, text: &str| Template::parse(template, &Scope::EGRESS).unwrap().may_give(text);
+    for (template, text) in [
+        ("a", "a"),
+        ("{subject}", "a"),
+        ("{subject}", ""),
+        ("a.{subject}", "a."),
+        ("a.{subject}", "a.b"),
+        ("{subject}.a", "b.a"),
+        ("{subject}.a", "a.a.a"),
+        ("a.{subject}.b.{id}.c", "a.x.b.b.y.c"),
+        ("{subject}{id}", "a"),
+    ] {
+        assert!(may(template, text), "{template} {text}");
+    }
+    for (template, text) in [
+        ("a", "ab"),
+        ("a", "b"),
+        ("a.{subject}", "b.a."),
+        ("{subject}.a", "b.ab"),
+        ("ab{subject}ba", "aba"),
+        ("a.{subject}.b.{id}.c", "a.x.y.c"),
+    ] {
+        assert!(!may(template, text), "{template} {text}");
+    }
+}
+
+#[test]
 fn a_guard_sees_values_and_never_the_templates_own_text() {
     let mut builder = EventBuilder::new();
     builder

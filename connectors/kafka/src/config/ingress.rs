@@ -158,6 +158,14 @@ impl IngressSection {
         }
     }
 
+    /// Whether records are taken out of this topic.
+    pub(crate) fn reads(&self, topic: &str) -> bool {
+        self.topics.iter().any(|known| match known.starts_with('^') {
+            true => regex::Regex::new(known).is_ok_and(|pattern| pattern.is_match(topic)),
+            false => known == topic,
+        })
+    }
+
     /// Every mistake that the types let pass.
     pub(crate) fn check(&self, section: &Node) -> Vec<Finding> {
         let mut findings = Vec::new();

@@ -130,6 +130,19 @@ fn every_mistake_of_a_destination_is_named_at_once() {
     }
 }
 
+/// As librdkafka does it: an expression is bound to the name's beginning, and not to its end.
+#[test]
+fn an_ingress_tells_which_topics_it_reads() {
+    let section = json!({ "brokers": ["a:1"], "topics": ["orders", "^audit\\.", "^b$"], "group": "g" });
+    let section: super::IngressSection = weft_api::config::decode(&node(&section)).unwrap();
+    for topic in ["orders", "audit.x", "b"] {
+        assert!(section.reads(topic), "{topic}");
+    }
+    for topic in ["orders.x", "x.audit.x", "bb", "^b$"] {
+        assert!(!section.reads(topic), "{topic}");
+    }
+}
+
 #[test]
 fn a_setting_that_librdkafka_does_not_know_is_refused_before_the_start() {
     let section = json!({ "brokers": ["a:1"], "topic": "t", "librdkafka": { "no.such.thing": 1 } });

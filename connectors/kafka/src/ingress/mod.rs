@@ -184,6 +184,10 @@ impl IngressBuilder for Builder {
         })
     }
 
+    fn reads(&self, topic: &str) -> bool {
+        self.plan.section.reads(topic)
+    }
+
     fn in_order(&self) -> bool {
         true
     }

@@ -12,7 +12,7 @@ use super::CONTENT_TYPE;
 use super::binary;
 use super::chunk::Chunk;
 use super::plain::Plain;
-use super::record::{HeaderList, Record};
+use super::record::{HEADERS_MAX, HeaderList, Record, TOO_MANY};
 use super::structured::{self, Format};
 use crate::config::Tombstones;
 
@@ -174,7 +174,7 @@ fn described<'a>(topic: &'a str, raw: &'a RawMessage) -> Record<'a> {
         timestamp: raw.timestamp,
         key: raw.key.as_deref(),
         value: (!raw.tombstone).then_some(&*raw.body),
+        unreadable: (headers.len() > HEADERS_MAX).then_some(TOO_MANY),
         headers,
-        unreadable: None,
     }
 }

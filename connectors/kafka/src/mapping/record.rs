@@ -12,6 +12,8 @@ use super::CONTENT_TYPE;
 
 /// Most headers that are looked at; a record with more is malformed.
 pub(crate) const HEADERS_MAX: usize = 1024;
+/// What is said of such a record.
+pub(crate) const TOO_MANY: &str = "it has more than 1024 headers";
 
 /// Names and values, in the order of the record; a value may be null.
 pub(crate) type HeaderList<'a> = SmallVec<[(&'a str, Option<&'a [u8]>); 16]>;
@@ -95,7 +97,7 @@ pub(crate) fn list<H: Headers>(headers: &H) -> (HeaderList<'_>, Option<&'static 
         list
     }));
     match all {
-        Ok(list) if count > HEADERS_MAX => (list, Some("it has more than 1024 headers")),
+        Ok(list) if count > HEADERS_MAX => (list, Some(TOO_MANY)),
         Ok(list) => (list, None),
         Err(_) => {
             let readable = (0..count.min(HEADERS_MAX)).filter_map(|index| {

@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use weft_api::event::{Attributes, Event, EventBuilder};
+use weft_api::event::{Attributes, Event, EventBuilder, MALFORMED_TYPE};
 use weft_api::outcome::Reason;
 
 use crate::delivery::dead_letter;
@@ -61,7 +61,11 @@ impl Letter {
     pub fn read(record: weft_store::Record, builder: &mut EventBuilder) -> Option<Letter> {
         let id = record.sequence;
         let record = record::read(record.payload, builder)?;
-        let known = record.replays.max(dead_letter::replays(&record.event));
+        let told = match record.dead_letter {
+            true => dead_letter::replays(&record.event),
+            false => 0,
+        };
+        let known = record.replays.max(told);
         Some(Letter {
             id,
             route: record.route,
@@ -85,6 +89,7 @@ impl Letter {
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.told("weftreason")
+            .filter(|_| self.dead || self.event.ty() == MALFORMED_TYPE)
     }
 
     /// The destination that failed.

@@ -5,7 +5,7 @@
 //!
 //! Owns: what is read and not settled. Invariants
 //! - A dead letter leaves its log only when all its legs have ended: delivered, in another log, or as a dead letter that
-//!   is itself durable. What is given back, and what can go nowhere, stays.
+//!   is itself durable. What expires, is dropped or given back, and what can go nowhere, stays.
 //! - At most [`WINDOW`] letters, or [`WINDOW_BYTES`] and one letter, are under way. A crash repeats those at most (C4).
 //! - A letter is one obligation of the log's books, however many legs it has: their ends are joined.
 //! - What comes into the log while the job runs is not part of it: a letter that dies again does not go round.
@@ -28,6 +28,7 @@ use weft_api::crash;
 use weft_api::outcome::Outcome;
 
 use super::DurableQueue;
+use super::letters::AtWork;
 use crate::delivery::forward::start;
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::{Claim, Join, LanePort, Origin, Port, Settled};
@@ -49,9 +50,13 @@ const AHEAD: Look = Look {
     letters: WINDOW,
     bytes: 1 << 20,
     records: 20_000,
+    read: 16 << 20,
 };
 /// How long what is under way may take to end once the job is cancelled.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the notes of what left may take to be on the disk, and how often that is looked at.
+const WRITTEN_MAX: Duration = Duration::from_secs(10);
+const WRITTEN_EVERY: Duration = Duration::from_millis(5);
 /// How much of a pause a rate makes good at once.
 const BURST: Duration = Duration::from_millis(100);
 
@@ -77,6 +82,9 @@ pub struct Replay {
     due: Instant,
     /// When what is under way is given up.
     end: Option<Instant>,
+    /// Why it cannot go on.
+    failed: Option<String>,
+    _at_work: AtWork,
 }
 
 impl Replay {
@@ -90,6 +98,7 @@ impl Replay {
         port: &Arc<Port>,
         wiring: Arc<ArcSwapOption<Wiring>>,
     ) -> Replay {
+        let at_work = AtWork::on(&queue);
         let epoch = port.take_epoch();
         let lane = LanePort::new(Arc::clone(port), Arc::clone(&queue.name), 0, epoch, false);
         Replay {
@@ -108,6 +117,8 @@ impl Replay {
             inbox: Vec::new(),
             due: Instant::now(),
             end: None,
+            failed: None,
+            _at_work: at_work,
         }
     }
 
@@ -117,21 +128,23 @@ impl Replay {
         loop {
             self.settle();
             let ends = *cancelled.borrow_and_update() || *stop.borrow_and_update();
-            if ends && self.end.is_none() {
-                self.ready.clear();
-                self.end = Some(Instant::now() + GRACE);
+            if ends {
+                self.give_up();
             }
             if self.end.is_none() {
                 self.send();
                 self.look();
             }
             if self.is_over() {
-                let state = match self.end {
-                    Some(_) => State::Cancelled,
-                    None => State::Done,
+                let state = match (self.failed.take(), self.end) {
+                    (Some(why), _) => State::Failed(why),
+                    (None, Some(_)) => State::Cancelled,
+                    (None, None) => self.written().await,
                 };
                 return self.job.end(state);
             }
+            let waits_for_the_rate = self.has_room() && !self.ready.is_empty();
+            let due = self.end.or(waits_for_the_rate.then_some(self.due));
             let (mailbox, claim) = (&self.port.port.mailbox, self.claim);
             let inbox = &mut self.inbox;
             let looked = async {
@@ -140,7 +153,6 @@ impl Replay {
                     None => std::future::pending().await,
                 }
             };
-            let due = self.end.or((!self.ready.is_empty()).then_some(self.due));
             tokio::select! {
                 // Outcomes first: what they free is what everything else waits for.
                 biased;
@@ -154,6 +166,29 @@ impl Replay {
                 () = until(due) => {}
             }
         }
+    }
+
+    /// Nothing more is sent; what is under way may still end.
+    fn give_up(&mut self) {
+        self.ready.clear();
+        self.end.get_or_insert_with(|| Instant::now() + GRACE);
+    }
+
+    fn has_room(&self) -> bool {
+        self.open.len() < WINDOW && self.open_bytes < WINDOW_BYTES
+    }
+
+    /// Waits until a crash cannot bring back what has left.
+    async fn written(&self) -> State {
+        let end = Instant::now() + WRITTEN_MAX;
+        while self.queue.log.unwritten() > 0 {
+            if Instant::now() >= end {
+                let why = "what left the log is not noted on the disk, and may come again after a crash: look at the disk";
+                return State::Failed(why.to_owned());
+            }
+            tokio::time::sleep(WRITTEN_EVERY).await;
+        }
+        State::Done
     }
 
     fn is_over(&self) -> bool {
@@ -180,7 +215,7 @@ impl Replay {
         if let Some(left) = left {
             look.letters = look.letters.min(usize::try_from(left).unwrap_or(usize::MAX));
         }
-        self.looking = Some(tokio::task::spawn_blocking(move || {
+        self.looking = Some(self.queue.work.run(move || {
             let found = scan.next(look);
             (scan, found)
         }));
@@ -190,7 +225,10 @@ impl Replay {
         self.looking = None;
         let found = match found {
             Ok(found) => found,
-            Err(error) => return self.job.end(State::Failed(format!("reading the log: {error}"))),
+            Err(error) => {
+                self.failed = Some(format!("reading the log: {error}"));
+                return self.give_up();
+            }
         };
         self.scan = found.next.is_some().then_some(scan);
         self.job.update(|progress| {
@@ -223,7 +261,7 @@ impl Replay {
             Work::Replay(way) | Work::Again(way) => way.clone(),
             Work::Purge => return,
         };
-        while self.open.len() < WINDOW && self.open_bytes < WINDOW_BYTES {
+        while self.has_room() {
             let now = Instant::now();
             if self.job.order.rate.is_some() && self.due > now {
                 return;
@@ -264,6 +302,7 @@ impl Replay {
             let mut leg = Leg::new(owed.event, origin, Arc::clone(wiring), owed.route, now);
             leg.duty.expires = owed.expires;
             leg.duty.replays = replays;
+            leg.duty.failure.clone_from(&letter.failure);
             start(leg, owed.node);
         };
         let mut legs = legs.into_iter();

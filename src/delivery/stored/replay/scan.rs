@@ -42,6 +42,8 @@ pub struct Look {
     pub bytes: u64,
     /// Records that are passed over or found.
     pub records: u64,
+    /// Bytes of those.
+    pub read: u64,
 }
 
 /// What a look found.
@@ -82,9 +84,10 @@ impl Scan {
     /// A read failed; nothing was passed over.
     pub fn next(&mut self, look: Look) -> io::Result<Found> {
         let mut found = Found::default();
-        let mut bytes = 0;
+        let (mut bytes, mut read) = (0, 0);
         while self.from < self.to {
-            if found.letters.len() >= look.letters || bytes >= look.bytes || found.looked >= look.records {
+            let is_enough = found.letters.len() >= look.letters || bytes >= look.bytes;
+            if is_enough || found.looked >= look.records || read >= look.read {
                 found.next = Some(self.from);
                 return Ok(found);
             }
@@ -101,6 +104,7 @@ impl Scan {
             }
             self.from = record.sequence + 1;
             found.looked += 1;
+            read += record.payload.len() as u64;
             match Letter::read(record, &mut self.builder) {
                 Some(letter) if self.selection.takes(&letter) => {
                     bytes += letter.event.size();

@@ -17,6 +17,8 @@ use crate::delivery::stored::tests::{Dir, accepted, deliver, draft, lane, number
 use crate::testing::{World, all, event, ids, refused, to};
 use crate::topology::desk::{Desk, Look, Refused};
 
+mod stays;
+
 /// A world whose first destination refuses the events `0..count`, which are dead letters of this router.
 async fn with_letters(world: &World, count: u32) -> (Arc<DurableQueue>, Arc<Desk>, Lanes) {
     let (mut lanes, lane) = lane(world, Settle::InOrder);
@@ -131,6 +133,7 @@ async fn a_letter_that_dies_again_says_how_often_it_was_sent_again() {
             letters: 10,
             bytes: 1 << 20,
             records: 100,
+            read: 1 << 20,
         };
         let found = desk.look("local", Selection::default(), 0, look).await.unwrap();
         let [letter] = &found.letters[..] else {
@@ -194,6 +197,7 @@ async fn a_leg_that_dies_again_is_a_letter_of_its_own() {
         letters: 10,
         bytes: 1 << 20,
         records: 100,
+        read: 1 << 20,
     };
     let found = desk.look("local", only, 0, look).await.unwrap();
     assert_eq!((found.letters.len(), found.letters[0].replays), (1, 1));
@@ -349,6 +353,7 @@ async fn whoever_looks_sees_every_letter_once_and_takes_none() {
         letters: 10,
         bytes: 1 << 20,
         records: 7,
+        read: 1 << 20,
     };
     let (mut seen, mut next) = (Vec::new(), Some(0));
     while let Some(from) = next {

@@ -3,6 +3,7 @@
 
 use tokio::time::Instant;
 use weft_api::event::Event;
+use weft_api::outcome::Reason;
 
 use crate::delivery::expiry::{earlier, expiry_of};
 use crate::delivery::leg::NO_ROUTE;
@@ -65,19 +66,25 @@ pub fn owed(letter: &Letter, way: &Way, wiring: &Wiring, now: Instant) -> Result
         ),
     };
     match way {
-        Way::Obligation if letter.reason() == "malformed" => Err(
+        Way::Obligation if letter.reason() == Reason::Malformed.as_str() => Err(
             "no route owed it, since it could not become the event that it should have been: \
                  mend its sender or its ingress, then use --to or --all-routes, or purge it"
                 .to_owned(),
         ),
         Way::Obligation => {
             let (route, node) = obligation(letter, table)?;
-            Ok(vec![owed(node, Some(route), &event)])
+            let added = additions(letter, route, &event, table)?;
+            Ok(vec![owed(node, Some(route), added.as_ref().unwrap_or(&event))])
         }
         Way::To(name) | Way::Again(name) => {
             let node = destination(table, name);
             let node = node.ok_or_else(|| format!("no destination is named {name:?} in the file"))?;
-            Ok(vec![owed(node, table.route_named(&letter.route), &event)])
+            let route = table.route_named(&letter.route);
+            let added = match (way, route) {
+                (Way::To(_), Some(route)) => additions(letter, route, &event, table)?,
+                _ => None,
+            };
+            Ok(vec![owed(node, route, added.as_ref().unwrap_or(&event))])
         }
         Way::AllRoutes(ingress) => {
             let (mut matches, mut all) = (Matches::default(), Obligations::new());
@@ -97,6 +104,17 @@ pub fn owed(letter: &Letter, way: &Way, wiring: &Wiring, now: Instant) -> Result
             }
             Ok(found)
         }
+    }
+}
+
+/// What its route adds, if the letter never got that far: one that was sent has it already.
+fn additions(letter: &Letter, route: u32, event: &Event, table: &Table) -> Result<Option<Event>, String> {
+    if !letter.dead || letter.destination().is_some() || letter.reason() == Reason::Malformed.as_str() {
+        return Ok(None);
+    }
+    match table.routes[route as usize].parts.first() {
+        Some(part) => table.with_additions(event, &[route], *part),
+        None => Ok(None),
     }
 }
 
@@ -149,14 +167,20 @@ fn obligation(letter: &Letter, table: &Table) -> Result<(u32, NodeId), String> {
         let below = table.plans.destinations(**part);
         **part == node || table.plans.destinations(node).iter().all(|id| below.contains(id))
     };
-    parts
-        .iter()
-        .find(leads)
-        .map(|part| (route, *part))
-        .ok_or_else(|| {
-            format!(
-                "its route {:?} does not lead to {name:?} any more: use --to or --all-routes",
-                letter.route
-            )
-        })
+    // A destination may stand by itself and below a group as well.
+    if let Some(part) = parts.iter().find(|part| table.plans.named(name) == Some(**part)) {
+        return Ok((route, *part));
+    }
+    let mut leading = parts.iter().filter(leads);
+    match (leading.next(), leading.next()) {
+        (Some(part), None) => Ok((route, *part)),
+        (Some(_), Some(_)) => Err(format!(
+            "its route {:?} leads to {name:?} by several ways: use --to",
+            letter.route
+        )),
+        (None, _) => Err(format!(
+            "its route {:?} does not lead to {name:?} any more: use --to or --all-routes",
+            letter.route
+        )),
+    }
 }

@@ -1,4 +1,4 @@
-//! The machine's disk with a switch: syncs fail, or nothing is free.
+//! The machine's disk with switches: syncs fail, reads fail, or nothing is free.
 
 use std::any::Any;
 use std::io;
@@ -10,9 +10,10 @@ use weft_store::disk::{Disk, DiskFile, Real};
 
 /// Clones share the switches.
 #[derive(Clone, Default)]
-pub(super) struct Switched {
-    pub(super) syncs_fail: Arc<AtomicBool>,
-    pub(super) is_full: Arc<AtomicBool>,
+pub(in crate::delivery::stored) struct Switched {
+    pub(in crate::delivery::stored) syncs_fail: Arc<AtomicBool>,
+    pub(in crate::delivery::stored) reads_fail: Arc<AtomicBool>,
+    pub(in crate::delivery::stored) is_full: Arc<AtomicBool>,
     /// Only files with this in their path; all of them, if it is empty.
     only: String,
 }
@@ -24,7 +25,7 @@ struct File {
 
 impl Switched {
     /// The same switches for files with this in their path.
-    pub(super) fn only(&self, part: &str) -> Switched {
+    pub(in crate::delivery::stored) fn only(&self, part: &str) -> Switched {
         Switched {
             only: part.to_owned(),
             ..self.clone()
@@ -89,6 +90,10 @@ impl Disk for Switched {
 
 impl DiskFile for File {
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        if self.disk.reads_fail.load(Ordering::SeqCst) {
+            // EIO
+            return Err(io::Error::from_raw_os_error(5));
+        }
         self.file.read_at(at, into)
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Content, Fault, Names, SECTOR, Sim, dir_name, eio, missing, split};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Real};
 
 impl Disk for Sim {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
@@ -128,6 +128,11 @@ impl Disk for Sim {
         Ok(world
             .capacity
             .map_or(u64::MAX, |capacity| capacity.saturating_sub(world.used())))
+    }
+
+    fn wall_ms(&self) -> u64 {
+        let wall = self.world().wall;
+        wall.map_or_else(|| Real.wall_ms(), |wall| wall())
     }
 }
 

@@ -23,9 +23,8 @@ fn retaining() -> LogSettings {
 }
 
 fn open(sim: &Sim, settings: &LogSettings) -> Running {
-    let mut running = start_with(sim, self::settings(), settings).unwrap();
-    running.committer.retainer.clock = now;
-    running
+    sim.set_wall(now);
+    start_with(sim, self::settings(), settings).unwrap()
 }
 
 /// Appends so many records, each durable.
@@ -158,7 +157,7 @@ fn what_one_log_retains_goes_for_what_another_keeps() {
         },
     )
     .unwrap();
-    running.committer.retainer.clock = now;
+    sim.set_wall(now);
     for tokens in [0..15, 15..28] {
         fill(&mut running, "a", tokens);
         acknowledge_all(&mut running, "a");

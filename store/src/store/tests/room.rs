@@ -231,3 +231,32 @@ fn c27_a_start_on_a_disk_without_any_room_has_what_is_kept_for_it() {
         assert_eq!(sim.bytes(path).len(), 1 << 20);
     }
 }
+
+/// What nobody takes for weeks holds a segment: the larger the number of parts, the less.
+#[test]
+fn a_record_that_stays_holds_no_more_than_its_part_of_the_bound() {
+    let held = |parts: u64| {
+        let sim = Sim::default();
+        let settings = LogSettings {
+            max_bytes: 64 << 20,
+            parts,
+            ..bounds()
+        };
+        let mut running = start_with(&sim, self::settings(), &settings).unwrap();
+        for token in 0..200 {
+            running.append("a", token, 50_000, 7).unwrap();
+            running.round(false);
+        }
+        for token in (0..200).filter(|token| token % 100 != 50) {
+            running.log("a").acknowledge(token..token + 1);
+        }
+        running.round(true);
+        running.round(true);
+        running.log("a").holding()
+    };
+    let (few, many) = (held(16), held(256));
+    assert_eq!((few.open, many.open), (2, 2));
+    // Two that stay, and the one that is written to.
+    assert!(many.bytes <= 3 * (64 << 20) / 256 + 100_000, "{many:?}");
+    assert!(few.bytes > 2 * many.bytes, "{few:?}, {many:?}");
+}
