@@ -512,7 +512,7 @@ fn the_topic_of_a_store_keeps_what_is_in_it() {
     let out = check_connect(&path);
     assert!(of_writer(&out).ends_with("  ok"), "{out}");
     let body = vec![b'x'; 2 << 20];
-    assert_eq!(kafka.produce(&[Record::to(&topic).value(&body)]), [(0, 0)]);
+    assert_eq!(kafka.produce(&[Record::to(&topic).value(body)]), [(0, 0)]);
 
     kafka.configure_topic(&topic, &[("cleanup.policy", "compact")]);
     let out = check_connect(&path);
