@@ -36,7 +36,7 @@ use crate::topology::spec::{
     DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec,
     SharedSpec, Spec, StoreSpec, UnmatchedSpec, WhenFull,
 };
-use crate::topology::storage::Storage;
+use crate::topology::storage::{DiskWork, Ground, Storage};
 
 /// An event with this id.
 pub(crate) fn event(id: &str) -> Event {
@@ -317,7 +317,11 @@ impl Draft {
         let budget = Budget::new(self.budget);
         let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
         let disk = self.disk.unwrap_or_else(|| Arc::new(Real));
-        let mut storage = Storage::open_on(disk, &self.spec, &metrics).unwrap();
+        let ground = Ground {
+            disk,
+            work: DiskWork::Threads,
+        };
+        let mut storage = Storage::open_on(ground, &self.spec, &metrics).unwrap();
         let living = Living {
             logs: Some(storage.as_ref().map(Storage::living).unwrap_or_default()),
             ..Living::default()
@@ -523,7 +527,7 @@ impl Remote {
         }
     }
 
-    /// Waits for the next batch as an egress does.
+    /// DiskWork for the next batch as an egress does.
     pub(crate) async fn next(&mut self) -> Batch {
         std::future::poll_fn(|cx| self.outlet.poll_next(cx))
             .await

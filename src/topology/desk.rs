@@ -122,7 +122,8 @@ impl Desk {
     ) -> Result<T, Refused> {
         let mut scan = self.scan(log, selection, from)?;
         let turn = Arc::clone(&self.looks).acquire_owned().await;
-        let looked = tokio::task::spawn_blocking(move || {
+        let work = self.queue(log)?.work;
+        let looked = work.run(move || {
             let result = each(&mut scan);
             drop(turn);
             result

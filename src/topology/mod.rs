@@ -44,6 +44,7 @@ use leaving::Leaving;
 use report::{Board, Post};
 use spec::{SharedSpec, Spec};
 use storage::Storage;
+pub use storage::{DiskWork, Ground};
 use supervise::{RunningEgress, RunningIngress};
 
 #[cfg(test)]
@@ -108,9 +109,22 @@ impl Topology {
     /// # Errors
     /// One line for an operator: what could not be built.
     pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
-        let storage = Storage::open(&spec, &metrics)?;
+        Topology::start_on(Ground::default(), spec, metrics, seed)
+    }
+
+    /// The same, with a store on ground of the caller's.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start_on(
+        ground: Ground,
+        spec: Spec,
+        metrics: Arc<Metrics>,
+        seed: u64,
+    ) -> Result<Topology, String> {
+        let clock = Arc::new(WallClock::of(Arc::clone(&ground.disk)));
+        let storage = Storage::open_on(ground, &spec, &metrics)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
-        let clock = Arc::new(WallClock::new());
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
             board: Arc::new(Board::default()),
@@ -390,7 +404,7 @@ async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>, wall:
     }
 }
 
-/// Waits for all of them, side by side.
+/// DiskWork for all of them, side by side.
 async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut open: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|cx| {

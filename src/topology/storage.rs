@@ -13,7 +13,6 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
-use weft_store::disk::{Disk, Real};
 use weft_store::{Settings, Store};
 
 use super::build::{KEPT, kept};
@@ -29,8 +28,11 @@ use crate::delivery::stored::{Clerk, DurableQueue, Kind, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
 use asked::{asked, places, rules, settings};
+use ground::Driving;
+pub use ground::{DiskWork, Ground};
 
 mod asked;
+mod ground;
 #[cfg(feature = "crash-points")]
 mod points;
 
@@ -54,6 +56,9 @@ const DEAD: &str = "dead";
 /// See the module.
 pub(crate) struct Storage {
     store: Arc<Store<Leg>>,
+    work: DiskWork,
+    /// Takes the rounds of a store without threads.
+    driving: Option<Driving>,
     spec: StoreSpec,
     clerk: Arc<Clerk>,
     clock: Arc<WallClock>,
@@ -91,20 +96,12 @@ impl Delivering {
 }
 
 impl Storage {
-    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. Waits for the disk.
-    ///
-    /// # Errors
-    /// One line for an operator.
-    pub(crate) fn open(spec: &Spec, metrics: &Arc<Metrics>) -> Result<Option<Storage>, String> {
-        Storage::open_on(disk(), spec, metrics)
-    }
-
-    /// The same on a disk of the caller's.
+    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. DiskWork for the disk.
     ///
     /// # Errors
     /// One line for an operator.
     pub(crate) fn open_on(
-        disk: Arc<dyn Disk>,
+        ground: Ground,
         spec: &Spec,
         metrics: &Arc<Metrics>,
     ) -> Result<Option<Storage>, String> {
@@ -118,14 +115,23 @@ impl Storage {
         };
         let clerk = Arc::new(Clerk::default());
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
-        let opened = Store::open(disk, settings, &[], keeper).map_err(|error| error.to_string())?;
+        let Ground { disk, work } = ground;
+        let clock = Arc::new(WallClock::of(Arc::clone(&disk)));
+        let opened = match work {
+            DiskWork::Threads => Store::open(disk, settings, &[], keeper).map(|store| (store, None)),
+            DiskWork::Tasks { round } => Store::open_driven(disk, settings, &[], keeper)
+                .map(|(store, driver)| (store, Some(Driving::start(driver, round)))),
+        };
+        let (opened, driving) = opened.map_err(|error| error.to_string())?;
         let opened = Arc::new(opened);
         let mut storage = Storage {
             desk: Desk::new(Arc::clone(&opened), Arc::clone(metrics)),
             store: opened,
+            work,
+            driving,
             spec: store.clone(),
             clerk,
-            clock: Arc::new(WallClock::new()),
+            clock,
             metrics: Arc::clone(metrics),
             logs: BTreeMap::new(),
         };
@@ -134,7 +140,7 @@ impl Storage {
     }
 
     /// Opens the logs that `spec` asks for and that are not open, and those that are left of what is still in the file.
-    /// Changes nothing of those that are open. Waits for the disk.
+    /// Changes nothing of those that are open. DiskWork for the disk.
     ///
     /// # Errors
     /// One line for an operator.
@@ -192,7 +198,7 @@ impl Storage {
             log,
             rules(spec),
             metrics,
-            Arc::clone(&self.clock),
+            (Arc::clone(&self.clock), self.work),
         );
         self.clerk.add(&queue);
         self.desk.add(&queue);
@@ -356,7 +362,11 @@ impl Storage {
             }
         }
         let store = self.store;
-        let closed = tokio::task::spawn_blocking(move || store.close(CLOSE_MAX)).await;
+        let closed = self.work.run(move || store.close(CLOSE_MAX)).await;
+        if let Some(mut driving) = self.driving {
+            // Told to close, it takes its last turn. A panic of it is told where it happens.
+            let _ = (&mut driving.0).await;
+        }
         if !matches!(closed, Ok(true)) {
             tracing::error!("the store did not close in time: the next start looks through it");
         }
@@ -399,12 +409,4 @@ impl Lane {
             tokio::time::sleep(backoff(AFTER_PANIC, AFTER_PANIC_MAX, panics, 1.0)).await;
         }
     }
-}
-
-/// The machine's own, with places at which tests end the process.
-fn disk() -> Arc<dyn Disk> {
-    #[cfg(feature = "crash-points")]
-    return Arc::new(points::Points(Real));
-    #[cfg(not(feature = "crash-points"))]
-    return Arc::new(Real);
 }

@@ -140,8 +140,15 @@ impl<B: ?Sized> Command<B> {
         if tokio::time::timeout(grace, &mut self.task).await.is_err() {
             self.task.abort();
             // The connector's own task is aborted with it ([`Cancelling`]).
-            let _ = self.task.await;
+            let _ = (&mut self.task).await;
         }
+    }
+}
+
+impl<B: ?Sized> Drop for Command<B> {
+    fn drop(&mut self) {
+        // Whoever drops it without a word wants it gone now.
+        self.task.abort();
     }
 }
 

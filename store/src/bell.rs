@@ -2,19 +2,26 @@
 //!
 //! Owns: the list of logs, the list of those that wait for the thread, and when its round began.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::log::Log;
+
+/// What hears that there is something to do.
+pub(crate) type Hear = Box<dyn Fn() + Send + Sync>;
 
 /// See the module.
 pub(crate) struct Bell<T> {
     work: Mutex<Work<T>>,
     rung: Condvar,
+    /// Told, too, where no thread waits.
+    told: OnceLock<Hear>,
     started: Instant,
     /// When the round began that is under way, in milliseconds after `started` and one more; 0 between rounds.
     round: AtomicU64,
+    /// How many logs are full.
+    full: AtomicIsize,
 }
 
 struct Work<T> {
@@ -35,21 +42,51 @@ impl<T> Bell<T> {
                 dead: None,
             }),
             rung: Condvar::new(),
+            told: OnceLock::new(),
             started: Instant::now(),
             round: AtomicU64::new(0),
+            full: AtomicIsize::new(0),
         })
     }
 
     /// There is something to do for this log.
     pub(crate) fn ring(&self, log: Arc<Log<T>>) {
         self.work().listed.push(log);
-        self.rung.notify_one();
+        self.tell();
     }
 
     /// The thread ends after what is listed.
     pub(crate) fn stop(&self) {
         self.work().stop = true;
+        self.tell();
+    }
+
+    fn tell(&self) {
         self.rung.notify_one();
+        if let Some(told) = self.told.get() {
+            told();
+        }
+    }
+
+    /// From now on it is told to this one that there is something to do; only once.
+    pub(crate) fn on_ring(&self, told: Hear) {
+        let _ = self.told.set(told);
+    }
+
+    /// What is to be done now, and whether the end has come.
+    pub(crate) fn look(&self) -> (Vec<Arc<Log<T>>>, bool) {
+        let mut work = self.work();
+        (std::mem::take(&mut work.listed), work.stop)
+    }
+
+    /// So many logs more are full.
+    pub(crate) fn count_full(&self, more: isize) {
+        self.full.fetch_add(more, Ordering::AcqRel);
+    }
+
+    /// Whether any log is full.
+    pub(crate) fn is_any_full(&self) -> bool {
+        self.full.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn add(&self, log: Arc<Log<T>>) {

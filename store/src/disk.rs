@@ -1,16 +1,17 @@
 //! The file calls of the store, behind a trait: the machine's own ([`Real`]), and in tests one that tears, fails and
 //! forgets.
 //!
-//! Owns: what is asked of a file system. Knows nothing of logs and records.
+//! Owns: what is asked of a machine: its file system, and its clocks. Knows nothing of logs and records.
 
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-#[cfg(test)]
-pub(crate) mod sim;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 
 /// A file system, as far as the store needs one. Paths are absolute, or relative to the process.
 pub trait Disk: Send + Sync {
@@ -64,6 +65,15 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the system has it.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// The time by which work is due. A machine that is simulated has its own.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+    /// The wall clock, in milliseconds since 1970; 0 before. The same.
+    fn wall_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// An open file.

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | the directory, its lock and its logs | `store.rs` |
 //! | what may be done with a log | `log.rs`, `reader.rs` |
-//! | rounds of the thread | `commit.rs`, and what it does in `write.rs`, `settle.rs`, `retain.rs`, `spares.rs` |
+//! | rounds of the thread, or of a caller | `commit.rs`, `driver.rs`, and what it does in `write.rs`, `settle.rs`, `retain.rs`, `spares.rs` |
 //! | the bytes | `record.rs`, `segment.rs`, `journal.rs` |
 //! | what a start makes of them | `recover.rs` |
 
@@ -21,6 +21,7 @@ mod acked;
 mod bell;
 mod commit;
 pub mod disk;
+mod driver;
 mod journal;
 mod log;
 mod reader;
@@ -40,6 +41,7 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use driver::Driver;
 pub use log::{Claim, Holding, Log, LogSettings, Refused};
 pub use reader::{Most, Reader, Record};
 pub use record::PAYLOAD_MAX;

@@ -24,7 +24,7 @@ use crate::record::Kind;
 use crate::segment::{RECORDS_AT, Seal, Segment, Span, Step, Title, Walked};
 use crate::stats::Counters;
 use crate::window::Window;
-use crate::write::{now_ms, write_seal};
+use crate::write::write_seal;
 
 mod listed;
 
@@ -65,7 +65,7 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known
     let mut held = VecDeque::new();
     for (index, segment) in segments.iter().enumerate() {
         let below = segments.get(index + 1).unwrap_or(&last).title.first;
-        held.push_back(sealed(segment, below)?);
+        held.push_back(sealed(disk, segment, below)?);
     }
     let mut acked = known.get(&id).cloned().unwrap_or_default();
     let mut next = acked.next();
@@ -105,14 +105,14 @@ fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
 }
 
 /// A segment that another one follows: it was sealed, whatever its seal looks like now.
-fn sealed(segment: &Segment, below: u64) -> io::Result<Held> {
+fn sealed(disk: &dyn Disk, segment: &Segment, below: u64) -> io::Result<Held> {
     if let Some((seal, at)) = segment.seal()? {
         return Ok(whole(segment, seal, at));
     }
     let walked = segment.walk(below)?;
     let seal = Seal {
         next: walked.next(segment.title.first).min(below),
-        newest: walked.seal.map_or(now_ms(), |seal| seal.newest),
+        newest: walked.seal.map_or(disk.wall_ms(), |seal| seal.newest),
     };
     // Where nothing is missing, what stands behind the last record has been copied into the next segment.
     let complete = seal.next == below;
@@ -139,7 +139,7 @@ fn mend(disk: &dyn Disk, last: &Segment, quarantine: &Path, held: &mut VecDeque<
         if end.next > last.title.first {
             let seal = Seal {
                 next: end.next,
-                newest: now_ms(),
+                newest: disk.wall_ms(),
             };
             write_seal((&*last.file, &Counters::default()), last.title.log, end.at, seal)?;
             held.push_back(whole(last, seal, end.at));
@@ -224,12 +224,12 @@ fn mend_tail(
 ) -> io::Result<Vec<Held>> {
     let seal = Seal {
         next: end.next,
-        newest: now_ms(),
+        newest: disk.wall_ms(),
     };
     let title = Title {
         number: last.title.number + 1,
         first: tail.next,
-        created: now_ms(),
+        created: disk.wall_ms(),
         ..last.title
     };
     let dir = last.path.parent().unwrap_or(Path::new(""));

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
+use crate::disk::Disk;
 use crate::journal::{Journal, Known};
 use crate::log::Log;
+use crate::room::Room;
 
 /// How soon acknowledgements become durable, unless a quarter of a window waits before.
 const SOON: Duration = Duration::from_millis(25);
@@ -20,6 +22,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// See the module.
 pub(crate) struct Settler<T> {
     bell: Arc<Bell<T>>,
+    disk: Arc<dyn Disk>,
     /// What was known at the start: of logs that are not open, it still is, and is kept for whoever opens them.
     others: Arc<Mutex<Known>>,
     journal: Journal,
@@ -27,19 +30,28 @@ pub(crate) struct Settler<T> {
     broken: bool,
     /// When another file could not be begun.
     tried: Option<Instant>,
+    room: Arc<Room>,
     /// Logs with something to note.
     waiting: BTreeMap<u64, Arc<Log<T>>>,
     since: Option<Instant>,
 }
 
 impl<T> Settler<T> {
-    pub(crate) fn new(bell: Arc<Bell<T>>, others: Arc<Mutex<Known>>, journal: Journal) -> Settler<T> {
+    pub(crate) fn new(
+        bell: Arc<Bell<T>>,
+        disk: Arc<dyn Disk>,
+        others: Arc<Mutex<Known>>,
+        journal: Journal,
+        room: Arc<Room>,
+    ) -> Settler<T> {
         Settler {
             bell,
+            disk,
             others,
             journal,
             broken: false,
             tried: None,
+            room,
             waiting: BTreeMap::new(),
             since: None,
         }
@@ -49,7 +61,7 @@ impl<T> Settler<T> {
     pub(crate) fn look(&mut self, log: &Arc<Log<T>>) {
         if log.unwritten() > 0 {
             self.waiting.insert(log.id, Arc::clone(log));
-            self.since.get_or_insert_with(Instant::now);
+            self.since.get_or_insert_with(|| self.disk.now());
         }
     }
 
@@ -62,7 +74,7 @@ impl<T> Settler<T> {
 
     /// Writes what is due. Returns the logs that it was due for, whether or not it could be written.
     pub(crate) fn settle(&mut self, now: bool) -> Vec<Arc<Log<T>>> {
-        let due = self.due().is_some_and(|due| due <= Instant::now());
+        let due = self.due().is_some_and(|due| due <= self.disk.now());
         let many = || !self.broken && self.waiting.values().any(|log| is_many(log));
         if self.since.is_none() || !(now || due || many()) {
             return Vec::new();
@@ -80,7 +92,7 @@ impl<T> Settler<T> {
                 tracing::error!(%error, "acknowledgements are not durable: logs stop at their windows until they are");
             }
             self.broken = true;
-            self.tried = Some(Instant::now());
+            self.tried = Some(self.disk.now());
             return self.waiting.values().cloned().collect();
         }
         if std::mem::take(&mut self.broken) {
@@ -99,22 +111,32 @@ impl<T> Settler<T> {
     fn write(&mut self) -> io::Result<()> {
         if self.broken {
             // All that is known is more than what was noted.
-            return self.journal.replace(&self.known());
+            return self.replace();
         }
         if let Err(error) = self.journal.write() {
             tracing::warn!(%error, "the journal of acknowledgements: another one is begun");
-            return self.journal.replace(&self.known());
+            return self.replace();
         }
-        let rests = self.tried.is_some_and(|tried| tried.elapsed() < AGAIN);
+        let rests = self.tried.is_some_and(|tried| tried + AGAIN > self.disk.now());
         if self.journal.is_grown() && !rests {
             self.tried = None;
             // It grows on: there is no more to it than its length.
-            if let Err(error) = self.journal.replace(&self.known()) {
+            let known = self.known();
+            if let Err(error) = self.journal.replace(&known) {
                 tracing::warn!(%error, "beginning another journal of acknowledgements");
-                self.tried = Some(Instant::now());
+                self.tried = Some(self.disk.now());
             }
         }
         Ok(())
+    }
+
+    /// Begins another journal. On a full disk what frees some of it must not wait for room.
+    fn replace(&mut self) -> io::Result<()> {
+        let known = self.known();
+        let Settler {
+            journal, room, disk, ..
+        } = self;
+        room.with(&**disk, || journal.replace(&known))
     }
 
     /// What is known of all logs.

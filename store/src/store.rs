@@ -20,17 +20,18 @@ use std::time::{Duration, Instant};
 use crate::bell::Bell;
 use crate::commit::Committer;
 use crate::disk::Disk;
+use crate::driver::Driver;
 use crate::journal::{Journal, Known};
 use crate::log::{Log, LogSettings};
 use crate::reader::Reader;
 use crate::recover;
 use crate::retain::Retainer;
-use crate::room;
+use crate::room::Room;
 use crate::settle::Settler;
 use crate::space::Space;
 use crate::spares::Spares;
 use crate::stats::{Counters, Stats};
-use crate::write::{Writer, now_ms};
+use crate::write::Writer;
 use crate::{Keeper, Sync};
 
 mod directory;
@@ -100,6 +101,7 @@ pub struct Store<T> {
     /// What was known at the start: of logs that are not open, it still is.
     known: Arc<Mutex<Known>>,
     logs: Mutex<BTreeMap<String, Arc<Log<T>>>>,
+    room: Arc<Room>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held by the thread, too: it may write for longer than this lives.
     _lock: DirectoryLock,
@@ -136,6 +138,21 @@ impl<T: Send + 'static> Store<T> {
         Ok(store)
     }
 
+    /// The same without threads: nothing is written but by [`Driver::turn`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_driven(
+        disk: Arc<dyn Disk>,
+        settings: Settings,
+        names: &[(String, LogSettings)],
+        keeper: Arc<dyn Keeper<T>>,
+    ) -> Result<(Store<T>, Driver<T>), OpenError> {
+        let (store, mut committer) = Store::assemble(disk, settings, names, keeper, Spares::none())?;
+        committer.alone = true;
+        Ok((store, Driver::new(committer)))
+    }
+
     /// The same without the thread, which is the caller's to run.
     pub(crate) fn assemble(
         disk: Arc<dyn Disk>,
@@ -163,6 +180,7 @@ impl<T: Send + 'static> Store<T> {
             counters: Arc::clone(&counters),
             known: Arc::new(Mutex::new(known)),
             logs: Mutex::default(),
+            room: Arc::new(Room::new(&settings.path)),
             thread: Mutex::new(None),
             _lock: Arc::clone(&lock),
             settings,
@@ -172,8 +190,9 @@ impl<T: Send + 'static> Store<T> {
         }
         let known = store.forget_what_is_gone();
         let begin = || Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks.clone(), &known);
-        let journal = room::with(&*disk, &path, begin).map_err(io("writing acknowledgements"))?;
-        let has_room = room::keep(&*disk, &path, store.settings.keep_free);
+        let room = Arc::clone(&store.room);
+        let journal = room.with(&*disk, begin).map_err(io("writing acknowledgements"))?;
+        room.keep(&*disk, store.settings.keep_free);
         let committer = Committer {
             bell: Arc::clone(&bell),
             disk: Arc::clone(&disk),
@@ -183,12 +202,12 @@ impl<T: Send + 'static> Store<T> {
                 space,
                 path,
                 keep_free: store.settings.keep_free,
-                has_room,
+                room: Arc::clone(&room),
                 active: BTreeMap::new(),
                 counters: Arc::clone(&counters),
             },
-            settler: Settler::new(bell, Arc::clone(&store.known), journal),
-            retainer: Retainer::new(disk, now_ms),
+            settler: Settler::new(bell, Arc::clone(&disk), Arc::clone(&store.known), journal, room),
+            retainer: Retainer::new(Arc::clone(&disk)),
             counters,
             interval: match store.settings.sync {
                 Sync::Always => None,
@@ -196,11 +215,13 @@ impl<T: Send + 'static> Store<T> {
             },
             resting: BTreeMap::new(),
             stuck: Vec::new(),
+            short: BTreeSet::new(),
             flying: VecDeque::new(),
             unsynced: BTreeMap::new(),
-            looked: Instant::now(),
-            synced: Instant::now(),
+            looked: disk.now(),
+            synced: disk.now(),
             usual_sync: Duration::ZERO,
+            alone: false,
             _lock: lock,
         };
         Ok((store, committer))
@@ -235,11 +256,11 @@ impl<T: Send + 'static> Store<T> {
         self.disk
             .sync_dir(&all)
             .map_err(io("making the directory of a log"))?;
-        // Held until the log is listed: a checkpoint finds it either here or there.
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A copy: a checkpoint, for which all logs wait, finds this log there until it is listed.
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let quarantine = path.join("quarantine");
         let open = || recover::open(&*self.disk, &dir, &quarantine, &known);
-        let found = room::with(&*self.disk, path, open).map_err(io("reading a log"))?;
+        let found = self.room.with(&*self.disk, open).map_err(io("reading a log"))?;
         if let Some(other) = logs.values().find(|other| other.id == found.id) {
             let text = format!(
                 "logs/{} is a copy of it, or it of that: move one of them away",
@@ -258,7 +279,6 @@ impl<T: Send + 'static> Store<T> {
             Arc::downgrade(&self.bell),
         ));
         self.bell.add(Arc::clone(&log));
-        drop(known);
         if let Some(why) = self.bell.dead() {
             log.fail(&why, 0);
         }
@@ -306,7 +326,8 @@ impl<T: Send + 'static> Store<T> {
     }
 
     /// Writes what was appended and acknowledged, seals every log, and ends the thread. Appending is refused from now on.
-    /// Returns whether that was done within `limit`: a disk that hangs must not keep a process from its end.
+    /// Returns whether that was done within `limit`: a disk that hangs must not keep a process from its end. A store without
+    /// threads is only told: the last turn of its [`Driver`] does it.
     pub fn close(&self, limit: Duration) -> bool {
         for log in self.bell.logs() {
             log.lock().closed = true;

@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::commit::is_full;
 use crate::disk::{Disk, DiskFile};
 use crate::log::{Batch, Held, Log, LogSettings};
 use crate::record::{self, Kind, Payload, Salt};
-use crate::room;
+use crate::room::Room;
 use crate::segment::{RECORDS_AT, Seal, Segment, Title};
 use crate::space::Space;
 use crate::spares::{self, Spares};
@@ -36,8 +35,8 @@ pub(crate) struct Writer {
     pub(crate) path: PathBuf,
     /// What the file system must have left.
     pub(crate) keep_free: u64,
-    /// Whether the room for a start is kept.
-    pub(crate) has_room: bool,
+    /// What is kept of it.
+    pub(crate) room: Arc<Room>,
     pub(crate) active: BTreeMap<u64, Active>,
     pub(crate) counters: Arc<Counters>,
 }
@@ -142,7 +141,7 @@ impl Writer {
             log: log.id,
             number,
             first,
-            created: now_ms(),
+            created: disk.wall_ms(),
         };
         let path = log.dir.join(Title::name(number));
         let made = self.make(disk, log, &title, &path);
@@ -212,10 +211,12 @@ impl Writer {
             free < self.keep_free,
             &format!("{free} bytes are left on its disk"),
         );
-        if !self.has_room {
-            self.has_room = room::keep(disk, &self.path, self.keep_free);
+        self.room.keep(disk, self.keep_free);
+        let short = self.keep_free.saturating_sub(free);
+        if short > 0 {
+            self.spares.give_back(disk);
         }
-        self.keep_free.saturating_sub(free)
+        short
     }
 
     /// A write found no room on the disk.
@@ -281,9 +282,4 @@ pub(crate) fn write_seal(
 
 fn segment_size(settings: &LogSettings) -> u64 {
     (settings.max_bytes / settings.parts.max(1)).clamp(SEGMENT_MIN, SEGMENT_MAX)
-}
-
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -42,6 +42,11 @@ pub trait Browse: Send + Sync {
 
     /// What is looked through, for people (`topic dead-letters`); no credentials.
     fn address(&self) -> String;
+
+    /// What it means there that a message has left, in a sentence for people; `None` where it is simply gone.
+    fn left(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One look through what is held, or one turn of taking out.

@@ -1,7 +1,7 @@
 //! The Kafka connector: records in and out through librdkafka.
 //!
 //! Owns: the `kafka:` sections, the mapping between records and events (CloudEvents Kafka binding), consumers with one
-//! lane a partition, idempotent producers.
+//! lane a partition, idempotent producers, and a way to look through what a topic holds.
 //!
 //! Invariants
 //! - What is committed is the lowest offset that is not settled; nothing of a partition is stored once it is revoked (C5).
@@ -14,6 +14,7 @@
 
 #[doc(hidden)]
 pub mod bench;
+mod browse;
 mod client;
 mod config;
 mod egress;

@@ -3,10 +3,11 @@
 //! An age in a log outlives the process, so that only the wall clock can tell it. That clock is set by people and by NTP;
 //! where it moves by more than the process' own clock did, ages mean nothing for as long as `max_age` is.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use weft_store::disk::{Disk, Real};
 
 use super::DurableQueue;
 use super::record::wall_ms;
@@ -15,7 +16,11 @@ use super::record::wall_ms;
 const DRIFT_MAX: Duration = Duration::from_secs(60);
 
 /// See the module.
-pub struct WallClock(Mutex<Seen>);
+pub struct WallClock {
+    /// Whose clock it is.
+    machine: Arc<dyn Disk>,
+    seen: Mutex<Seen>,
+}
 
 struct Seen {
     at: Instant,
@@ -27,20 +32,42 @@ impl WallClock {
     /// A clock that has not stepped yet.
     #[must_use]
     pub fn new() -> WallClock {
-        WallClock(Mutex::new(Seen {
+        WallClock::of(Arc::new(Real))
+    }
+
+    /// The clock of this machine.
+    #[must_use]
+    pub fn of(machine: Arc<dyn Disk>) -> WallClock {
+        let seen = Seen {
             at: Instant::now(),
-            wall_ms: now_ms(),
+            wall_ms: machine.wall_ms(),
             stepped: None,
-        }))
+        };
+        WallClock {
+            machine,
+            seen: Mutex::new(seen),
+        }
+    }
+
+    /// Milliseconds since 1970, now.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.machine.wall_ms()
+    }
+
+    /// The moment that so many milliseconds since 1970 are; now, for the past.
+    #[must_use]
+    pub fn instant(&self, at_ms: u64) -> Option<Instant> {
+        Instant::now().checked_add(Duration::from_millis(at_ms.saturating_sub(self.now_ms())))
     }
 
     /// Looks whether the clock has stepped since the last look; at least once a minute, or drift passes for a step.
     pub fn look(&self) {
-        self.look_at(now_ms());
+        self.look_at(self.now_ms());
     }
 
     fn look_at(&self, wall_ms: u64) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let passed = u64::try_from(now.duration_since(seen.at).as_millis()).unwrap_or(u64::MAX);
         let expected = seen.wall_ms.saturating_add(passed);
@@ -56,9 +83,9 @@ impl WallClock {
     pub fn end_of(&self, since_ms: u64, max_age: Duration) -> Option<Instant> {
         self.look();
         // What comes out of the future has come just now.
-        let age = Duration::from_millis(now_ms().saturating_sub(since_ms));
+        let age = Duration::from_millis(self.now_ms().saturating_sub(since_ms));
         let end = Instant::now().checked_add(max_age.saturating_sub(age))?;
-        let stepped = self.0.lock().unwrap_or_else(PoisonError::into_inner).stepped;
+        let stepped = self.seen.lock().unwrap_or_else(PoisonError::into_inner).stepped;
         match stepped {
             Some(at) => Some(end.max(at.checked_add(max_age)?)),
             None => Some(end),

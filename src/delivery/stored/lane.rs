@@ -213,7 +213,7 @@ impl LogLane {
             records: usize::try_from(room).unwrap_or(usize::MAX),
             bytes: bytes.clamp(1, READ_BYTES),
         };
-        let task = tokio::task::spawn_blocking(move || {
+        let task = self.queue.work.run(move || {
             let mut records = Vec::new();
             let result = reader.read(most, &mut records);
             (reader, records, result)

@@ -81,7 +81,7 @@ async fn sweep(queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option
     reader.rewind();
     let mut known = reader.damaged();
     loop {
-        let read = tokio::task::spawn_blocking(move || {
+        let read = queue.work.run(move || {
             let mut records = Vec::new();
             let result = reader.read(PIECE, &mut records);
             (reader, records, result)

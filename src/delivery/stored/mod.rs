@@ -5,22 +5,24 @@
 //! same plan, and leaves the log only when the next place has it.
 //!
 //! Does not know: files and bytes (`weft-store`), which routes lead here.
-//! Owns: the legs that wait for room in the log, and who is told when there is some. Invariants
+//! Owns: who is told when there is room in the log; the legs that wait for it stand in [`waiting`]. Invariants
 //! - Legs of one lane are appended in the order in which they came, those that had to wait before those behind them.
 //! - A leg that waits for room, or whose log failed, has not ended: its sender still has it.
 
 mod clerk;
 pub mod clock;
+mod disk_work;
 pub mod lane;
 pub mod letters;
 pub mod record;
 pub mod replay;
 mod taken;
+mod waiting;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -39,6 +41,7 @@ use crate::metrics::LogMetrics;
 use crate::routing::plan::LogView;
 pub use clerk::Clerk;
 use clock::WallClock;
+pub use disk_work::DiskWork;
 
 #[cfg(test)]
 mod tests;
@@ -74,6 +77,8 @@ pub struct DurableQueue {
     /// What is behind it.
     pub kind: Kind,
     clock: Arc<WallClock>,
+    /// Who reads the log.
+    pub work: DiskWork,
     opened: Instant,
     /// How long before that its newest record had come; the longest time for one that came out of the future.
     rested_ms: Option<u64>,
@@ -124,10 +129,10 @@ impl DurableQueue {
         log: Arc<Log<Leg>>,
         rules: LogRules,
         metrics: Arc<LogMetrics>,
-        clock: Arc<WallClock>,
+        (clock, work): (Arc<WallClock>, DiskWork),
     ) -> Arc<DurableQueue> {
         metrics.found.inc_by(log.open());
-        let now = clock::now_ms();
+        let now = clock.now_ms();
         let rested_ms = log
             .newest_ms()
             .map(|newest| now.checked_sub(newest).unwrap_or(u64::MAX));
@@ -137,6 +142,7 @@ impl DurableQueue {
             log,
             kind,
             clock,
+            work,
             opened: Instant::now(),
             rested_ms,
             rules: ArcSwap::from_pointee(rules),
@@ -175,19 +181,6 @@ impl DurableQueue {
         // What finds no room here goes elsewhere: its lane need not wait.
         let moves = self.rules.load().full_moves && self.waits.load(Ordering::Acquire) == 0;
         !moves && self.is_full_for(port)
-    }
-
-    /// Puts a leg behind those that wait; it comes back where there are none.
-    fn behind_those_that_wait(&self, leg: Leg) -> Option<Leg> {
-        if self.waits.load(Ordering::Acquire) == 0 {
-            return Some(leg);
-        }
-        let mut waiting = self.waiting();
-        if waiting.is_empty() {
-            return Some(leg);
-        }
-        self.wait(&mut waiting, leg);
-        None
     }
 
     /// How it stands, for plans.
@@ -311,7 +304,7 @@ impl DurableQueue {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.shrink_to(SCRATCH_MAX);
-            let now_ms = clock::now_ms();
+            let now_ms = self.clock.now_ms();
             record::write(&leg, (Instant::now(), now_ms), scratch);
             // A count of its own: what is appended is not the leg's any more.
             let data = leg.event.data().cloned().unwrap_or_default();
@@ -361,81 +354,5 @@ impl DurableQueue {
     fn without_copy(&self, leg: Leg) {
         self.metrics.refused.inc();
         Ender::default().end(leg.duty, End::Dropped(Outcome::Accepted));
-    }
-
-    /// Lets a leg wait here, behind those that do already.
-    pub(super) fn keep_waiting(&self, leg: Leg) {
-        let mut waiting = self.waiting();
-        if waiting.is_empty() && !self.failed.load(Ordering::Acquire) {
-            tracing::warn!(log = %self.name, "no room in the log: what comes waits, and its sender with it");
-        }
-        self.wait(&mut waiting, leg);
-    }
-
-    fn wait(&self, waiting: &mut VecDeque<Leg>, leg: Leg) {
-        waiting.push_back(leg);
-        self.waits.store(waiting.len(), Ordering::Release);
-    }
-
-    /// Appends what waits, as far as there is room. The lock is held all the while: nothing that comes gets past.
-    fn append_waiting(self: &Arc<Self>) {
-        let mut refused = Vec::new();
-        {
-            let mut waiting = self.waiting();
-            while let Some(leg) = waiting.pop_front() {
-                match self.append(leg) {
-                    None => {}
-                    Some((leg, Left::Waits | Left::Failed)) => {
-                        waiting.push_front(leg);
-                        break;
-                    }
-                    Some(left) => refused.push(left),
-                }
-            }
-            self.waits.store(waiting.len(), Ordering::Release);
-        }
-        for (leg, left) in refused {
-            self.refuse(leg, left);
-        }
-    }
-
-    /// The log has failed: sends on what has somewhere to go, in order. What stays is counted all the while, so that plans
-    /// lead nothing past it; what comes meanwhile gets behind it.
-    fn send_on(self: &Arc<Self>) {
-        let why = self.log.failure().unwrap_or_else(|| Arc::from(NO_ROOM));
-        let error = SendError::destination(Reason::StoreFailed, &*why);
-        let mut stay = VecDeque::new();
-        loop {
-            let leg = self.waiting().pop_front();
-            let Some(leg) = leg else { break };
-            stay.extend(failure::past_failed(self, leg, &error));
-        }
-        let mut waiting = self.waiting();
-        stay.append(&mut waiting);
-        *waiting = stay;
-        self.waits.store(waiting.len(), Ordering::Release);
-    }
-
-    fn sweep(&self) {
-        let now = Instant::now();
-        let mut ender = Ender::default();
-        let expired = |leg: &Leg| leg.duty.expires.is_some_and(|at| at <= now);
-        for leg in self.take_waiting(|leg| leg.duty.is_stale() || expired(leg)) {
-            let end = if leg.duty.is_stale() { STALE } else { End::Expired };
-            ender.end(leg.duty, end);
-        }
-    }
-
-    fn take_waiting(&self, takes: impl Fn(&Leg) -> bool) -> Vec<Leg> {
-        let mut waiting = self.waiting();
-        let (gone, stay): (VecDeque<Leg>, VecDeque<Leg>) =
-            std::mem::take(&mut *waiting).into_iter().partition(takes);
-        *waiting = stay;
-        self.waits.store(waiting.len(), Ordering::Release);
-        gone.into()
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Leg>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use weft_api::event::Event;
 
+use super::DurableQueue;
 use super::record::Record;
-use super::{DurableQueue, clock};
 use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
 use crate::delivery::origin::Origin;
 use crate::delivery::wiring::Wiring;
@@ -37,12 +37,12 @@ impl Taken {
     pub(super) fn new(record: Record, wiring: &Arc<Wiring>, log: LogId, queue: &DurableQueue) -> Taken {
         let table = &wiring.table;
         let route = table.route_named(&record.route);
-        let own = record.expires_ms.and_then(clock::instant);
+        let own = record.expires_ms.and_then(|at| queue.clock.instant(at));
         let expires = match (own, queue.too_old_at(record.stored_ms)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let age = Duration::from_millis(clock::now_ms().saturating_sub(record.admitted_ms));
+        let age = Duration::from_millis(queue.clock.now_ms().saturating_sub(record.admitted_ms));
         let now = Instant::now();
         Taken {
             steps: table.place(log, route, &record.path),

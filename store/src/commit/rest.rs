@@ -10,14 +10,15 @@ use crate::log::Log;
 impl<T: Send + 'static> Committer<T> {
     pub(super) fn sync_at_intervals(&mut self, stop: bool) {
         let Some(interval) = self.interval else { return };
-        if self.unsynced.is_empty() || !(stop || self.synced.elapsed() >= interval) {
+        let now = self.disk.now();
+        if self.unsynced.is_empty() || !(stop || now >= self.synced + interval) {
             return;
         }
-        self.synced = Instant::now();
+        self.synced = now;
         let mut files: Vec<Unsynced<T>> = std::mem::take(&mut self.unsynced).into_values().collect();
         files.retain(|one| !one.log.is_failed());
         let open: Vec<&dyn DiskFile> = files.iter().map(|one| &*one.file).collect();
-        let results = sync_all(&self.counters, &open);
+        let results = sync_all(&self.counters, &open, self.alone);
         for (one, result) in files.iter().zip(&results) {
             if let Err(error) = result {
                 self.fail(&one.log, &Arc::from(error.to_string()), Vec::new(), 0);
@@ -31,7 +32,8 @@ impl<T: Send + 'static> Committer<T> {
 
     /// The last record of a log that rests is known to be durable: the next start may take damage for damage.
     pub(super) fn mark_resting(&mut self, stop: bool) {
-        let rests = |since: &Instant| stop || since.elapsed() >= REST;
+        let now = self.disk.now();
+        let rests = |since: &Instant| stop || now >= *since + REST;
         let due: Vec<_> = self
             .resting
             .extract_if(.., |_, (_, since)| rests(since))
@@ -44,7 +46,7 @@ impl<T: Send + 'static> Committer<T> {
                 continue;
             }
             if !ready {
-                self.resting.insert(id, (log, Instant::now()));
+                self.resting.insert(id, (log, now));
                 continue;
             }
             match self.writer.mark(&log) {

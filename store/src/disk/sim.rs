@@ -7,16 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 mod calls;
 
 /// What is written as a whole, or not at all.
-pub(crate) const SECTOR: usize = 512;
+pub const SECTOR: usize = 512;
 const PAGE: usize = 4096;
 
 /// What goes wrong, and when: at the call with this number, counted from now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The power goes: this call and all after it fail.
     PowerCut,
     /// A write fails with EIO, and has written nothing.
@@ -33,7 +34,7 @@ pub(crate) enum Fault {
 
 /// The disk. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Sim(Arc<Mutex<World>>);
+pub struct Sim(Arc<Mutex<World>>);
 
 #[derive(Default)]
 struct World {
@@ -42,8 +43,15 @@ struct World {
     /// Bytes that all files together may have.
     capacity: Option<u64>,
     calls: u64,
+    /// A wall clock of its own, in milliseconds since 1970.
+    wall: Option<fn() -> u64>,
+    /// Both clocks when it was set.
+    started: Option<(Instant, u64)>,
+    /// How far the wall clock has stepped since then.
+    stepped: Duration,
     faults: BTreeMap<u64, Fault>,
     off: bool,
+    no_files: bool,
 }
 
 #[derive(Clone, Default)]
@@ -61,33 +69,39 @@ struct Content {
 
 impl Sim {
     /// A fault at a call from now on, 0 being the next.
-    pub(crate) fn arm(&self, calls: u64, fault: Fault) {
+    pub fn arm(&self, calls: u64, fault: Fault) {
         let mut world = self.world();
         let at = world.calls + calls;
         world.faults.insert(at, fault);
     }
 
     /// No fault is due any more.
-    pub(crate) fn disarm(&self) {
+    pub fn disarm(&self) {
         self.world().faults.clear();
     }
 
     /// So many bytes fit from now on, all files together.
-    pub(crate) fn set_capacity(&self, bytes: Option<u64>) {
+    pub fn set_capacity(&self, bytes: Option<u64>) {
         self.world().capacity = bytes;
     }
 
     /// Takes away all room that is left.
-    pub(crate) fn fill_up(&self) {
+    pub fn fill_up(&self) {
         let used = self.world().used();
         self.set_capacity(Some(used));
     }
 
     /// What is on the disk when the power comes back.
-    pub(crate) fn after_power_cut(&self, random: &mut fastrand::Rng) -> Sim {
+    #[must_use]
+    pub fn after_power_cut(&self, random: &mut fastrand::Rng) -> Sim {
         let world = self.world();
         let grain = if random.bool() { SECTOR } else { PAGE };
-        let mut after = World::default();
+        let mut after = World {
+            wall: world.wall,
+            started: world.started,
+            stepped: world.stepped,
+            ..World::default()
+        };
         for content in &world.files {
             let bytes = content.survivor(grain, random);
             after.files.push(Content {
@@ -128,19 +142,23 @@ impl Sim {
     }
 
     /// What another process finds after `kill -9`: all that was written.
-    pub(crate) fn after_kill(&self) -> Sim {
+    #[must_use]
+    pub fn after_kill(&self) -> Sim {
         let world = self.world();
         let after = World {
             dirs: world.dirs.clone(),
             files: world.files.clone(),
             capacity: world.capacity,
+            wall: world.wall,
+            started: world.started,
+            stepped: world.stepped,
             ..World::default()
         };
         Sim(Arc::new(Mutex::new(after)))
     }
 
     /// Flips one bit, on the disk and in memory.
-    pub(crate) fn flip(&self, path: &Path, byte: usize, bit: u8) {
+    pub fn flip(&self, path: &Path, byte: usize, bit: u8) {
         let mut world = self.world();
         let file = world.find(path).expect("the file is there");
         let content = &mut world.files[file];
@@ -152,28 +170,78 @@ impl Sim {
     }
 
     /// The content of a file, as memory shows it.
-    pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
+    #[must_use]
+    pub fn bytes(&self, path: &Path) -> Vec<u8> {
         let world = self.world();
         let file = world.find(path).expect("the file is there");
         world.files[file].seen.clone()
     }
 
     /// Whether the power is off.
-    pub(crate) fn is_off(&self) -> bool {
+    #[must_use]
+    pub fn is_off(&self) -> bool {
         self.world().off
     }
 
+    /// From now on the wall clock shows this, and the other clock goes with it.
+    pub fn set_wall(&self, wall: fn() -> u64) {
+        let mut world = self.world();
+        world.wall = Some(wall);
+        world.started = Some((Instant::now(), wall()));
+        world.stepped = Duration::ZERO;
+    }
+
+    /// So much of what has passed by the wall clock was a step of it.
+    pub fn wall_has_stepped(&self, by: Duration) {
+        self.world().stepped += by;
+    }
+
+    /// Whether no file can be made or opened: EMFILE.
+    pub fn set_no_files(&self, none: bool) {
+        self.world().no_files = none;
+    }
+
+    /// Everything fails from now on, as after a power cut.
+    pub fn switch_off(&self) {
+        self.world().off = true;
+    }
+
+    /// The files below a directory, and how long each is.
+    #[must_use]
+    pub fn files(&self, below: &Path) -> Vec<(PathBuf, usize)> {
+        let world = self.world();
+        let dirs = world.dirs.iter().filter(|(dir, _)| dir.starts_with(below));
+        let files = dirs.flat_map(|(dir, names)| {
+            let files = names.seen.iter().filter(|(_, file)| **file != usize::MAX);
+            files.map(|(name, file)| (dir.join(name), world.files[*file].seen.len()))
+        });
+        files.collect()
+    }
+
     /// Bytes of all files.
-    pub(crate) fn bytes_used(&self) -> u64 {
+    #[must_use]
+    pub fn bytes_used(&self) -> u64 {
         self.world().used()
     }
 
     /// Cuts a file, on the disk and in memory.
-    pub(crate) fn cut(&self, path: &Path, length: usize) {
+    pub fn cut(&self, path: &Path, length: usize) {
         let mut world = self.world();
         let file = world.find(path).expect("the file is there");
         world.files[file].seen.truncate(length);
         world.files[file].durable.truncate(length);
+    }
+
+    /// Writes over a part of a file, on the disk and in memory; behind its end nothing.
+    pub fn overwrite(&self, path: &Path, at: usize, bytes: &[u8]) {
+        let mut world = self.world();
+        let file = world.find(path).expect("the file is there");
+        let content = &mut world.files[file];
+        for old in [&mut content.seen, &mut content.durable] {
+            let from = at.min(old.len());
+            let count = bytes.len().min(old.len() - from);
+            old[from..from + count].copy_from_slice(&bytes[..count]);
+        }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -196,6 +264,17 @@ impl World {
             return Err(io::Error::other("the power is off"));
         }
         Ok(fault)
+    }
+
+    /// The same for a call that needs a file of the process.
+    fn call_with_file(&mut self) -> io::Result<Option<Fault>> {
+        let fault = self.call()?;
+        match self.no_files {
+            true => Err(io::Error::from_raw_os_error(
+                rustix::io::Errno::MFILE.raw_os_error(),
+            )),
+            false => Ok(fault),
+        }
     }
 
     fn find(&self, path: &Path) -> Option<usize> {

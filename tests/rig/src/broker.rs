@@ -39,13 +39,21 @@ struct Ports {
     safe: u16,
     /// The port behind a relay or a hop, and the address that leads there.
     far: Option<(u16, String)>,
+    /// Who comes by `safe` may do what an access list says.
+    guarded: bool,
 }
 
 impl Broker {
     /// Chooses an address and prepares the storage; nobody listens yet. For tests that start Weft first.
     #[must_use]
     pub fn reserve() -> Self {
-        Self::prepare(None)
+        Self::prepare(None, false)
+    }
+
+    /// The same with an authorizer: who comes by [`Broker::secure`] may do what [`Broker::allow`] says.
+    #[must_use]
+    pub fn reserve_guarded() -> Self {
+        Self::prepare(None, true)
     }
 
     /// The same with a second address that leads through a relay, for the client whose network is to fail. The broker
@@ -55,7 +63,7 @@ impl Broker {
     pub fn reserve_with_relay() -> (Self, Relay) {
         let far = free_port();
         let relay = Relay::to(far);
-        (Self::prepare(Some((far, relay.address()))), relay)
+        (Self::prepare(Some((far, relay.address())), false), relay)
     }
 
     /// The same with a second address that leads through a hop, and that is returned too.
@@ -63,15 +71,16 @@ impl Broker {
     pub fn reserve_behind(hop: &Hop) -> (Self, String) {
         let far = free_port();
         let address = format!("{}:{far}", hop.host());
-        (Self::prepare(Some((far, address.clone()))), address)
+        (Self::prepare(Some((far, address.clone())), false), address)
     }
 
-    fn prepare(far: Option<(u16, String)>) -> Self {
+    fn prepare(far: Option<(u16, String)>, guarded: bool) -> Self {
         let ports = Ports {
             plain: free_port(),
             controller: free_port(),
             safe: free_port(),
             far,
+            guarded,
         };
         let dir = Dir::new("kafka");
         dir.write("server.properties", &properties(&ports, &dir));
@@ -123,6 +132,24 @@ impl Broker {
     #[must_use]
     pub fn secure(&self) -> String {
         format!("127.0.0.1:{}", self.safe)
+    }
+
+    /// Lets the user of [`SCRAM`] do `operation` (`Read`) with a `resource` (`topic`, `group`) of a name. For a guarded
+    /// broker.
+    pub fn allow(&self, operation: &str, resource: &str, name: &str) {
+        let mut command = self.java("org.apache.kafka.tools.AclCommand");
+        command
+            .args(["--bootstrap-server", self.kafka.brokers(), "--add"])
+            .args(["--allow-principal", &format!("User:{}", SCRAM.0)])
+            .args(["--operation", operation, &format!("--{resource}"), name]);
+        let mut tool = Process::start("Kafka's tool for access lists", &command);
+        let status = tool.wait(START_LIMIT);
+        assert!(
+            status.success(),
+            "allowing {operation} on {resource} {name}:\n{}\n{}",
+            tool.out.tail(),
+            tool.err.tail()
+        );
     }
 
     /// The process, while there is one.
@@ -190,6 +217,7 @@ fn properties(ports: &Ports, dir: &Dir) -> String {
         controller,
         safe,
         far,
+        guarded,
     } = ports;
     let (keystore, _) = tls::java_stores();
     let (behind, before) = far.as_ref().map_or_else(Default::default, |(behind, before)| {
@@ -249,6 +277,14 @@ fn properties(ports: &Ports, dir: &Dir) -> String {
         ("num.io.threads", "2"),
     ] {
         writeln!(text, "{name}={value}").expect("writing to a string");
+    }
+    if *guarded {
+        let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        writeln!(
+            text,
+            "authorizer.class.name={authorizer}\nsuper.users=User:ANONYMOUS"
+        )
+        .expect("writing to a string");
     }
     text
 }

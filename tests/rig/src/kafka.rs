@@ -52,6 +52,14 @@ impl Kafka {
         broker
     }
 
+    /// A broker of one's own that lets the user of [`SCRAM`](crate::SCRAM) do what [`Broker::allow`] says, and nothing else.
+    #[must_use]
+    pub fn guarded() -> Broker {
+        let mut broker = Broker::reserve_guarded();
+        broker.start();
+        broker
+    }
+
     /// The cluster at an address.
     #[must_use]
     pub fn at(brokers: &str) -> Self {
@@ -151,6 +159,50 @@ impl Kafka {
         });
     }
 
+    /// Removes the records of a partition below an offset, as retention does.
+    pub fn delete_records(&self, name: &str, partition: i32, before: i64) {
+        let admin = self.admin();
+        let name = name.to_owned();
+        runtime::wait(async move {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&name, partition, Offset::Offset(before))
+                .expect("a valid offset");
+            let done = admin
+                .delete_records(&list, &admin_options())
+                .await
+                .expect("asking to remove records");
+            for element in done.elements() {
+                element.error().expect("removing records");
+            }
+        });
+    }
+
+    /// Sends records within one transaction, which is committed or aborted. Answers their partitions and offsets.
+    pub fn transaction(&self, records: &[Record], commit: bool) -> Vec<(i32, i64)> {
+        let producer: BaseProducer<Deliveries> = self
+            .config()
+            .set("transactional.id", unique("transaction"))
+            .create_with_context(Deliveries::default())
+            .expect("making a producer");
+        producer
+            .init_transactions(CALL_LIMIT)
+            .expect("beginning with transactions");
+        producer.begin_transaction().expect("beginning a transaction");
+        for (index, record) in records.iter().enumerate() {
+            let sent = producer.send(record.to_send(index));
+            assert!(sent.is_ok(), "sending to Kafka");
+        }
+        producer
+            .flush(CALL_LIMIT)
+            .expect("waiting for Kafka to take the records");
+        if commit {
+            producer.commit_transaction(CALL_LIMIT).expect("committing");
+        } else {
+            producer.abort_transaction(CALL_LIMIT).expect("aborting");
+        }
+        places(&producer, records.len())
+    }
+
     /// Sends records, and waits until the broker has taken all. Answers their partitions and offsets, in order.
     pub fn produce(&self, records: &[Record]) -> Vec<(i32, i64)> {
         let producer: BaseProducer<Deliveries> = self
@@ -176,18 +228,7 @@ impl Kafka {
         producer
             .flush(CALL_LIMIT)
             .expect("waiting for Kafka to take the records");
-        let mut taken = producer
-            .context()
-            .0
-            .lock()
-            .expect("no holder panics")
-            .split_off(0);
-        taken.sort_by_key(|(index, _)| *index);
-        assert_eq!(taken.len(), records.len(), "every record has its report");
-        taken
-            .into_iter()
-            .map(|(_, place)| place.expect("Kafka took the record"))
-            .collect()
+        places(&producer, records.len())
     }
 
     /// The first `count` records of a topic over all partitions, from the beginning; in order within a partition.
@@ -255,6 +296,26 @@ impl Kafka {
             .collect()
     }
 
+    /// Commits an offset with a text beside it, as a member of no group does.
+    pub fn commit(&self, group: &str, topic: &str, partition: i32, offset: i64, text: &str) {
+        let client: BaseConsumer = self
+            .config()
+            .set("group.id", group)
+            .create()
+            .expect("making a consumer");
+        let mut list = TopicPartitionList::new();
+        {
+            let mut element = list.add_partition(topic, partition);
+            element
+                .set_offset(Offset::Offset(offset))
+                .expect("a valid offset");
+            element.set_metadata(text);
+        }
+        client
+            .commit(&list, rdkafka::consumer::CommitMode::Sync)
+            .expect("committing an offset");
+    }
+
     fn partitions(&self, client: &BaseConsumer, topic: &str) -> Vec<i32> {
         let metadata = client
             .fetch_metadata(Some(topic), CALL_LIMIT)
@@ -317,6 +378,22 @@ impl ProducerContext for Deliveries {
         };
         self.0.lock().expect("no holder panics").push((index, place));
     }
+}
+
+/// Where the records of a producer went, in the order in which they were sent.
+fn places(producer: &BaseProducer<Deliveries>, count: usize) -> Vec<(i32, i64)> {
+    let mut taken = producer
+        .context()
+        .0
+        .lock()
+        .expect("no holder panics")
+        .split_off(0);
+    taken.sort_by_key(|(index, _)| *index);
+    assert_eq!(taken.len(), count, "every record has its report");
+    taken
+        .into_iter()
+        .map(|(_, place)| place.expect("Kafka took the record"))
+        .collect()
 }
 
 fn admin_options() -> AdminOptions {

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::producer::Producer;
+use weft_api::browse::Browsable;
 use weft_api::config::{Finding, Node};
 use weft_api::connector::{EgressBuilder, EgressSettings};
 use weft_api::egress::{Egress, EgressContext, EgressError, EgressProfile};
@@ -26,6 +27,7 @@ use weft_api::status::Silent;
 use self::kept::Loss;
 use self::producer::{Inbox, KafkaProducer, Reports, producer_settings};
 use self::topics::Found;
+use crate::browse::browsable;
 use crate::client::voice::Voice;
 use crate::config::{Create, EgressSection, NewTopicSpec};
 use crate::mapping::egress::Layout;
@@ -49,6 +51,7 @@ pub(crate) struct Plan {
     /// The topic is a log that routers share.
     log: bool,
     client: ClientConfig,
+    browse: Browsable,
 }
 
 impl Plan {
@@ -59,7 +62,9 @@ impl Plan {
     pub(crate) fn new(node: &Node, settings: &EgressSettings) -> Result<Plan, Vec<Finding>> {
         let section: EgressSection = weft_api::config::decode(node)?;
         let layout = Layout::new(&section, node)?;
+        let largest = producer::largest(settings);
         Ok(Plan {
+            browse: browsable(&section, layout.fixed_topic(), node, settings, largest),
             layout,
             name: settings.name.clone(),
             brokers: section.brokers.join(","),
@@ -139,6 +144,10 @@ impl EgressBuilder for Builder {
 
     fn address(&self) -> String {
         format!("{} {}", self.plan.brokers, self.plan.topic)
+    }
+
+    fn browse(&self) -> Browsable {
+        self.plan.browse.clone()
     }
 }
 

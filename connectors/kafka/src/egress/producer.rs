@@ -115,6 +115,11 @@ impl ProducerContext for Reports {
     }
 }
 
+/// The most bytes that a record of ours has.
+pub(super) fn largest(settings: &EgressSettings) -> u64 {
+    settings.event_max + RECORD_OVERHEAD
+}
+
 /// The client's settings, but for the size of batches, which is learnt.
 pub(super) fn producer_settings(section: &EgressSection, settings: &EgressSettings) -> ClientConfig {
     let mut config = client::settings(&section.remote(), &format!("{}-{}", settings.node, settings.name));
@@ -128,7 +133,7 @@ pub(super) fn producer_settings(section: &EgressSection, settings: &EgressSettin
     if !section.librdkafka.contains_key("partitioner") {
         config.set("partitioner", "murmur2_random");
     }
-    let largest = settings.event_max + RECORD_OVERHEAD;
+    let largest = largest(settings);
     let queue = settings.client_memory.max(QUEUE_MIN).max(2 * largest);
     for (key, value) in [
         ("acks", "all".to_string()),

@@ -72,7 +72,7 @@ impl Plan {
     pub(crate) fn new(node: &Node, settings: &IngressSettings) -> Result<Plan, Vec<Finding>> {
         let section: IngressSection = weft_api::config::decode(node)?;
         let mut findings = section.check(node);
-        let mapping = Mapping::new(&section, node, settings).map_err(|more| findings.extend(more));
+        let mapping = Mapping::new(section.tombstones, node, settings).map_err(|more| findings.extend(more));
         match mapping {
             Ok(mapping) if findings.is_empty() => Ok(Plan {
                 client: consumer_settings(&section, settings),

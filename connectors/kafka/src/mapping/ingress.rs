@@ -14,7 +14,7 @@ use super::chunk::Chunk;
 use super::plain::Plain;
 use super::record::{HEADERS_MAX, HeaderList, Record, TOO_MANY};
 use super::structured::{self, Format};
-use crate::config::{IngressSection, Tombstones};
+use crate::config::Tombstones;
 
 /// What does not change from record to record.
 pub(crate) struct Mapping {
@@ -31,13 +31,13 @@ impl Mapping {
     /// # Errors
     /// Every mistake in the mapping of plain records.
     pub(crate) fn new(
-        section: &IngressSection,
+        tombstones: Tombstones,
         node: &Node,
         settings: &IngressSettings,
     ) -> Result<Mapping, Vec<Finding>> {
         Ok(Mapping {
             accept: settings.accept.unwrap_or_default(),
-            tombstones: section.tombstones,
+            tombstones,
             plain: Plain::new(settings, node)?,
             source: settings.default_source(),
             event_max: settings.event_max,

@@ -32,7 +32,7 @@ fn mapper(more: serde_json::Value, accept: Option<Accept>, event: Option<serde_j
         log: false,
     };
     Mapper::new(Arc::new(
-        Mapping::new(&section, &place, &settings)
+        Mapping::new(section.tombstones, &place, &settings)
             .map_err(|f| format!("{f:?}"))
             .unwrap(),
     ))

@@ -215,7 +215,7 @@ impl Replay {
         if let Some(left) = left {
             look.letters = look.letters.min(usize::try_from(left).unwrap_or(usize::MAX));
         }
-        self.looking = Some(tokio::task::spawn_blocking(move || {
+        self.looking = Some(self.queue.work.run(move || {
             let found = scan.next(look);
             (scan, found)
         }));

@@ -1,6 +1,7 @@
 //! What fails, one call at a time: every token is told once, and what failed is nobody's any more (C26).
 
 use super::*;
+use crate::disk::Real;
 use crate::spares::Spares;
 
 #[test]
@@ -88,7 +89,7 @@ fn a_sync_that_finds_no_room_is_a_failure_and_not_tried_again() {
             _ => {
                 log.acknowledge(0..1);
                 running.round(true);
-                running.committer.retainer.clock = || now_ms() + 3_600_000;
+                sim.set_wall(|| Real.wall_ms() + 3_600_000);
                 // A write, the cut, and the sync.
                 sim.arm(2, Fault::SyncFull);
                 running.round(false);

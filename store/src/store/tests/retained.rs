@@ -23,9 +23,8 @@ fn retaining() -> LogSettings {
 }
 
 fn open(sim: &Sim, settings: &LogSettings) -> Running {
-    let mut running = start_with(sim, self::settings(), settings).unwrap();
-    running.committer.retainer.clock = now;
-    running
+    sim.set_wall(now);
+    start_with(sim, self::settings(), settings).unwrap()
 }
 
 /// Appends so many records, each durable.
@@ -89,6 +88,28 @@ fn an_acknowledged_segment_stays_so_long_and_goes_when_nothing_is_appended_any_m
     // The last segment was sealed by the start; with it all are gone.
     assert_eq!(everything(&running, "a"), []);
     assert_eq!(running.log("a").holding().retained, 0);
+    running.audit();
+}
+
+/// C31: a clock that is set ahead makes nothing old that came a moment ago.
+#[test]
+fn a_clock_that_steps_ahead_takes_away_nothing_that_is_retained() {
+    let sim = Sim::default();
+    let mut running = open(&sim, &retaining());
+    fill(&mut running, "a", 0..20);
+    acknowledge_all(&mut running, "a");
+    let kept = everything(&running, "a").len();
+    assert!(kept > 0);
+    NOW.set(now() + 1000 * HOUR);
+    sim.wall_has_stepped(Duration::from_secs(1000 * 3600));
+    running.round(true);
+    assert_eq!(everything(&running, "a").len(), kept);
+    NOW.set(now() + HOUR - 1);
+    running.round(true);
+    assert_eq!(everything(&running, "a").len(), kept);
+    NOW.set(now() + 2);
+    running.round(true);
+    assert!(everything(&running, "a").len() < kept, "it is old by now");
     running.audit();
 }
 
@@ -158,7 +179,7 @@ fn what_one_log_retains_goes_for_what_another_keeps() {
         },
     )
     .unwrap();
-    running.committer.retainer.clock = now;
+    sim.set_wall(now);
     for tokens in [0..15, 15..28] {
         fill(&mut running, "a", tokens);
         acknowledge_all(&mut running, "a");
