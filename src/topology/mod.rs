@@ -10,6 +10,7 @@
 
 pub mod build;
 pub mod desk;
+mod leaving;
 pub mod rehearse;
 pub mod reload;
 pub mod report;
@@ -40,8 +41,9 @@ use crate::metrics::Metrics;
 use crate::routing::anycast::hash;
 use build::{Built, Living};
 use desk::Desk;
+use leaving::Leaving;
 use report::{Board, Post};
-use spec::Spec;
+use spec::{SharedSpec, Spec};
 use storage::Storage;
 pub use storage::{DiskWork, Ground};
 use supervise::{RunningEgress, RunningIngress};
@@ -74,6 +76,8 @@ pub struct Topology {
     janitor: tokio::task::JoinHandle<()>,
     /// Destinations that a reload took away, until they are gone.
     retiring: Vec<tokio::task::JoinHandle<()>>,
+    /// Readers of shared logs that a reload took away, until their logs are empty.
+    leaving: Vec<Leaving>,
     seed: u64,
 }
 
@@ -82,7 +86,10 @@ struct Ingress {
     port: Arc<Port>,
     gate: CurrentGate,
     pulse: Arc<Pulse>,
+    post: Arc<Post>,
     fingerprint: String,
+    /// The log that it reads.
+    log: Option<SharedSpec>,
     running: RunningIngress,
 }
 
@@ -131,6 +138,7 @@ impl Topology {
             janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept), Arc::clone(&clock))),
             clock,
             retiring: Vec::new(),
+            leaving: Vec::new(),
             swept,
             metrics,
             seed,
@@ -177,6 +185,9 @@ impl Topology {
             ingress.running.drain();
         }
         self.desk.drain();
+        for reader in &self.leaving {
+            reader.hurry();
+        }
         if let Some(storage) = &self.storage {
             storage.drain();
         }
@@ -208,6 +219,8 @@ impl Topology {
             .into_values()
             .map(|ingress| ingress.running.stop(STOP_GRACE));
         join_all(ends).await;
+        let leaving = std::mem::take(&mut self.leaving);
+        join_all(leaving.into_iter().map(Leaving::end)).await;
         let destinations = std::mem::take(&mut self.destinations);
         let ends = destinations.into_values().map(|egress| async move {
             egress.running.stop(STOP_GRACE).await;
@@ -317,11 +330,12 @@ impl Topology {
                 ingress.gate.store(Arc::new(gate));
                 ingress.running.replace(spec.builder);
                 ingress.fingerprint = spec.fingerprint;
+                ingress.log = spec.log;
             }
             None => {
                 let metrics = self.metrics.ingress(&spec.name);
                 let name = Arc::clone(&spec.name);
-                let port = Arc::new(match spec.log {
+                let port = Arc::new(match &spec.log {
                     Some(_) => Port::of_log(name, metrics),
                     None => Port::new(name, metrics, spec.drop_rejected),
                 });
@@ -342,13 +356,15 @@ impl Topology {
                     budget: Arc::clone(&self.budget),
                     seed: self.seed ^ u64::from(number),
                 };
-                let running = RunningIngress::start(spec.builder, hands, post);
+                let running = RunningIngress::start(spec.builder, hands, Arc::clone(&post));
                 let ingress = Ingress {
                     number,
                     port,
                     gate,
                     pulse,
+                    post,
                     fingerprint: spec.fingerprint,
+                    log: spec.log,
                     running,
                 };
                 self.ingresses.insert(spec.name, ingress);

@@ -34,7 +34,7 @@ pub struct Post {
 struct Said {
     health: Health,
     last_error: Option<(Instant, String)>,
-    lag: Option<u64>,
+    lag: Option<(u64, Instant)>,
     lines: VecDeque<(Instant, String)>,
 }
 
@@ -97,6 +97,12 @@ impl Post {
     /// How much the remote still holds.
     #[must_use]
     pub fn lag_now(&self) -> Option<u64> {
+        self.lag_told().map(|(lag, _)| lag)
+    }
+
+    /// The same, and when it was told.
+    #[must_use]
+    pub fn lag_told(&self) -> Option<(u64, Instant)> {
         self.lock().lag
     }
 
@@ -125,7 +131,7 @@ impl Report for Post {
     }
 
     fn lag(&self, events: Option<u64>) {
-        self.lock().lag = events;
+        self.lock().lag = events.map(|events| (events, Instant::now()));
         if let Some(metrics) = &self.metrics {
             metrics.lag.set(events);
         }
@@ -260,9 +266,11 @@ impl Board {
         *self.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
     }
 
-    pub(super) fn remove_ingress(&self, name: &str) {
+    /// Returns whether none of the same name is left.
+    pub(super) fn remove_ingress(&self, gone: &Arc<Post>) -> bool {
         let mut views = self.ingresses.write().unwrap_or_else(PoisonError::into_inner);
-        views.retain(|view| &*view.post.name != name);
+        views.retain(|view| !Arc::ptr_eq(&view.post, gone));
+        views.iter().all(|view| view.post.name != gone.name)
     }
 
     /// Returns whether none of the same name is left.
