@@ -236,6 +236,18 @@ fn check_diff_foretells_what_the_router_then_does() {
     Books::of(&weft.metrics()).assert_balanced();
 }
 
+/// A shell's 1,024 are few for connections and the segments of a store.
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_the_system_lets_it() {
+    let (receiver, web) = (Receiver::start(), free_port());
+    let url = receiver.url("/");
+    let file = format!(
+        "ingress: {{ web: {{ http: {{ listen: \"127.0.0.1:{web}\" }} }} }}\ndestinations: {{ out: {{ http: {{ url: \"{url}\" }} }} }}\nroutes: {{ all: {{ to: out }} }}\n"
+    );
+    let weft = weft(&file).files_at_first(256, 4096).start();
+    assert_eq!(weft.open_files_max(), 4096);
+}
+
 /// A destination with three pending legs that goes away.
 struct Removal {
     kafka: &'static Kafka,

@@ -17,6 +17,7 @@ mod garbage;
 mod model;
 mod retained;
 mod room;
+mod short;
 mod starts;
 
 /// How many seeds each test takes; `WEFT_STORE_SEEDS` for more.
