@@ -86,25 +86,17 @@ pub(crate) struct Delivering {
 }
 
 impl Delivering {
-    /// Whether what is in the log may still come to this destination.
+    /// Whether what is in the log may still come to this destination: below the log, around it in the plan that led there,
+    /// or as a dead letter of any route. All of these are in the wiring, and few that are not.
     pub(crate) fn may_come_to(&self, destination: &Arc<Destination>) -> bool {
-        if self.queue.pending() == 0 {
-            return false;
-        }
         let wiring = self.wiring.load();
-        let Some(log) = wiring.log_of(&self.queue) else {
-            return false;
-        };
-        let plans = &wiring.table.plans;
-        let below = plans.destinations(wiring.table.below(log)).into_iter();
-        below
-            .map(|id| wiring.destination(id))
-            .any(|known| Arc::ptr_eq(known, destination))
+        let mut known = wiring.destinations.iter();
+        self.queue.pending() > 0 && known.any(|known| Arc::ptr_eq(known, destination))
     }
 }
 
 impl Storage {
-    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. DiskWork for the disk.
+    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. Waits for the disk.
     ///
     /// # Errors
     /// One line for an operator.
@@ -112,6 +104,7 @@ impl Storage {
         ground: Ground,
         spec: &Spec,
         metrics: &Arc<Metrics>,
+        desk: &Arc<Desk>,
     ) -> Result<Option<Storage>, String> {
         let Some(store) = &spec.store else { return Ok(None) };
         let settings = Settings {
@@ -132,8 +125,9 @@ impl Storage {
         };
         let (opened, driving) = opened.map_err(|error| error.to_string())?;
         let opened = Arc::new(opened);
+        desk.opened(&opened);
         let mut storage = Storage {
-            desk: Desk::new(Arc::clone(&opened), Arc::clone(metrics)),
+            desk: Arc::clone(desk),
             store: opened,
             work,
             driving,
@@ -148,7 +142,7 @@ impl Storage {
     }
 
     /// Opens the logs that `spec` asks for and that are not open, and those that are left of what is still in the file.
-    /// Changes nothing of those that are open. DiskWork for the disk.
+    /// Changes nothing of those that are open. Waits for the disk.
     ///
     /// # Errors
     /// One line for an operator.
@@ -261,16 +255,10 @@ impl Storage {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
     }
 
-    /// Where operators look through them.
-    pub(crate) fn desk(&self) -> &Arc<Desk> {
-        &self.desk
-    }
-
     /// From now on logs are as `spec` says, and deliver through `wiring`; one that it does not have goes on through the one
     /// before.
     pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, spec: &Spec) {
         self.configure(spec);
-        self.desk.adopt(wiring);
         let each = spec.budget / BUDGET_PART / self.logs.len().max(1) as u64;
         let window = Window {
             records: WINDOW,
@@ -348,7 +336,6 @@ impl Storage {
 
     /// Reads nothing more out of the logs, and gives back what waits for room in them.
     pub(crate) fn drain(&self) {
-        self.desk.drain();
         for open in self.logs.values() {
             if let Some(running) = &open.running {
                 running.orders.send_replace(Order::Drain);
@@ -360,7 +347,6 @@ impl Storage {
     /// Ends everything: what came back is acknowledged, and all of it on the disk when this returns, unless the disk does
     /// not answer.
     pub(crate) async fn stop(self) {
-        self.desk.stop().await;
         for open in self.logs.into_values() {
             open.queue.give_back(Reason::Stopping);
             if let Some(mut running) = open.running {

@@ -2,7 +2,7 @@
 //!
 //! Owns: the list of logs, the list of those that wait for the thread, and when its round began.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ pub(crate) struct Bell<T> {
     started: Instant,
     /// When the round began that is under way, in milliseconds after `started` and one more; 0 between rounds.
     round: AtomicU64,
+    /// How many logs are full.
+    full: AtomicIsize,
 }
 
 struct Work<T> {
@@ -43,6 +45,7 @@ impl<T> Bell<T> {
             told: OnceLock::new(),
             started: Instant::now(),
             round: AtomicU64::new(0),
+            full: AtomicIsize::new(0),
         })
     }
 
@@ -74,6 +77,16 @@ impl<T> Bell<T> {
     pub(crate) fn look(&self) -> (Vec<Arc<Log<T>>>, bool) {
         let mut work = self.work();
         (std::mem::take(&mut work.listed), work.stop)
+    }
+
+    /// So many logs more are full.
+    pub(crate) fn count_full(&self, more: isize) {
+        self.full.fetch_add(more, Ordering::AcqRel);
+    }
+
+    /// Whether any log is full.
+    pub(crate) fn is_any_full(&self) -> bool {
+        self.full.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn add(&self, log: Arc<Log<T>>) {

@@ -18,6 +18,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use crate::Keeper;
 use crate::bell::Bell;
 use crate::disk::{Disk, DiskFile};
@@ -57,6 +59,8 @@ pub(crate) struct Committer<T> {
     pub(crate) resting: BTreeMap<u64, (Arc<Log<T>>, Instant)>,
     /// Logs that found no room.
     pub(crate) stuck: Vec<Arc<Log<T>>>,
+    /// Logs that found no file for a segment, and of which that was said.
+    pub(crate) short: BTreeSet<u64>,
     /// What this round has written and nobody was told.
     pub(crate) flying: VecDeque<Written<T>>,
     /// With an interval: by log and file, what is written and not synced.
@@ -156,7 +160,8 @@ impl<T: Send + 'static> Committer<T> {
     /// When the next round is due, whatever is appended.
     pub(crate) fn due(&self) -> Option<Instant> {
         let rest = self.resting.values().map(|(_, since)| *since + REST).min();
-        let look = (!self.stuck.is_empty() || self.writer.is_low()).then_some(self.looked + LOOK);
+        let looks = !self.stuck.is_empty() || self.writer.is_low() || self.bell.is_any_full();
+        let look = looks.then_some(self.looked + LOOK);
         let sync = self
             .interval
             .filter(|_| !self.unsynced.is_empty())
@@ -200,19 +205,33 @@ impl<T: Send + 'static> Committer<T> {
             written = self.writer.write(&*self.disk, log, &batch, next);
         }
         match written {
-            Ok((file, end)) => self.flying.push_back(Written {
-                log: Arc::clone(log),
-                tokens: batch.tokens,
-                bytes: batch.bytes,
-                newest: batch.newest,
-                file,
-                end,
-                next,
-            }),
-            Err(error) if is_full(&error) => {
-                self.writer.found_no_room(log, &error);
+            Ok((file, end)) => {
+                if self.short.remove(&log.id) {
+                    tracing::info!(log = %log.name, "there are files again");
+                }
+                self.flying.push_back(Written {
+                    log: Arc::clone(log),
+                    tokens: batch.tokens,
+                    bytes: batch.bytes,
+                    newest: batch.newest,
+                    file,
+                    end,
+                    next,
+                });
+            }
+            Err(error) if is_full(&error) || is_short(&error) => {
+                let news = self.stuck.iter().all(|known| known.id != log.id);
+                if is_full(&error) {
+                    self.writer.found_no_room(log, &error);
+                } else if news && self.short.insert(log.id) {
+                    tracing::error!(
+                        log = %log.name,
+                        %error,
+                        "no file for a segment: the log takes nothing before there is one; raise the limit of open files"
+                    );
+                }
                 log.give_back(batch);
-                if self.stuck.iter().all(|known| known.id != log.id) {
+                if news {
                     self.stuck.push(Arc::clone(log));
                 }
             }
@@ -353,20 +372,31 @@ fn sync_all(counters: &Counters, files: &[&dyn DiskFile], alone: bool) -> Vec<io
             let sync = |files: &[&dyn DiskFile]| -> Vec<io::Result<()>> {
                 files.iter().map(|file| counters.sync(*file)).collect()
             };
-            let threads: Vec<_> = several
-                .chunks(each)
-                .map(|files| (files.len(), scope.spawn(move || sync(files))))
-                .collect();
+            let mut chunks = several.chunks(each);
+            let own = chunks.next().unwrap_or_default();
+            let spawn = |files| std::thread::Builder::new().spawn_scoped(scope, move || sync(files));
+            let threads: Vec<_> = chunks.map(|files| (files, spawn(files))).collect();
             let panicked = |count: usize| {
                 let ended = || Err(io::Error::other("a thread that syncs has ended"));
                 std::iter::repeat_with(ended).take(count).collect()
             };
-            let results = threads
-                .into_iter()
-                .flat_map(|(count, thread)| thread.join().unwrap_or_else(|_| panicked(count)));
-            results.collect()
+            let mut results = sync(own);
+            for (files, thread) in threads {
+                results.extend(match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|_| panicked(files.len())),
+                    // The system gives no thread: one after another goes as well.
+                    Err(_) => sync(files),
+                });
+            }
+            results
         }),
     }
+}
+
+/// Whether the system is short of files or memory for one: that passes, and says nothing of the disk.
+pub(crate) fn is_short(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// Whether this is want of room rather than a disk that fails.

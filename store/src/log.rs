@@ -163,7 +163,7 @@ impl<T> Log<T> {
             return Err((token, Refused::Closed));
         }
         if !self.has_room(&state, span, claim) {
-            self.full.store(true, Ordering::Release);
+            self.turn_full(state);
             return Err((token, Refused::Full));
         }
         if !wanted(&token) {
@@ -196,11 +196,11 @@ impl<T> Log<T> {
 
     /// Whether a record of so many bytes from outside would find room now. Where it would not, the log is full.
     #[must_use]
-    pub fn takes(&self, length: usize) -> bool {
+    pub fn takes(self: &Arc<Self>, length: usize) -> bool {
         let state = self.lock();
         let has_room = self.has_room(&state, record::span(length), Claim::New);
         if !has_room {
-            self.full.store(true, Ordering::Release);
+            self.turn_full(state);
         }
         has_room
     }
@@ -344,7 +344,9 @@ impl<T> Log<T> {
         batch.tokens.extend(later.tokens);
         batch.newest = batch.newest.max(later.newest);
         state.batch = batch;
-        self.full.store(true, Ordering::Release);
+        if !self.full.swap(true, Ordering::AcqRel) {
+            self.count_full(1);
+        }
     }
 
     /// Nothing more is taken (C26), and what is not durable will not be: `bytes` that were taken out of the batch, and the
@@ -371,7 +373,26 @@ impl<T> Log<T> {
         let room = held <= max / 10 * 9
             && state.batch.bytes.len() < OPEN_MAX / 2
             && state.space.has_room(held, more);
-        room && self.full.swap(false, Ordering::AcqRel)
+        let news = room && self.full.swap(false, Ordering::AcqRel);
+        if news {
+            self.count_full(-1);
+        }
+        news
+    }
+
+    /// The commit thread looks every now and then whether it still is: nothing else may ever happen to this log.
+    fn turn_full(self: &Arc<Self>, state: MutexGuard<'_, State<T>>) {
+        if self.full.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.count_full(1);
+        self.list(state);
+    }
+
+    fn count_full(&self, more: isize) {
+        if let Some(bell) = self.bell.upgrade() {
+            bell.count_full(more);
+        }
     }
 
     pub(crate) fn wake(&self) {

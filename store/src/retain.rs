@@ -2,7 +2,8 @@
 //! needed.
 //!
 //! Owns: which logs have such segments, on the commit thread, and the wall clock that they age by. Invariant: what is only
-//! retained never makes a log full, nor the space, nor the disk: the oldest of it goes first.
+//! retained never makes a log full, nor the space, nor the disk: the oldest of it goes first. A clock that is set ahead makes
+//! nothing old (C31).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,9 +21,16 @@ const PAUSE_MS: u64 = 50;
 /// Segments of one log that go in one round: to remove a file takes milliseconds, and records wait.
 const AT_ONCE: usize = 16;
 
+/// A wall clock that goes ahead of the process' own by more has stepped.
+const STEP_MIN: Duration = Duration::from_secs(60);
+
 /// See the module.
 pub(crate) struct Retainer<T> {
     disk: Arc<dyn Disk>,
+    /// Both clocks at the last look.
+    seen: (Instant, u64),
+    /// When the wall clock stepped last: what is retained has its whole time again.
+    stepped: Option<Instant>,
     /// Logs that have something to give away some time, and when, by the clock.
     aging: BTreeMap<u64, (Arc<Log<T>>, u64)>,
 }
@@ -30,6 +38,8 @@ pub(crate) struct Retainer<T> {
 impl<T> Retainer<T> {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> Retainer<T> {
         Retainer {
+            seen: (disk.now(), disk.wall_ms()),
+            stepped: None,
             disk,
             aging: BTreeMap::new(),
         }
@@ -51,17 +61,18 @@ impl<T> Retainer<T> {
 
     /// Removes what nobody needs any more of this log. Says whether there is more room now.
     pub(crate) fn sweep(&mut self, log: &Arc<Log<T>>) -> bool {
-        let now = self.disk.wall_ms();
+        let now = self.clock();
         let mut gone = Vec::new();
         let mut state = log.lock();
         let retain = state.settings.retain.map(in_ms);
+        let rests = retain.map_or(0, |retain| self.rests(retain));
         let (room, mut next) = (state.charged(), None::<u64>);
         let mut index = 0;
         while let Some(held) = state.segments.get(index) {
             if held.segment.title.first > state.acked.next() {
                 break;
             }
-            let until = retain.map(|retain| held.newest.saturating_add(retain));
+            let until = retain.map(|retain| held.newest.saturating_add(retain).max(now + rests));
             if !(held.retained || state.is_done(index)) {
                 index += 1;
             } else if let Some(until) = until.filter(|until| *until > now) {
@@ -94,6 +105,26 @@ impl<T> Retainer<T> {
     /// nothing can come before it is gone.
     pub(crate) fn is_idle(&self, log: &Log<T>) -> bool {
         idle(&log.lock()).is_some_and(|at| log.is_full() || at <= self.disk.wall_ms())
+    }
+
+    /// The wall clock, which may have stepped.
+    fn clock(&mut self) -> u64 {
+        let (now, wall) = (self.disk.now(), self.disk.wall_ms());
+        let passed = now.saturating_duration_since(self.seen.0);
+        if wall > self.seen.1.saturating_add(in_ms(passed + STEP_MIN)) {
+            tracing::warn!("the clock has stepped: what a log retains stays for its whole time again");
+            self.stepped = Some(now);
+        }
+        self.seen = (now, wall);
+        wall
+    }
+
+    /// For how many milliseconds more nothing is too old that is retained for so many.
+    fn rests(&self, retain: u64) -> u64 {
+        let since = self
+            .stepped
+            .map(|at| in_ms(self.disk.now().saturating_duration_since(at)));
+        since.map_or(0, |since| retain.saturating_sub(since))
     }
 
     /// Has retained segments go that stand in the way of records.

@@ -4,11 +4,15 @@
 //! without any room it would not come to deliver what would make some. So it cuts off as much of the file `room` as it
 //! needs, and takes back what it can before anybody appends.
 //!
+//! While it runs, it needs another journal now and then: without one nothing more is acknowledged, and so nothing is freed. That
+//! room may be used for it, too.
+//!
 //! Owns: that file. Policy: acknowledgements could go on in the journal that is there, but nobody knows whether what it
 //! shows is on the disk.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::commit::is_full;
 use crate::disk::{Disk, DiskFile};
@@ -20,43 +24,65 @@ const BYTES: u64 = 8 << 20;
 /// What is cut off and written in one go.
 const STEP: u64 = 256 << 10;
 
-/// Tries, and where there is no room tries again with a little more, as long as there is any.
-///
-/// # Errors
-/// As the disk has it; no room even so.
-pub(crate) fn with<R>(
-    disk: &dyn Disk,
-    path: &Path,
-    mut attempt: impl FnMut() -> io::Result<R>,
-) -> io::Result<R> {
-    loop {
-        let error = match attempt() {
-            Err(error) if is_full(&error) => error,
-            done => return done,
-        };
-        let Some((file, length)) = open(disk, path).filter(|(_, length)| *length > 0) else {
-            return Err(error);
-        };
-        file.set_len(length.saturating_sub(STEP))?;
-        tracing::warn!(path = %path.display(), %error, left = length.saturating_sub(STEP), "the store's disk is full: the start uses the room that is kept for it");
-    }
+/// See the module; shared by all who may need it.
+pub(crate) struct Room {
+    path: PathBuf,
+    /// Whether it has its length.
+    is_whole: AtomicBool,
 }
 
-/// Takes what the file lacks of its length, as far as the disk has it. Says whether it lacks nothing now.
-pub(crate) fn keep(disk: &dyn Disk, path: &Path, keep_free: u64) -> bool {
-    let bytes = keep_free.min(BYTES);
-    let mut length = open(disk, path).map_or(0, |(_, length)| length);
-    let free = disk.free_bytes(path).unwrap_or(0);
-    let lacks = bytes.saturating_sub(length).min(free / STEP * STEP);
-    if lacks > 0 {
-        match fill(disk, path, length, length + lacks) {
-            Ok(()) => length += lacks,
-            Err(error) => {
-                tracing::debug!(path = %path.display(), %error, "no room is kept for a start");
-            }
+impl Room {
+    /// The one in this store's directory.
+    pub(crate) fn new(path: &Path) -> Room {
+        Room {
+            path: path.to_owned(),
+            is_whole: AtomicBool::new(false),
         }
     }
-    length >= bytes
+
+    /// Tries, and where there is no room tries again with a little more, as long as there is any.
+    ///
+    /// # Errors
+    /// As the disk has it; no room even so.
+    pub(crate) fn with<R>(
+        &self,
+        disk: &dyn Disk,
+        mut attempt: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        loop {
+            let error = match attempt() {
+                Err(error) if is_full(&error) => error,
+                done => return done,
+            };
+            let Some((file, length)) = open(disk, &self.path).filter(|(_, length)| *length > 0) else {
+                return Err(error);
+            };
+            let left = length.saturating_sub(STEP);
+            self.is_whole.store(false, Ordering::Release);
+            file.set_len(left)?;
+            tracing::warn!(path = %self.path.display(), %error, left, "the store's disk is full: it uses the room that it kept");
+        }
+    }
+
+    /// Takes what the file lacks of its length, as far as the disk has it.
+    pub(crate) fn keep(&self, disk: &dyn Disk, keep_free: u64) {
+        if self.is_whole.load(Ordering::Acquire) {
+            return;
+        }
+        let bytes = keep_free.min(BYTES);
+        let mut length = open(disk, &self.path).map_or(0, |(_, length)| length);
+        let free = disk.free_bytes(&self.path).unwrap_or(0);
+        let lacks = bytes.saturating_sub(length).min(free / STEP * STEP);
+        if lacks > 0 {
+            match fill(disk, &self.path, length, length + lacks) {
+                Ok(()) => length += lacks,
+                Err(error) => {
+                    tracing::debug!(path = %self.path.display(), %error, "no room is kept");
+                }
+            }
+        }
+        self.is_whole.store(length >= bytes, Ordering::Release);
+    }
 }
 
 fn open(disk: &dyn Disk, path: &Path) -> Option<(Box<dyn DiskFile>, u64)> {

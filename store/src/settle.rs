@@ -12,6 +12,7 @@ use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::journal::{Journal, Known};
 use crate::log::Log;
+use crate::room::Room;
 
 /// How soon acknowledgements become durable, unless a quarter of a window waits before.
 const SOON: Duration = Duration::from_millis(25);
@@ -29,6 +30,7 @@ pub(crate) struct Settler<T> {
     broken: bool,
     /// When another file could not be begun.
     tried: Option<Instant>,
+    room: Arc<Room>,
     /// Logs with something to note.
     waiting: BTreeMap<u64, Arc<Log<T>>>,
     since: Option<Instant>,
@@ -40,6 +42,7 @@ impl<T> Settler<T> {
         disk: Arc<dyn Disk>,
         others: Arc<Mutex<Known>>,
         journal: Journal,
+        room: Arc<Room>,
     ) -> Settler<T> {
         Settler {
             bell,
@@ -48,6 +51,7 @@ impl<T> Settler<T> {
             journal,
             broken: false,
             tried: None,
+            room,
             waiting: BTreeMap::new(),
             since: None,
         }
@@ -107,22 +111,32 @@ impl<T> Settler<T> {
     fn write(&mut self) -> io::Result<()> {
         if self.broken {
             // All that is known is more than what was noted.
-            return self.journal.replace(&self.known());
+            return self.replace();
         }
         if let Err(error) = self.journal.write() {
             tracing::warn!(%error, "the journal of acknowledgements: another one is begun");
-            return self.journal.replace(&self.known());
+            return self.replace();
         }
         let rests = self.tried.is_some_and(|tried| tried + AGAIN > self.disk.now());
         if self.journal.is_grown() && !rests {
             self.tried = None;
             // It grows on: there is no more to it than its length.
-            if let Err(error) = self.journal.replace(&self.known()) {
+            let known = self.known();
+            if let Err(error) = self.journal.replace(&known) {
                 tracing::warn!(%error, "beginning another journal of acknowledgements");
                 self.tried = Some(self.disk.now());
             }
         }
         Ok(())
+    }
+
+    /// Begins another journal. On a full disk what frees some of it must not wait for room.
+    fn replace(&mut self) -> io::Result<()> {
+        let known = self.known();
+        let Settler {
+            journal, room, disk, ..
+        } = self;
+        room.with(&**disk, || journal.replace(&known))
     }
 
     /// What is known of all logs.

@@ -3,7 +3,7 @@
 //! A thread of its own fills them, off the way of any acknowledgement, and rests as long as it works: the disk is for the
 //! records. Where none is ready the writer lets its file grow,
 //! which is slower and as safe. A spare has the name of no segment; one that is found at a start is removed. It is charged to
-//! nobody: a log may have that much more on the disk than its bound.
+//! nobody: a log may have that much more on the disk than its bound. Where the disk is short of room, they all go.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -37,7 +37,7 @@ struct Wish {
 
 enum State {
     Wished,
-    Ready(Box<dyn DiskFile>, u64),
+    Ready(Box<dyn DiskFile>, u64, PathBuf),
 }
 
 impl Spares {
@@ -74,9 +74,10 @@ impl Spares {
     /// Makes one now, as the thread would.
     #[cfg(test)]
     pub(crate) fn make(&self, disk: &dyn Disk, log: u64, dir: PathBuf, bytes: u64) -> io::Result<()> {
+        let path = dir.join(NAME);
         let file = fill(disk, &Wish { log, dir, bytes }, &self.stop)?;
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.insert(log, State::Ready(file, bytes));
+        ready.insert(log, State::Ready(file, bytes, path));
         Ok(())
     }
 
@@ -95,13 +96,27 @@ impl Spares {
     pub(crate) fn take(&self, log: u64) -> Option<(Box<dyn DiskFile>, u64)> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         match ready.remove(&log) {
-            Some(State::Ready(file, bytes)) => Some((file, bytes)),
+            Some(State::Ready(file, bytes, _)) => Some((file, bytes)),
             Some(State::Wished) => {
                 ready.insert(log, State::Wished);
                 None
             }
             None => None,
         }
+    }
+
+    /// Those that are ready go: the disk is short of room, and a log lets its file grow instead.
+    pub(crate) fn give_back(&self, disk: &dyn Disk) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.retain(|_, state| match state {
+            State::Wished => true,
+            State::Ready(_, _, path) => {
+                if let Err(error) = disk.remove(path) {
+                    tracing::warn!(path = %path.display(), %error, "removing a segment that was made ahead");
+                }
+                false
+            }
+        });
     }
 
     /// Waits for the thread's end.
@@ -125,7 +140,10 @@ fn fill_all(
         let made = fill(disk, &wish, stop);
         let mut ready = ready.lock().unwrap_or_else(PoisonError::into_inner);
         match made {
-            Ok(file) => ready.insert(wish.log, State::Ready(file, wish.bytes)),
+            Ok(file) => {
+                let path = wish.dir.join(NAME);
+                ready.insert(wish.log, State::Ready(file, wish.bytes, path))
+            }
             Err(error) => {
                 tracing::debug!(dir = %wish.dir.display(), %error, "no segment is made ahead");
                 ready.remove(&wish.log)

@@ -26,7 +26,7 @@ use crate::log::{Log, LogSettings};
 use crate::reader::Reader;
 use crate::recover;
 use crate::retain::Retainer;
-use crate::room;
+use crate::room::Room;
 use crate::settle::Settler;
 use crate::space::Space;
 use crate::spares::Spares;
@@ -101,6 +101,7 @@ pub struct Store<T> {
     /// What was known at the start: of logs that are not open, it still is.
     known: Arc<Mutex<Known>>,
     logs: Mutex<BTreeMap<String, Arc<Log<T>>>>,
+    room: Arc<Room>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Held by the thread, too: it may write for longer than this lives.
     _lock: DirectoryLock,
@@ -179,6 +180,7 @@ impl<T: Send + 'static> Store<T> {
             counters: Arc::clone(&counters),
             known: Arc::new(Mutex::new(known)),
             logs: Mutex::default(),
+            room: Arc::new(Room::new(&settings.path)),
             thread: Mutex::new(None),
             _lock: Arc::clone(&lock),
             settings,
@@ -188,8 +190,9 @@ impl<T: Send + 'static> Store<T> {
         }
         let known = store.forget_what_is_gone();
         let begin = || Journal::begin(Arc::clone(&disk), Arc::clone(&counters), acks.clone(), &known);
-        let journal = room::with(&*disk, &path, begin).map_err(io("writing acknowledgements"))?;
-        let has_room = room::keep(&*disk, &path, store.settings.keep_free);
+        let room = Arc::clone(&store.room);
+        let journal = room.with(&*disk, begin).map_err(io("writing acknowledgements"))?;
+        room.keep(&*disk, store.settings.keep_free);
         let committer = Committer {
             bell: Arc::clone(&bell),
             disk: Arc::clone(&disk),
@@ -199,11 +202,11 @@ impl<T: Send + 'static> Store<T> {
                 space,
                 path,
                 keep_free: store.settings.keep_free,
-                has_room,
+                room: Arc::clone(&room),
                 active: BTreeMap::new(),
                 counters: Arc::clone(&counters),
             },
-            settler: Settler::new(bell, Arc::clone(&disk), Arc::clone(&store.known), journal),
+            settler: Settler::new(bell, Arc::clone(&disk), Arc::clone(&store.known), journal, room),
             retainer: Retainer::new(Arc::clone(&disk)),
             counters,
             interval: match store.settings.sync {
@@ -212,6 +215,7 @@ impl<T: Send + 'static> Store<T> {
             },
             resting: BTreeMap::new(),
             stuck: Vec::new(),
+            short: BTreeSet::new(),
             flying: VecDeque::new(),
             unsynced: BTreeMap::new(),
             looked: disk.now(),
@@ -252,11 +256,11 @@ impl<T: Send + 'static> Store<T> {
         self.disk
             .sync_dir(&all)
             .map_err(io("making the directory of a log"))?;
-        // Held until the log is listed: a checkpoint finds it either here or there.
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A copy: a checkpoint, for which all logs wait, finds this log there until it is listed.
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let quarantine = path.join("quarantine");
         let open = || recover::open(&*self.disk, &dir, &quarantine, &known);
-        let found = room::with(&*self.disk, path, open).map_err(io("reading a log"))?;
+        let found = self.room.with(&*self.disk, open).map_err(io("reading a log"))?;
         if let Some(other) = logs.values().find(|other| other.id == found.id) {
             let text = format!(
                 "logs/{} is a copy of it, or it of that: move one of them away",
@@ -275,7 +279,6 @@ impl<T: Send + 'static> Store<T> {
             Arc::downgrade(&self.bell),
         ));
         self.bell.add(Arc::clone(&log));
-        drop(known);
         if let Some(why) = self.bell.dead() {
             log.fail(&why, 0);
         }

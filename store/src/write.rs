@@ -14,7 +14,7 @@ use crate::commit::is_full;
 use crate::disk::{Disk, DiskFile};
 use crate::log::{Batch, Held, Log, LogSettings};
 use crate::record::{self, Kind, Payload, Salt};
-use crate::room;
+use crate::room::Room;
 use crate::segment::{RECORDS_AT, Seal, Segment, Title};
 use crate::space::Space;
 use crate::spares::{self, Spares};
@@ -35,8 +35,8 @@ pub(crate) struct Writer {
     pub(crate) path: PathBuf,
     /// What the file system must have left.
     pub(crate) keep_free: u64,
-    /// Whether the room for a start is kept.
-    pub(crate) has_room: bool,
+    /// What is kept of it.
+    pub(crate) room: Arc<Room>,
     pub(crate) active: BTreeMap<u64, Active>,
     pub(crate) counters: Arc<Counters>,
 }
@@ -211,10 +211,12 @@ impl Writer {
             free < self.keep_free,
             &format!("{free} bytes are left on its disk"),
         );
-        if !self.has_room {
-            self.has_room = room::keep(disk, &self.path, self.keep_free);
+        self.room.keep(disk, self.keep_free);
+        let short = self.keep_free.saturating_sub(free);
+        if short > 0 {
+            self.spares.give_back(disk);
         }
-        self.keep_free.saturating_sub(free)
+        short
     }
 
     /// A write found no room on the disk.

@@ -23,6 +23,7 @@ pub(crate) fn ingress_settings() -> IngressSettings {
         window: None,
         event_max: 1 << 20,
         client_memory: 64 << 20,
+        log: false,
     }
 }
 
@@ -35,5 +36,6 @@ pub(crate) fn egress_settings() -> EgressSettings {
         event_max: 1 << 20,
         client_memory: 64 << 20,
         lossy: false,
+        log: false,
     }
 }

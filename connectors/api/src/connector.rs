@@ -65,6 +65,8 @@ pub struct IngressSettings {
     pub event_max: u64,
     /// How many bytes of client buffers this connector may use for this ingress; its share of `limits.memory`.
     pub client_memory: u64,
+    /// It reads a log that routers share: what is not settled in it counts as lag, and what is gone from it was lost.
+    pub log: bool,
 }
 
 impl IngressSettings {
@@ -90,6 +92,8 @@ pub struct EgressSettings {
     pub client_memory: u64,
     /// Whether the file marks the destination `lossy: true`.
     pub lossy: bool,
+    /// It writes a log that routers share: nothing may leave that but by being read.
+    pub log: bool,
 }
 
 /// A validated ingress section.

@@ -73,6 +73,7 @@ fn bench(more: &[(&str, Value)]) -> Bench {
                 window: None,
                 event_max: 1 << 20,
                 client_memory: 1 << 20,
+                log: false,
             },
         ),
         (
@@ -84,6 +85,7 @@ fn bench(more: &[(&str, Value)]) -> Bench {
                 event_max: 1 << 20,
                 client_memory: 1 << 20,
                 lossy: false,
+                log: false,
             },
         ),
     )

@@ -24,6 +24,7 @@ pub(crate) fn ingress_settings(accept: Option<Accept>, event: Option<Json>) -> I
         window: None,
         event_max: 1 << 20,
         client_memory: 1 << 20,
+        log: false,
     }
 }
 
@@ -36,5 +37,6 @@ pub(crate) fn egress_settings(lossy: bool) -> EgressSettings {
         event_max: 1 << 20,
         client_memory: 1 << 20,
         lossy,
+        log: false,
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn to(model: &Model, name: &str, address: Option<&str>) -> Result<Way
         event_max: model.limits.event.get(),
         client_memory: CLIENT_MEMORY,
         lossy: false,
+        log: false,
     };
     let connector = connectors::ALL
         .iter()

@@ -152,6 +152,7 @@ impl Reader<'_> {
             event_max: self.event_max,
             client_memory: self.client_memory,
             lossy: read.lossy,
+            log: false,
         };
         let connector = self.connector(kind).expect("the kind was found in the registry");
         let builder = match connector.egress(&section, &settings) {

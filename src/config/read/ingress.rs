@@ -80,6 +80,7 @@ impl Reader<'_> {
             window,
             event_max: self.event_max,
             client_memory: self.client_memory,
+            log: false,
         };
         let connector = self.connector(kind).expect("the kind was found in the registry");
         let builder = match connector.ingress(&section, &settings) {

@@ -86,6 +86,7 @@ impl Reader<'_> {
             event_max: self.event_max.saturating_add(ROOM),
             client_memory: self.client_memory,
             lossy: false,
+            log: true,
         };
         let inward = IngressSettings {
             name: log_name.clone(),
@@ -97,6 +98,7 @@ impl Reader<'_> {
             // Who wrote it had a bound, which may be another router's: refused here, what is owed would hold its partition up.
             event_max: u64::MAX,
             client_memory: self.client_memory,
+            log: true,
         };
         let writes = without(&section, SharedKeys::OF_READER);
         let egress = match connector.egress(&writes, &out) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::testing::first;
+use crate::testing::{first, refused};
 use crate::topology::spec::{LogSpec, PlanSpec, StoreSpec, WhenFull};
 
 /// Removed when it is dropped.
@@ -178,6 +178,70 @@ async fn a_group_with_a_backlog_goes_only_with_a_word_and_takes_its_members_last
     until("all are delivered", || pending(&topology, "g") == 0).await;
     topology.stop().await;
     assert_eq!(ends.got(), numbers(0..30));
+}
+
+/// Refuses everything while its gate is open.
+struct Refusing(watch::Receiver<bool>);
+
+#[async_trait]
+impl Egress for Refusing {
+    fn profile(&self) -> EgressProfile {
+        EgressProfile {
+            batch_events: 10,
+            batch_bytes: u64::MAX,
+            in_flight: 100,
+            keeps_order_or_fails: false,
+        }
+    }
+
+    async fn run(mut self: Box<Self>, mut cx: EgressContext) -> Result<(), EgressError> {
+        let stop = cx.stop.clone();
+        while let Some(batch) = cx.next_batch().await {
+            tokio::select! {
+                _ = self.0.wait_for(|open| *open) => batch.fail_rest(&refused()),
+                () = stop.stopped() => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<(), SendError> {
+        Ok(())
+    }
+}
+
+impl EgressBuilder for Refusing {
+    fn build(&self) -> Result<Box<dyn Egress>, String> {
+        Ok(Box::new(Refusing(self.0.clone())))
+    }
+
+    fn address(&self) -> String {
+        "test:refusing".to_owned()
+    }
+}
+
+/// C18: it stays for as long as letters may come out of a log.
+#[tokio::test]
+async fn a_dead_letter_that_goes_with_a_backlog_goes_last() {
+    let (dir, mut ends) = (Dir::new("dead-letter"), Ends::new());
+    ends.open.send_replace(false);
+    let mut with = stored(ends.spec(&["a", "dlq"], "a"), &dir, &["a"]);
+    with.routes[0].dead_letter = Some("dlq".into());
+    if let DestinationSpec::Endpoint(a) = &mut with.destinations[0] {
+        a.builder = Arc::new(Refusing(ends.open.subscribe()));
+    }
+    let mut topology = with_backlog(&mut ends, with, 20).await;
+    let without = stored(ends.spec(&["b"], "b"), &dir, &[]);
+    let words = words(&[("a", Removal::Drain)]);
+    topology.reload(without, &words).await.unwrap();
+    // What goes at once has gone.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    ends.open.send_replace(true);
+    until("all are dead letters", || pending(&topology, "a") == 0).await;
+    topology.stop().await;
+    assert_eq!(ends.got(), numbers(0..20));
 }
 
 /// C30: what comes back after a reload goes the new way.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 mod calls;
 
@@ -44,8 +45,13 @@ struct World {
     calls: u64,
     /// A wall clock of its own, in milliseconds since 1970.
     wall: Option<fn() -> u64>,
+    /// Both clocks when it was set.
+    started: Option<(Instant, u64)>,
+    /// How far the wall clock has stepped since then.
+    stepped: Duration,
     faults: BTreeMap<u64, Fault>,
     off: bool,
+    no_files: bool,
 }
 
 #[derive(Clone, Default)]
@@ -92,6 +98,8 @@ impl Sim {
         let grain = if random.bool() { SECTOR } else { PAGE };
         let mut after = World {
             wall: world.wall,
+            started: world.started,
+            stepped: world.stepped,
             ..World::default()
         };
         for content in &world.files {
@@ -142,6 +150,8 @@ impl Sim {
             files: world.files.clone(),
             capacity: world.capacity,
             wall: world.wall,
+            started: world.started,
+            stepped: world.stepped,
             ..World::default()
         };
         Sim(Arc::new(Mutex::new(after)))
@@ -173,9 +183,22 @@ impl Sim {
         self.world().off
     }
 
-    /// From now on the wall clock shows this.
+    /// From now on the wall clock shows this, and the other clock goes with it.
     pub fn set_wall(&self, wall: fn() -> u64) {
-        self.world().wall = Some(wall);
+        let mut world = self.world();
+        world.wall = Some(wall);
+        world.started = Some((Instant::now(), wall()));
+        world.stepped = Duration::ZERO;
+    }
+
+    /// So much of what has passed by the wall clock was a step of it.
+    pub fn wall_has_stepped(&self, by: Duration) {
+        self.world().stepped += by;
+    }
+
+    /// Whether no file can be made or opened: EMFILE.
+    pub fn set_no_files(&self, none: bool) {
+        self.world().no_files = none;
     }
 
     /// Everything fails from now on, as after a power cut.
@@ -209,6 +232,18 @@ impl Sim {
         world.files[file].durable.truncate(length);
     }
 
+    /// Writes over a part of a file, on the disk and in memory; behind its end nothing.
+    pub fn overwrite(&self, path: &Path, at: usize, bytes: &[u8]) {
+        let mut world = self.world();
+        let file = world.find(path).expect("the file is there");
+        let content = &mut world.files[file];
+        for old in [&mut content.seen, &mut content.durable] {
+            let from = at.min(old.len());
+            let count = bytes.len().min(old.len() - from);
+            old[from..from + count].copy_from_slice(&bytes[..count]);
+        }
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -229,6 +264,17 @@ impl World {
             return Err(io::Error::other("the power is off"));
         }
         Ok(fault)
+    }
+
+    /// The same for a call that needs a file of the process.
+    fn call_with_file(&mut self) -> io::Result<Option<Fault>> {
+        let fault = self.call()?;
+        match self.no_files {
+            true => Err(io::Error::from_raw_os_error(
+                rustix::io::Errno::MFILE.raw_os_error(),
+            )),
+            false => Ok(fault),
+        }
     }
 
     fn find(&self, path: &Path) -> Option<usize> {

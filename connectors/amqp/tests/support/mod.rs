@@ -38,6 +38,7 @@ pub fn ingress(section: &Json, window: Option<Window>) -> Box<dyn Ingress> {
         window,
         event_max: EVENT_MAX as u64,
         client_memory: 8 << 20,
+        log: false,
     };
     let built = Amqp.ingress(&node(section), &settings).unwrap();
     built.unwrap_or_else(|f| panic!("{f:?}")).build().unwrap()
@@ -52,6 +53,7 @@ pub fn egress(section: &Json) -> Box<dyn Egress> {
         event_max: EVENT_MAX as u64,
         client_memory: 8 << 20,
         lossy: false,
+        log: false,
     };
     let built = Amqp.egress(&node(section), &settings).unwrap();
     built.unwrap_or_else(|f| panic!("{f:?}")).build().unwrap()

@@ -124,6 +124,7 @@ mod tests {
             window: None,
             event_max: 1000,
             client_memory: 0,
+            log: false,
         };
         let section = node("mqtt", Value::Map(Vec::new()));
         PlainMapping::read(&settings, &section, "weft.test", "{uuid}", &Scope::MQTT_INGRESS)

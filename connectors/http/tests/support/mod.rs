@@ -51,6 +51,7 @@ pub fn ingress_settings() -> IngressSettings {
         window: None,
         event_max: 64 * 1024,
         client_memory: 1024 * 1024,
+        log: false,
     }
 }
 
@@ -62,6 +63,7 @@ pub fn egress_settings() -> EgressSettings {
         event_max: 1024 * 1024,
         client_memory: 1024 * 1024,
         lossy: false,
+        log: false,
     }
 }
 

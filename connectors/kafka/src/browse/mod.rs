@@ -76,6 +76,7 @@ impl Plan {
             window: None,
             event_max: largest,
             client_memory: 0,
+            log: false,
         };
         let mapping = Mapping::new(Tombstones::Malformed, node, &reading)
             .map_err(|_| BrowseError(format!("records of kafka topic `{topic}` cannot be mapped")))?;

@@ -29,6 +29,7 @@ fn ingress(section: &Value) -> Vec<String> {
         window: None,
         event_max: 1 << 20,
         client_memory: 64 << 20,
+        log: false,
     };
     let built = Kafka.ingress(&node(section), &settings).unwrap();
     findings(built.and_then(|builder| {
@@ -48,6 +49,7 @@ fn egress(section: &Value) -> Vec<String> {
         event_max: 1 << 20,
         client_memory: 64 << 20,
         lossy: false,
+        log: false,
     };
     let built = Kafka.egress(&node(section), &settings).unwrap();
     findings(built.and_then(|builder| {

@@ -5,6 +5,7 @@
 //! Does not know: the loop (`sender`), retry, breaker and dead letter (the router's).
 
 mod errors;
+mod kept;
 mod producer;
 mod sender;
 pub(crate) mod topics;
@@ -23,11 +24,12 @@ use weft_api::egress::{Egress, EgressContext, EgressError, EgressProfile};
 use weft_api::outcome::{Reason, SendError};
 use weft_api::status::Silent;
 
+use self::kept::Loss;
 use self::producer::{Inbox, KafkaProducer, Reports, producer_settings};
 use self::topics::Found;
 use crate::browse::browsable;
 use crate::client::voice::Voice;
-use crate::config::{Create, EgressSection};
+use crate::config::{Create, EgressSection, NewTopicSpec};
 use crate::mapping::egress::Layout;
 
 /// Most events of one batch.
@@ -46,6 +48,8 @@ pub(crate) struct Plan {
     partition: Option<i32>,
     create: Create,
     timeout: Duration,
+    /// The topic is a log that routers share.
+    log: bool,
     client: ClientConfig,
     browse: Browsable,
 }
@@ -67,6 +71,7 @@ impl Plan {
             partition: section.partition,
             create: section.create,
             timeout: section.timeout.0,
+            log: settings.log,
             client: producer_settings(&section, settings),
             topic: section.topic,
         })
@@ -91,13 +96,32 @@ impl Plan {
     fn look_up(&self, runtime: &tokio::runtime::Handle, producer: &KafkaProducer, topic: &str) -> Found {
         match (topics::look_up(producer, topic, self.timeout), self.create) {
             (Found::Missing, Create::Yes(shape)) => {
-                topics::make(runtime, &self.client, producer, topic, shape).unwrap_or_else(|why| {
+                let keeps: &[_] = if self.log { &self.keeps(shape) } else { &[] };
+                topics::make(runtime, &self.client, producer, topic, shape, keeps).unwrap_or_else(|why| {
                     producer.client().context().voice.say(&why);
                     Found::Missing
                 })
             }
             (found, _) => found,
         }
+    }
+
+    /// With what the topic of a log is made, so that it loses nothing and takes whatever the producer lets through.
+    fn keeps(&self, shape: NewTopicSpec) -> Vec<(&'static str, String)> {
+        let largest = self
+            .client
+            .get("message.max.bytes")
+            .and_then(|bytes| bytes.parse().ok());
+        let largest = largest.unwrap_or(0).max(producer::BATCH_BYTES) + producer::RECORD_OVERHEAD;
+        let mut keeps = vec![
+            ("cleanup.policy", "delete".to_owned()),
+            ("retention.ms", "-1".to_owned()),
+            ("max.message.bytes", largest.min(i32::MAX as u64).to_string()),
+        ];
+        if shape.replication >= 3 {
+            keeps.push(("min.insync.replicas", "2".to_owned()));
+        }
+        keeps
     }
 }
 
@@ -172,7 +196,57 @@ fn probe(plan: &Plan, runtime: &tokio::runtime::Handle) -> Result<(), SendError>
             SendError::destination(Reason::Unavailable, format!("kafka does not answer: {why}"))
         });
     };
-    plan.look_up(runtime, &producer, topic)
-        .error(topic, false)
-        .map_or(Ok(()), Err)
+    match plan.look_up(runtime, &producer, topic).error(topic, false) {
+        Some(error) => return Err(error),
+        None if plan.log => {}
+        None => return Ok(()),
+    }
+    match kept::loses(runtime, &plan.client, topic) {
+        Some(Loss::Compacted(what)) => Err(SendError::destination(Reason::Misconfigured, what)),
+        // Where it is longer than the longest outage, it may be meant.
+        Some(Loss::Retained(_)) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+    use weft_api::connector::EgressSettings;
+
+    use super::{NewTopicSpec, Plan};
+    use crate::testing::node;
+
+    /// C24: what the writer lets through fits, nothing goes by itself, and one replica alone acknowledges nothing.
+    #[test]
+    fn the_topic_of_a_log_is_made_so_that_it_keeps_what_is_in_it() {
+        let settings = EgressSettings {
+            name: "a.log".into(),
+            node: "n".into(),
+            cluster: "c".into(),
+            event_max: 4 << 20,
+            client_memory: 64 << 20,
+            lossy: false,
+            log: true,
+        };
+        let plan = Plan::new(&node(&json!({ "brokers": ["a:1"], "topic": "t" })), &settings).unwrap();
+        let keeps = |replication| {
+            let shape = NewTopicSpec {
+                partitions: 6,
+                replication,
+            };
+            plan.keeps(shape)
+        };
+        let all = keeps(3);
+        let said = |key: &str| all.iter().find(|(known, _)| *known == key).unwrap().1.clone();
+        assert_eq!(
+            (said("cleanup.policy"), said("retention.ms")),
+            ("delete".into(), "-1".into())
+        );
+        assert_eq!(said("min.insync.replicas"), "2");
+        let largest: u64 = plan.client.get("message.max.bytes").unwrap().parse().unwrap();
+        assert!(said("max.message.bytes").parse::<u64>().unwrap() > largest);
+        assert!(keeps(2).iter().all(|(key, _)| *key != "min.insync.replicas"));
+    }
 }

@@ -34,7 +34,7 @@ pub(super) fn opaque(ticket: Ticket) -> usize {
 }
 
 /// What a record may be larger than the event in it: header names, the JSON of structured mode.
-const RECORD_OVERHEAD: u64 = 64 << 10;
+pub(super) const RECORD_OVERHEAD: u64 = 64 << 10;
 /// The least memory that librdkafka's queue works with.
 const QUEUE_MIN: u64 = 4 << 20;
 /// The largest batch that is sent to a broker until one says that it is too large (librdkafka's default).

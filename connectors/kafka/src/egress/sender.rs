@@ -20,6 +20,7 @@ use weft_api::status::Health;
 
 use super::Plan;
 use super::errors::{self, Failed};
+use super::kept::{self, Loss};
 use super::producer::{BATCH_BYTES, Inbox, KafkaProducer, Report, opaque};
 use super::topics::{Found, Topics};
 use crate::client::voice::Voice;
@@ -113,7 +114,17 @@ impl Sender {
             self.report.health(Health::Ready);
             return;
         };
-        self.look_up(topic).await;
+        let found = self.look_up(topic).await;
+        if plan.log && matches!(found, Found::Partitions(_)) {
+            let (topic, runtime) = (topic.to_owned(), tokio::runtime::Handle::current());
+            let asking = plan.clone();
+            // Nothing waits for the answer.
+            tokio::task::spawn_blocking(move || match kept::loses(&runtime, &asking.client, &topic) {
+                Some(Loss::Compacted(what)) => tracing::error!(destination = %asking.name, "{what}"),
+                Some(Loss::Retained(what)) => tracing::warn!(destination = %asking.name, "{what}"),
+                None => {}
+            });
+        }
     }
 
     /// Takes the reports that are there, and settles.

@@ -123,7 +123,8 @@ pub(super) fn look_up(producer: &KafkaProducer, topic: &str, timeout: Duration) 
     }
 }
 
-/// Makes a topic and waits until it is known (blocking; must not run in an async thread).
+/// Makes a topic with these settings beside the brokers' own, and waits until it is known (blocking; must not run in an
+/// async thread).
 ///
 /// # Errors
 /// Why the brokers would not make it.
@@ -133,15 +134,19 @@ pub(super) fn make(
     producer: &KafkaProducer,
     topic: &str,
     shape: NewTopicSpec,
+    settings: &[(&'static str, String)],
 ) -> Result<Found, String> {
     let admin: AdminClient<DefaultClientContext> = client
         .create()
         .map_err(|error| format!("making kafka topic `{topic}`: {error}"))?;
-    let wanted = NewTopic::new(
+    let mut wanted = NewTopic::new(
         topic,
         shape.partitions,
         TopicReplication::Fixed(shape.replication),
     );
+    for (key, value) in settings {
+        wanted = wanted.set(key, value);
+    }
     let options = AdminOptions::new()
         .operation_timeout(Some(MAKE))
         .request_timeout(Some(MAKE));

@@ -109,12 +109,7 @@ impl ConsumerLoop {
     fn start(plan: Arc<Plan>, cx: IngressContext, wake: &Arc<Notify>) -> Result<ConsumerLoop, IngressError> {
         let brokers = plan.section.brokers.join(",");
         let voice = Voice::new(brokers.clone(), cx.report.clone());
-        let context = Context::new(
-            voice,
-            cx.report.clone(),
-            plan.section.start,
-            plan.section.isolation,
-        );
+        let context = Context::new(voice, cx.report.clone(), &plan);
         let mut client = connect(&plan, context)?;
         let nonempty = wake.clone();
         client.set_nonempty_callback(move || nonempty.notify_one());

@@ -20,7 +20,8 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use weft_api::status::Reporter;
 
-use super::lag;
+use super::Plan;
+use super::lag::{self, From};
 use super::start;
 use crate::client::voice::Voice;
 use crate::config::{Isolation, Start};
@@ -48,19 +49,22 @@ pub(crate) struct Context {
     report: Reporter,
     start: Start,
     isolation: Isolation,
+    /// It reads a log that routers share.
+    log: bool,
     calls: AtomicU64,
     changes: Mutex<Vec<Change>>,
     watermarks: Mutex<HashMap<Place, Arc<AtomicI64>>>,
 }
 
 impl Context {
-    pub(crate) fn new(voice: Voice, report: Reporter, start: Start, isolation: Isolation) -> Context {
+    pub(crate) fn new(voice: Voice, report: Reporter, plan: &Plan) -> Context {
         Context {
             voice,
             ends: lag::Ends::default(),
             report,
-            start,
-            isolation,
+            start: plan.section.start,
+            isolation: plan.section.isolation,
+            log: plan.log,
             calls: AtomicU64::new(0),
             changes: Mutex::default(),
             watermarks: Mutex::default(),
@@ -82,6 +86,9 @@ impl Context {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Context>, list: &mut TopicPartitionList) {
+        if self.log {
+            start::tell_lost(consumer, list);
+        }
         let placed = match self.start {
             Start::Earliest => Ok(()),
             start => start::place(consumer, list, start),
@@ -165,8 +172,9 @@ impl ClientContext for Context {
     fn stats(&self, stats: Statistics) {
         self.called();
         self.voice.stats(&stats);
+        let from = if self.log { From::Committed } else { From::Polled };
         self.report
-            .lag(Some(lag::events(&stats, self.isolation, &self.ends)));
+            .lag(Some(lag::events(&stats, self.isolation, from, &self.ends)));
     }
 }
 

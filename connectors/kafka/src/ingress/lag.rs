@@ -59,35 +59,44 @@ fn ends(consumer: &BaseConsumer<Context>, mut paused: TopicPartitionList) -> Kaf
     Ok(known)
 }
 
-/// The sum over the partitions that are ours: end of the log less the consumer's position.
-pub(crate) fn events(stats: &Statistics, isolation: Isolation, ends: &Ends) -> u64 {
+/// From where on records count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum From {
+    /// From the consumer's position: what it has polled is ours, and shows as unsettled.
+    Polled,
+    /// From the committed offset: whoever takes a log away must know of everything that is not delivered.
+    Committed,
+}
+
+/// The sum over the partitions that are ours: end of the log less where we are in it.
+pub(crate) fn events(stats: &Statistics, isolation: Isolation, from: From, ends: &Ends) -> u64 {
     let ours = |p: &Partition| {
         p.partition >= 0 && matches!(p.fetch_state.as_str(), "active" | "offset-wait" | "offset-query")
     };
     let mut sum = 0;
     for (topic, found) in &stats.topics {
         for partition in found.partitions.values().filter(|p| ours(p)) {
-            sum += of(partition, isolation, ends.of(topic, partition.partition));
+            sum += of(partition, isolation, from, ends.of(topic, partition.partition));
         }
     }
     sum
 }
 
 /// `asked`: where the log ends, if somebody asked; the statistics may know of a newer end, or of an older one.
-fn of(partition: &Partition, isolation: Isolation, asked: Option<i64>) -> u64 {
+fn of(partition: &Partition, isolation: Isolation, from: From, asked: Option<i64>) -> u64 {
     let heard = match isolation {
         Isolation::ReadCommitted if partition.ls_offset >= 0 => partition.ls_offset,
         _ => partition.hi_offset,
     };
     let end = asked.map_or(heard, |asked| asked.max(heard));
     // Nothing polled yet: what is committed, else the log's beginning.
+    let polled = Some(partition.app_offset).filter(|_| from == From::Polled);
     let position = [
-        partition.app_offset,
-        partition.committed_offset,
-        partition.lo_offset,
-    ]
-    .into_iter()
-    .find(|o| *o >= 0);
+        polled,
+        Some(partition.committed_offset),
+        Some(partition.lo_offset),
+    ];
+    let position = position.into_iter().flatten().find(|o| *o >= 0);
     match position {
         Some(position) if end >= 0 => u64::try_from(end - position).unwrap_or(0),
         _ => 0,
@@ -98,7 +107,7 @@ fn of(partition: &Partition, isolation: Isolation, asked: Option<i64>) -> u64 {
 mod tests {
     use rdkafka::statistics::{Partition, Statistics, Topic};
 
-    use super::{Ends, Known, events};
+    use super::{Ends, From, Known, events};
     use crate::config::Isolation;
 
     fn stats(partitions: &[(i64, i64, i64, &str)]) -> Statistics {
@@ -130,8 +139,17 @@ mod tests {
             (0, 0, 99, "none"),
         ]);
         assert_eq!(
-            events(&stats, Isolation::ReadCommitted, &Ends::default()),
+            events(&stats, Isolation::ReadCommitted, From::Polled, &Ends::default()),
             3 + 6 + 8
+        );
+        assert_eq!(
+            events(
+                &stats,
+                Isolation::ReadCommitted,
+                From::Committed,
+                &Ends::default()
+            ),
+            5 + 6 + 8
         );
     }
 
@@ -141,6 +159,7 @@ mod tests {
             events(
                 &stats(&[(7, 5, -1001, "active")]),
                 Isolation::ReadUncommitted,
+                From::Polled,
                 &Ends::default()
             ),
             0
@@ -151,7 +170,13 @@ mod tests {
     fn of_a_paused_partition_the_newest_end_counts() {
         let ends = |end| Ends(Known::from([("t".to_owned(), [(0, end)].into())]).into());
         let heard = || stats(&[(7, 5, 10, "active"), (7, 5, 10, "active")]);
-        assert_eq!(events(&heard(), Isolation::ReadCommitted, &ends(99)), 92 + 3);
-        assert_eq!(events(&heard(), Isolation::ReadCommitted, &ends(9)), 3 + 3);
+        assert_eq!(
+            events(&heard(), Isolation::ReadCommitted, From::Polled, &ends(99)),
+            92 + 3
+        );
+        assert_eq!(
+            events(&heard(), Isolation::ReadCommitted, From::Polled, &ends(9)),
+            3 + 3
+        );
     }
 }

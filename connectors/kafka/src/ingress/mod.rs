@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) mapping: Arc<Mapping>,
     /// Bytes that records polled past the credit may hold, over all partitions.
     pub(crate) spill_bytes: u64,
+    /// It reads a log that routers share.
+    pub(crate) log: bool,
     client: ClientConfig,
 }
 
@@ -78,6 +80,7 @@ impl Plan {
                 window: settings.window.unwrap_or(WINDOW),
                 mapping: Arc::new(mapping),
                 spill_bytes: half(settings.client_memory),
+                log: settings.log,
                 section,
             }),
             _ => Err(findings),

@@ -14,6 +14,8 @@ use crate::config::Start;
 
 /// How long one look-up may take.
 const LOOKUP: Duration = Duration::from_secs(10);
+/// How long a look may take that nothing depends on.
+const LOOK: Duration = Duration::from_secs(2);
 /// How often a look-up is tried before the ingress gives up and is started anew.
 const ATTEMPTS: u32 = 3;
 
@@ -46,6 +48,35 @@ pub(crate) fn place(
         tracing::info!(topic, partition, start = %start, offset = first, skipped = first - low, "kafka partition begins");
     }
     Ok(())
+}
+
+/// Says which partitions begin after what the group has committed: what is in between was acknowledged, and is gone. A
+/// look only: without an answer nothing is said, and the client begins at the oldest record that is there.
+pub(crate) fn tell_lost(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) {
+    let Ok(committed) = consumer.committed_offsets(list.clone(), LOOK) else {
+        return;
+    };
+    for element in committed.elements() {
+        let (topic, partition) = (element.topic(), element.partition());
+        let Offset::Offset(offset) = element.offset() else {
+            continue;
+        };
+        // Brokers that do not answer are not asked for each partition.
+        let Ok((low, _)) = consumer.fetch_watermarks(topic, partition, LOOK) else {
+            return;
+        };
+        if low > offset {
+            tracing::error!(
+                topic,
+                partition,
+                from = offset,
+                to = low,
+                lost = low - offset,
+                "events of a store are gone before anybody delivered them: the topic's retention was shorter than the outage \
+                 (set retention.ms to more than the longest, or to -1)"
+            );
+        }
+    }
 }
 
 /// The partitions for which nothing is committed. The brokers answer for each partition: one whose offset they could

@@ -29,6 +29,7 @@ fn mapper(more: serde_json::Value, accept: Option<Accept>, event: Option<serde_j
         window: None,
         event_max: 1000,
         client_memory: 0,
+        log: false,
     };
     Mapper::new(Arc::new(
         Mapping::new(section.tombstones, &place, &settings)

@@ -43,6 +43,7 @@ pub fn ingress_settings(window: u32) -> IngressSettings {
         }),
         event_max: 1 << 20,
         client_memory: 8 << 20,
+        log: false,
     }
 }
 
@@ -54,6 +55,7 @@ pub fn egress_settings() -> EgressSettings {
         event_max: 1 << 20,
         client_memory: 8 << 20,
         lossy: false,
+        log: false,
     }
 }
 

@@ -35,6 +35,7 @@ pub fn ingress(section: &Json, window: Option<Window>) -> Box<dyn Ingress> {
         window,
         event_max: EVENT_MAX as u64,
         client_memory: 8 << 20,
+        log: false,
     };
     let builder = Mqtt.ingress(&node(section), &settings).unwrap();
     builder
@@ -52,6 +53,7 @@ pub fn egress(section: &Json) -> Box<dyn Egress> {
         event_max: EVENT_MAX as u64,
         client_memory: 8 << 20,
         lossy: section["qos"] == 0,
+        log: false,
     };
     let builder = Mqtt.egress(&node(section), &settings).unwrap();
     builder

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::{Content, Fault, Names, SECTOR, Sim, dir_name, eio, missing, split};
 use crate::disk::{Disk, DiskFile, Real};
@@ -42,7 +43,7 @@ impl Disk for Sim {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut world = self.world();
-        world.call()?;
+        world.call_with_file()?;
         let names = world.dirs.get(path).ok_or_else(missing)?;
         let name = |name: &String| name.trim_end_matches('/').to_owned();
         Ok(names.seen.keys().map(name).collect())
@@ -50,7 +51,7 @@ impl Disk for Sim {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut world = self.world();
-        world.call()?;
+        world.call_with_file()?;
         if world.find(path).is_some() {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
@@ -67,7 +68,7 @@ impl Disk for Sim {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut world = self.world();
-        world.call()?;
+        world.call_with_file()?;
         let file = world.find(path).ok_or_else(missing)?;
         Ok(Box::new(SimFile {
             sim: self.clone(),
@@ -114,7 +115,7 @@ impl Disk for Sim {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
-        if world.call()? == Some(Fault::Sync) {
+        if world.call_with_file()? == Some(Fault::Sync) {
             return Err(eio());
         }
         let names = world.dirs.get_mut(path).ok_or_else(missing)?;
@@ -128,6 +129,17 @@ impl Disk for Sim {
         Ok(world
             .capacity
             .map_or(u64::MAX, |capacity| capacity.saturating_sub(world.used())))
+    }
+
+    fn now(&self) -> Instant {
+        let world = self.world();
+        match (world.wall, world.started) {
+            (Some(wall), Some((at, then))) => {
+                let passed = Duration::from_millis(wall().saturating_sub(then));
+                at + passed.saturating_sub(world.stepped)
+            }
+            _ => Instant::now(),
+        }
     }
 
     fn wall_ms(&self) -> u64 {

@@ -91,6 +91,28 @@ fn an_acknowledged_segment_stays_so_long_and_goes_when_nothing_is_appended_any_m
     running.audit();
 }
 
+/// C31: a clock that is set ahead makes nothing old that came a moment ago.
+#[test]
+fn a_clock_that_steps_ahead_takes_away_nothing_that_is_retained() {
+    let sim = Sim::default();
+    let mut running = open(&sim, &retaining());
+    fill(&mut running, "a", 0..20);
+    acknowledge_all(&mut running, "a");
+    let kept = everything(&running, "a").len();
+    assert!(kept > 0);
+    NOW.set(now() + 1000 * HOUR);
+    sim.wall_has_stepped(Duration::from_secs(1000 * 3600));
+    running.round(true);
+    assert_eq!(everything(&running, "a").len(), kept);
+    NOW.set(now() + HOUR - 1);
+    running.round(true);
+    assert_eq!(everything(&running, "a").len(), kept);
+    NOW.set(now() + 2);
+    running.round(true);
+    assert!(everything(&running, "a").len() < kept, "it is old by now");
+    running.audit();
+}
+
 #[test]
 fn an_empty_log_that_rests_gives_its_last_segment_away_and_goes_on_behind_it() {
     let sim = Sim::default();
