@@ -20,6 +20,7 @@ use crate::acked::Acked;
 use crate::disk::{Disk, DiskFile};
 use crate::record::{u32_at, u64_at};
 use crate::stats::Counters;
+use crate::window::read_at;
 
 const ENTRY: usize = 32;
 /// A run of acknowledged sequences.
@@ -53,9 +54,10 @@ impl Journal {
     pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> io::Result<Known> {
         let mut known = Known::new();
         for number in numbers(disk, dir)? {
-            let file = disk.open(&path(dir, number))?;
+            let path = path(dir, number);
+            let file = disk.open(&path)?;
             let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
-            let read = file.read_at(0, &mut bytes)?;
+            let read = read_at(&path, &*file, 0, &mut bytes)?;
             for entry in bytes[..read].chunks_exact(ENTRY) {
                 if let Some((log, run)) = run(entry) {
                     known.entry(log).or_default().add(run);
