@@ -169,14 +169,19 @@ impl Journal {
     }
 }
 
+fn name(number: u64) -> String {
+    format!("{number:016x}.acks")
+}
+
 fn path(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("{number:016x}.acks"))
+    dir.join(name(number))
 }
 
 fn numbers(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<u64>> {
-    let number = |name: &String| {
-        let digits = name.strip_suffix(".acks").filter(|digits| digits.len() == 16)?;
-        u64::from_str_radix(digits, 16).ok()
+    // A number may be spelt in several ways, and no store gets so far: what has such a name is nobody's.
+    let number = |found: &String| {
+        let number = u64::from_str_radix(found.strip_suffix(".acks")?, 16).ok()?;
+        (number < 1 << 60 && *found == name(number)).then_some(number)
     };
     let mut numbers: Vec<u64> = disk.list(dir)?.iter().filter_map(number).collect();
     numbers.sort_unstable();

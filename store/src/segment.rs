@@ -113,11 +113,9 @@ impl Title {
 
     /// The number that a file's name says.
     pub(crate) fn number_of(name: &str) -> Option<u64> {
-        let digits = name.strip_suffix(".seg").filter(|digits| digits.len() == 16)?;
-        // No log gets so far: what has such a name is nobody's.
-        u64::from_str_radix(digits, 16)
-            .ok()
-            .filter(|number| *number < 1 << 60)
+        let number = u64::from_str_radix(name.strip_suffix(".seg")?, 16).ok()?;
+        // A number may be spelt in several ways, and no log gets so far: what has such a name is nobody's.
+        (number < 1 << 60 && name == Title::name(number)).then_some(number)
     }
 
     /// Both heads and what lies between, up to the records.
