@@ -189,6 +189,22 @@ async fn a_purge_takes_what_a_later_version_wrote() {
     topology.stop().await;
 }
 
+/// A word for the name would be for the log of the group, too, and `check` takes none for what is in the file.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_becomes_a_group_is_told_to_go_first() {
+    let mut ends = Ends::new();
+    let mut topology = ends.start(ends.spec(&["a", "b"], "a"));
+    ends.hang(&topology, "1").await;
+    let regrouped = group(ends.spec(&["b"], "a"), "a", first(vec![to("b")]));
+    let refused = topology.reload(regrouped, &words(&[])).await.unwrap_err();
+    assert!(
+        refused.contains("in one reload (removed: { a: drain }), and add the group in the next"),
+        "{refused}"
+    );
+    ends.open.send_replace(true);
+    topology.stop().await;
+}
+
 /// A group has no egress, but a log, and its members stay until that is empty.
 #[tokio::test]
 async fn a_group_with_a_backlog_goes_only_with_a_word_and_takes_its_members_last() {
