@@ -40,6 +40,7 @@ use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
 use crate::routing::anycast::hash;
 use build::{Built, Living};
+use desk::Desk;
 use leaving::Leaving;
 use report::{Board, Post};
 use spec::{SharedSpec, Spec};
@@ -67,6 +68,7 @@ pub struct Topology {
     ingresses: BTreeMap<Arc<str>, Ingress>,
     destinations: BTreeMap<Arc<str>, Egress>,
     storage: Option<Storage>,
+    desk: Arc<Desk>,
     /// Tells the age of what comes out of logs that routers share.
     clock: Arc<WallClock>,
     /// What the sweep goes over; shared with the task that does it.
@@ -138,14 +140,16 @@ impl Topology {
         seed: u64,
     ) -> Result<Topology, String> {
         let clock = Arc::new(WallClock::of(Arc::clone(&ground.disk)));
-        let storage = Storage::open_on(ground, &spec, &metrics)?;
+        let desk = Desk::new(Arc::clone(&metrics));
+        let storage = Storage::open_on(ground, &spec, &metrics, &desk)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
-            board: Arc::new(Board::default()),
+            board: Arc::new(Board::new(&desk)),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             storage,
+            desk,
             janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept), Arc::clone(&clock))),
             clock,
             retiring: Vec::new(),
@@ -195,6 +199,7 @@ impl Topology {
         for ingress in self.ingresses.values() {
             ingress.running.drain();
         }
+        self.desk.drain();
         for reader in &self.leaving {
             reader.hurry();
         }
@@ -237,6 +242,7 @@ impl Topology {
             egress.destination.close(Leftover::GiveBack(Reason::Stopping));
         });
         join_all(ends).await;
+        self.desk.stop().await;
         if let Some(storage) = self.storage.take() {
             storage.stop().await;
         }
@@ -268,10 +274,9 @@ impl Topology {
         self.adopt_destinations(&spec, &wiring);
         if let Some(storage) = &mut self.storage {
             storage.adopt(&wiring, &spec);
-            storage.desk().know(&numbers);
             self.board.set_logs(storage.queues());
-            self.board.set_desk(storage.desk());
         }
+        self.desk.adopt(&wiring, &spec, &numbers);
         crash::point("reload.destinations");
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {
@@ -422,7 +427,7 @@ async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>, wall:
     }
 }
 
-/// DiskWork for all of them, side by side.
+/// Waits for all of them, side by side.
 async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut open: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|cx| {

@@ -161,12 +161,11 @@ impl Report for Post {
 }
 
 /// Everything that admin may look at; outlives reloads.
-#[derive(Default)]
 pub struct Board {
     ingresses: RwLock<Vec<IngressView>>,
     destinations: RwLock<Vec<DestinationView>>,
     logs: RwLock<Vec<Arc<DurableQueue>>>,
-    desk: RwLock<Option<Arc<Desk>>>,
+    desk: Arc<Desk>,
 }
 
 /// A log on the board.
@@ -201,6 +200,15 @@ impl DestinationView {
 }
 
 impl Board {
+    pub(super) fn new(desk: &Arc<Desk>) -> Board {
+        Board {
+            ingresses: RwLock::default(),
+            destinations: RwLock::default(),
+            logs: RwLock::default(),
+            desk: Arc::clone(desk),
+        }
+    }
+
     /// The ingresses, in the order in which they were added.
     #[must_use]
     pub fn ingresses(&self) -> Vec<IngressView> {
@@ -225,10 +233,10 @@ impl Board {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where operators look through the logs, if there is a store.
+    /// Where operators look through dead letters, and through the logs.
     #[must_use]
-    pub fn desk(&self) -> Option<Arc<Desk>> {
-        self.desk.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
     }
 
     /// Recovered and listening: every ingress that listens does.
@@ -256,10 +264,6 @@ impl Board {
 
     pub(super) fn set_logs(&self, logs: Vec<Arc<DurableQueue>>) {
         *self.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
-    }
-
-    pub(super) fn set_desk(&self, desk: &Arc<Desk>) {
-        *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(desk));
     }
 
     /// Returns whether none of the same name is left.
