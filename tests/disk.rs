@@ -211,8 +211,7 @@ fn c28_a_second_process_on_the_same_directory_does_not_start() {
     let other = Receiver::start();
     let store = format!("path: \"{}\", keep_free: 1MiB", path.display());
     let mut second = weft(&yaml(&other, free_port(), &store, "true")).spawn();
-    let status = second.wait();
-    assert!(!status.success() && status.code().is_some(), "{status}");
+    assert_eq!(second.wait().code(), Some(69), "it may start later");
     let words = "another process has the store";
     second.log().wait_for(words, LIMIT, |line| line.contains(words));
     assert_eq!(content(&path.join("logs")), before);
@@ -356,8 +355,7 @@ fn c28_a_store_that_was_being_made_when_the_process_ended_is_made() {
 fn does_not_start(stored: &mut Stored, words: &str) {
     let before = content(&stored.store().join("logs"));
     stored.weft.launch_again();
-    let status = stored.weft.wait();
-    assert!(!status.success() && status.code().is_some(), "{status}");
+    assert_eq!(stored.weft.wait().code(), Some(64), "the same again fails again");
     stored
         .weft
         .log()
@@ -387,12 +385,23 @@ fn a_path_that_cannot_be_written_to_is_said_at_the_start() {
     let receiver = Receiver::start();
     let refused = |store: &str, words: &str| {
         let mut weft = weft(&yaml(&receiver, free_port(), store, "true")).spawn();
-        let status = weft.wait();
-        assert!(!status.success() && status.code().is_some(), "{status}");
+        assert_eq!(weft.wait().code(), Some(64), "the same again fails again");
         let is_it = |line: &str| line.contains("the store at") && line.contains(words);
         weft.log().wait_for(words, LIMIT, is_it);
     };
-    refused("path: \"${DIR}/weft.yaml/store\"", "making the directory");
+    for below in ["", "/store", "/store/below"] {
+        let path = format!("path: \"${{DIR}}/weft.yaml{below}\"");
+        refused(&path, "weft.yaml is a file: name a directory");
+    }
+    refused("path: /proc/weft", "making the directory");
+    let wrong = yaml(&receiver, free_port(), "path: /proc/weft", "true");
+    let mut json = weft(&wrong).env("WEFT_LOG", "json").spawn();
+    assert_eq!(json.wait().code(), Some(64));
+    let is_line = |line: &str| {
+        let line: Option<serde_json::Value> = serde_json::from_str(line).ok();
+        line.is_some_and(|line| line["exit_code"] == 64 && line["level"] == "ERROR")
+    };
+    json.log().wait_for("the reason, as JSON", LIMIT, is_line);
     let disk = match SmallDisk::mib(32) {
         Ok(disk) => disk,
         Err(why) => return why.skip("a disk that cannot be written to"),

@@ -13,8 +13,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
-use weft_store::{Settings, Store};
+use weft_store::{OpenError, Settings, Store};
 
+use super::StartError;
 use super::build::{KEPT, kept};
 use super::desk::Desk;
 use super::spec::{LogSpec, Spec, StoreSpec, WhenFull};
@@ -99,12 +100,12 @@ impl Storage {
     /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. DiskWork for the disk.
     ///
     /// # Errors
-    /// One line for an operator.
+    /// See [`StartError`].
     pub(crate) fn open_on(
         ground: Ground,
         spec: &Spec,
         metrics: &Arc<Metrics>,
-    ) -> Result<Option<Storage>, String> {
+    ) -> Result<Option<Storage>, StartError> {
         let Some(store) = &spec.store else { return Ok(None) };
         let settings = Settings {
             path: store.path.clone(),
@@ -122,7 +123,7 @@ impl Storage {
             DiskWork::Tasks { round } => Store::open_driven(disk, settings, &[], keeper)
                 .map(|(store, driver)| (store, Some(Driving::start(driver, round)))),
         };
-        let (opened, driving) = opened.map_err(|error| error.to_string())?;
+        let (opened, driving) = opened.map_err(|error| not_opened(&error))?;
         let opened = Arc::new(opened);
         let mut storage = Storage {
             desk: Desk::new(Arc::clone(&opened), Arc::clone(metrics)),
@@ -135,7 +136,7 @@ impl Storage {
             metrics: Arc::clone(metrics),
             logs: BTreeMap::new(),
         };
-        storage.prepare(spec)?;
+        storage.prepare(spec).map_err(|error| not_opened(&error))?;
         Ok(Some(storage))
     }
 
@@ -143,14 +144,14 @@ impl Storage {
     /// Changes nothing of those that are open. DiskWork for the disk.
     ///
     /// # Errors
-    /// One line for an operator.
-    pub(crate) fn prepare(&mut self, spec: &Spec) -> Result<(), String> {
+    /// See [`OpenError`].
+    pub(crate) fn prepare(&mut self, spec: &Spec) -> Result<(), OpenError> {
         for (name, kind, log) in asked(spec) {
             if !self.logs.contains_key(&name) {
                 self.open_log(&name, kind, &log)?;
             }
         }
-        for file in self.store.unopened().map_err(|error| error.to_string())? {
+        for file in self.store.unopened()? {
             if let Some(ingress) = file.strip_prefix(OF_INGRESS) {
                 self.open_log(&kept(ingress), Kind::Kept, &self.ending())?;
                 continue;
@@ -181,16 +182,13 @@ impl Storage {
         }
     }
 
-    fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
+    fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), OpenError> {
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
             Kind::Kept => format!("{OF_INGRESS}{}", name.trim_start_matches(KEPT)),
             Kind::DeadLetters => DEAD.to_owned(),
         };
-        let log = self
-            .store
-            .log(&file, settings(kind, spec))
-            .map_err(|error| error.to_string())?;
+        let log = self.store.log(&file, settings(kind, spec))?;
         let metrics = self.metrics.log(name);
         let queue = DurableQueue::new(
             Arc::clone(name),
@@ -376,6 +374,16 @@ impl Storage {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Whose turn it is where a store is not opened.
+fn not_opened(error: &OpenError) -> StartError {
+    let line = error.to_string();
+    match error {
+        OpenError::Locked(_) => StartError::Taken(line),
+        error if error.is_of_path() => StartError::Wrong(line),
+        _ => StartError::Failed(line),
     }
 }
 
