@@ -261,13 +261,19 @@ mod tests {
             (verdict(Outcome::Accepted), "| 204 |"),
             (stored, "| 202 without a body;"),
             (verdict(Outcome::Rejected(Reason::Refused)), "| 422 |"),
-            (verdict(Outcome::Released(Reason::Unavailable)), "| 503 + `Retry-After` |"),
+            (
+                verdict(Outcome::Released(Reason::Unavailable)),
+                "| 503 + `Retry-After` |",
+            ),
             (verdict(Outcome::Unknown(Reason::Timeout)), "| 504 |"),
         ];
         for (verdict, row) in answers {
             let status = one(&verdict).status();
             assert!(row.contains(status.as_str()), "{row}: {status}");
-            assert!(docs.contains(&format!("\n{row}")), "docs/connectors/http.md has no row {row}");
+            assert!(
+                docs.contains(&format!("\n{row}")),
+                "docs/connectors/http.md has no row {row}"
+            );
         }
     }
 }
