@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::{LIMIT, wait_metric, weft};
+use support::{LIMIT, wait_metric, weft, with_head};
 use weft_rig::http::Response;
 use weft_rig::{BadDisk, Dir, Failing, Receiver, SmallDisk, Weft, WeftBuilder, eventually, free_port, http};
 
@@ -409,6 +409,37 @@ fn a_path_that_cannot_be_written_to_is_said_at_the_start() {
     disk.set_writable(false).unwrap();
     let path = format!("path: \"{}/store\"", disk.path().display());
     refused(&path, "Read-only file system");
+}
+
+/// A start cannot deliver what it finds for a destination that is not in the file: it says so, once, with what an operator
+/// has to know.
+#[test]
+fn a_log_whose_destination_is_gone_is_told_once_with_how_much_and_what_to_do() {
+    let mut stored = Stored::here();
+    let taken = stored.take(0..20);
+    stored.stop();
+    let with = yaml(&stored.receiver, stored.port, HERE, "true");
+    let without = with.replace("out:", "other:").replace("to: out", "to: other");
+    stored.weft.rewrite(&with_head(&without));
+    stored.weft.restart();
+    let orphaned = [("log", "out")];
+    wait_metric(&stored.weft, "weft_store_orphaned_events", &orphaned, 20.0);
+    wait_metric(&stored.weft, PENDING, &orphaned, 20.0);
+    stored.weft.sighup();
+    wait_metric(&stored.weft, "weft_config_reloads_total", &[], 1.0);
+    let log = stored.weft.log().all();
+    let lines: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("nobody delivers"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{log:#?}");
+    for word in ["ERROR", "events=20", "oldest=", "removed: { out: purge }"] {
+        assert!(lines[0].contains(word), "{word}: {}", lines[0]);
+    }
+    stored.weft.rewrite(&with_head(&with));
+    stored.weft.sighup();
+    stored.deliver(&taken);
+    wait_metric(&stored.weft, "weft_store_orphaned_events", &orphaned, 0.0);
 }
 
 /// What comes while calls fail is not acknowledged, what was acknowledged is delivered, and a restart goes on.

@@ -93,7 +93,7 @@ async fn live(
     warn(&model.warnings);
     let metrics = Metrics::new();
     let (stop_admin, admin_stopped) = StopHandle::new();
-    let topology =
+    let mut topology =
         Topology::start(spec::of(&model), Arc::clone(&metrics), fastrand::u64(..)).map_err(|error| {
             match error {
                 StartError::Wrong(why) => AppError::Wrong(why),
@@ -101,6 +101,7 @@ async fn live(
                 StartError::Failed(why) => AppError::Internal(why),
             }
         })?;
+    topology.look_after_orphans(&removals(&model));
     let source = AppSource::new(topology.board(), Arc::clone(topology.budget()), metrics, model);
     serve_admin(&source, &admin_stopped).await?;
     let mut router = Router {
@@ -197,12 +198,7 @@ impl Router {
             tracing::warn!("{finding}");
         }
         self.source.check_same_listeners(&model)?;
-        let removed: BTreeMap<String, Removal> = model
-            .removed
-            .iter()
-            .map(|(name, how)| (name.to_string(), removal(*how)))
-            .collect();
-        let report = self.topology.reload(spec::of(&model), &removed).await?;
+        let report = self.topology.reload(spec::of(&model), &removals(&model)).await?;
         self.source.set_model(model);
         crash::point("reload.done");
         Ok(report)
@@ -235,6 +231,13 @@ impl Router {
             }
         }
     }
+}
+
+fn removals(model: &Model) -> BTreeMap<String, Removal> {
+    let words = model.removed.iter();
+    words
+        .map(|(name, how)| (name.to_string(), removal(*how)))
+        .collect()
 }
 
 fn removal(how: Removed) -> Removal {

@@ -149,6 +149,14 @@ impl Topology {
         Ok(topology)
     }
 
+    /// Looks after logs that the start found and whose destinations are not in the file: does what `removed` says, if it can
+    /// be done without them, and tells of the others.
+    pub fn look_after_orphans(&mut self, removed: &BTreeMap<String, reload::Removal>) {
+        if let Some(storage) = &mut self.storage {
+            storage.look_after_orphans(removed);
+        }
+    }
+
     /// What admin shows; stays valid through reloads.
     #[must_use]
     pub fn board(&self) -> Arc<Board> {

@@ -64,6 +64,7 @@ impl Topology {
             .unwrap_or_default();
         self.check_removed(&spec, &report, &leaving, removed)?;
         self.apply(spec)?;
+        self.look_after_orphans(removed);
         if let Some(storage) = &self.storage {
             let gone = report.destinations.removed.iter().map(String::as_str);
             for name in gone.chain(leaving.iter().map(|(name, _)| &**name)) {

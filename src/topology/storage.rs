@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
-use weft_store::{OpenError, Settings, Store};
+use weft_store::{Log, OpenError, Settings, Store};
 
 use super::StartError;
 use super::build::{KEPT, kept};
@@ -25,7 +25,7 @@ use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
 use crate::delivery::stored::lane::{LogLane, Order, Window};
-use crate::delivery::stored::{Clerk, DurableQueue, Kind, letters};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
 use asked::{asked, places, rules, settings};
@@ -34,6 +34,7 @@ pub use ground::{DiskWork, Ground};
 
 mod asked;
 mod ground;
+mod orphans;
 #[cfg(feature = "crash-points")]
 mod points;
 
@@ -66,6 +67,8 @@ pub(crate) struct Storage {
     metrics: Arc<Metrics>,
     logs: BTreeMap<Arc<str>, Open>,
     desk: Arc<Desk>,
+    /// Directories and logs that are nobody's, and of which an operator has heard.
+    strangers: HashSet<String>,
 }
 
 struct Open {
@@ -135,6 +138,7 @@ impl Storage {
             clock,
             metrics: Arc::clone(metrics),
             logs: BTreeMap::new(),
+            strangers: HashSet::new(),
         };
         storage.prepare(spec).map_err(|error| not_opened(&error))?;
         Ok(Some(storage))
@@ -159,11 +163,7 @@ impl Storage {
             let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
             match places(spec).find(|known| ***known == *name) {
                 Some(name) => self.open_log(name, Kind::Backlog, &self.ending())?,
-                None => tracing::error!(
-                    log = file,
-                    "the store has a log of a destination that is not in the file: it is kept \
-                     (name the destination again to deliver what is in it, or remove its directory)"
-                ),
+                None => self.open_orphan(&file)?,
             }
         }
         Ok(())
@@ -175,7 +175,15 @@ impl Storage {
             .into_iter()
             .map(|(name, _, log)| (name, log))
             .collect();
+        let there: HashSet<_> = places(spec).collect();
         for (name, open) in &self.logs {
+            // Whoever was delivered from goes on until nothing is left.
+            let is_orphan =
+                open.queue.kind == Kind::Backlog && open.running.is_none() && !there.contains(name);
+            open.queue.set_orphan(is_orphan);
+            if is_orphan {
+                continue;
+            }
             let log = asked.get(name).cloned().unwrap_or_else(|| self.ending());
             open.queue.configure(rules(&log));
             open.queue.log.configure(settings(open.queue.kind, &log));
@@ -189,19 +197,23 @@ impl Storage {
             Kind::DeadLetters => DEAD.to_owned(),
         };
         let log = self.store.log(&file, settings(kind, spec))?;
+        self.add(name, kind, log, rules(spec));
+        Ok(())
+    }
+
+    fn add(&mut self, name: &Arc<str>, kind: Kind, log: Arc<Log<Leg>>, rules: LogRules) {
         let metrics = self.metrics.log(name);
         let queue = DurableQueue::new(
             Arc::clone(name),
             kind,
             log,
-            rules(spec),
+            rules,
             metrics,
             (Arc::clone(&self.clock), self.work),
         );
         self.clerk.add(&queue);
         self.desk.add(&queue);
         self.logs.insert(Arc::clone(name), Open { queue, running: None });
-        Ok(())
     }
 
     /// What holds for a log that the file does not ask for: it keeps what it has until that is delivered.
@@ -312,7 +324,8 @@ impl Storage {
         let gone = self
             .logs
             .iter()
-            .filter(|(name, open)| open.queue.kind == Kind::Backlog && !there.contains(name));
+            .filter(|(name, open)| open.queue.kind == Kind::Backlog && !there.contains(name))
+            .filter(|(_, open)| !open.queue.is_orphan());
         let pending = gone.map(|(name, open)| (Arc::clone(name), open.queue.pending()));
         pending.filter(|(_, pending)| *pending > 0).collect()
     }
