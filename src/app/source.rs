@@ -271,6 +271,7 @@ fn log_status(log: &Arc<LogView>) -> LogStatus {
     LogStatus {
         name: log.name.to_string(),
         dead_letters: &*log.name == LOCAL,
+        orphaned: log.is_orphan(),
         pending: count(&log.metrics.pending),
         bytes: count(&log.metrics.bytes),
         waiting: count(&log.metrics.waiting),

@@ -131,6 +131,8 @@ families! {
         "Events that the log did not take, because it failed.";
     STORE_PENDING = Gauge "weft_store_pending_events" ["log"]
         "Events in the log.";
+    STORE_ORPHANED = Gauge "weft_store_orphaned_events" ["log"]
+        "Events in the log that nobody delivers, since the file does not have its destination.";
     STORE_UNDER_WAY = Gauge "weft_store_under_way_events" ["log"]
         "Events that were read from the log and are on their way.";
     STORE_WAITING = Gauge "weft_store_waiting_events" ["log"]

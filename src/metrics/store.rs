@@ -24,6 +24,8 @@ pub struct LogMetrics {
     pub refused: IntCounter,
     /// Legs in the log.
     pub pending: IntGauge,
+    /// Legs in it, while the file does not have its place.
+    pub orphaned: IntGauge,
     /// Legs that wait for room.
     pub waiting: IntGauge,
     /// Bytes of its segments.
@@ -43,6 +45,7 @@ pub(super) struct Families {
     refused: IntCounterVec,
     under_way: IntGaugeVec,
     pending: IntGaugeVec,
+    orphaned: IntGaugeVec,
     waiting: IntGaugeVec,
     bytes: IntGaugeVec,
     held: IntGaugeVec,
@@ -60,6 +63,7 @@ impl Families {
             refused: make.counters(&families::STORE_REFUSED),
             under_way: make.gauges(&families::STORE_UNDER_WAY),
             pending: make.gauges(&families::STORE_PENDING),
+            orphaned: make.gauges(&families::STORE_ORPHANED),
             waiting: make.gauges(&families::STORE_WAITING),
             bytes: make.gauges(&families::STORE_BYTES),
             held: make.gauges(&families::STORE_HELD),
@@ -81,6 +85,7 @@ impl Families {
             purged: self.settled.with_label_values(&[name, "purged"]),
             refused: self.refused.with_label_values(&[name]),
             pending: gauge(&self.pending),
+            orphaned: gauge(&self.orphaned),
             waiting: gauge(&self.waiting),
             bytes: gauge(&self.bytes),
             oldest: self.oldest.with_label_values(&[name]),
@@ -101,6 +106,7 @@ impl Families {
         for family in [
             &self.under_way,
             &self.pending,
+            &self.orphaned,
             &self.waiting,
             &self.bytes,
             &self.held,

@@ -60,6 +60,20 @@ const HELD_DRAIN: Duration = Duration::from_secs(2);
 /// How long stopped connectors may take to return before their tasks are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// Why a topology did not start: one line for an operator.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StartError {
+    /// The same file fails again.
+    #[error("{0}")]
+    Wrong(String),
+    /// Somebody else has what it needs; later it may succeed.
+    #[error("{0}")]
+    Taken(String),
+    /// A fault of ours, or of the machine.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// See the module.
 pub struct Topology {
     metrics: Arc<Metrics>,
@@ -124,8 +138,8 @@ impl Topology {
     /// Builds and starts everything in `spec`. Must be called within a tokio runtime. `seed` makes jitter repeatable.
     ///
     /// # Errors
-    /// One line for an operator: what could not be built.
-    pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
+    /// See [`StartError`].
+    pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, StartError> {
         Topology::start_on(Ground::default(), spec, metrics, seed)
     }
 
@@ -138,7 +152,7 @@ impl Topology {
         spec: Spec,
         metrics: Arc<Metrics>,
         seed: u64,
-    ) -> Result<Topology, String> {
+    ) -> Result<Topology, StartError> {
         let clock = Arc::new(WallClock::of(Arc::clone(&ground.disk)));
         let desk = Desk::new(Arc::clone(&metrics));
         let storage = Storage::open_on(ground, &spec, &metrics, &desk)?;
@@ -158,8 +172,16 @@ impl Topology {
             metrics,
             seed,
         };
-        topology.apply(spec)?;
+        topology.apply(spec).map_err(StartError::Failed)?;
         Ok(topology)
+    }
+
+    /// Looks after logs that the start found and whose destinations are not in the file: does what `removed` says, if it can
+    /// be done without them, and tells of the others.
+    pub fn look_after_orphans(&mut self, removed: &BTreeMap<String, reload::Removal>) {
+        if let Some(storage) = &mut self.storage {
+            storage.look_after_orphans(removed);
+        }
     }
 
     /// What admin shows; stays valid through reloads.
@@ -252,7 +274,7 @@ impl Topology {
     fn apply(&mut self, spec: Spec) -> Result<(), String> {
         let numbers = self.numbers(&spec);
         if let Some(storage) = &mut self.storage {
-            storage.prepare(&spec)?;
+            storage.prepare(&spec).map_err(|error| error.to_string())?;
         }
         let destinations = self.destinations.iter();
         let living = Living {

@@ -72,6 +72,7 @@ impl Topology {
             .map(|ingress| Arc::clone(&ingress.name))
             .collect();
         self.apply(spec)?;
+        self.look_after_orphans(removed);
         if let Some(storage) = &self.storage {
             let gone = report.destinations.removed.iter().map(String::as_str);
             for name in gone.chain(leaving.iter().map(|(name, _)| &**name)) {

@@ -71,6 +71,14 @@ pub enum OpenError {
         /// What it says.
         found: String,
     },
+    /// A file stands where its directory should be, or one above it.
+    #[error("the store at {path}: {file} is a file: name a directory")]
+    File {
+        /// Its directory.
+        path: PathBuf,
+        /// What is no directory.
+        file: PathBuf,
+    },
     /// A name that no log can have.
     #[error(
         "{0:?} cannot name a log: 1 to 200 bytes of letters, digits, '.', '_', '-' and '%', not beginning with '.'"
@@ -86,6 +94,23 @@ pub enum OpenError {
         /// What the system says.
         error: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether the same again fails again until somebody names another path, or mends this one or its permissions.
+    #[must_use]
+    pub fn is_of_path(&self) -> bool {
+        match self {
+            OpenError::File { .. } | OpenError::Format { .. } | OpenError::Name(_) => true,
+            OpenError::Io { error, doing, .. } => match error.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => true,
+                // Where nothing can be made, not even a directory.
+                io::ErrorKind::NotFound | io::ErrorKind::Unsupported => *doing == directory::MAKING,
+                _ => false,
+            },
+            OpenError::Locked(_) => false,
+        }
+    }
 }
 
 /// What keeps others out of the directory.
@@ -291,10 +316,15 @@ impl<T: Send + 'static> Store<T> {
     /// Directories of logs that nobody has opened: what is left of places that are no longer in the file.
     ///
     /// # Errors
-    /// As the disk has it.
-    pub fn unopened(&self) -> io::Result<Vec<String>> {
+    /// See [`OpenError`].
+    pub fn unopened(&self) -> Result<Vec<String>, OpenError> {
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut names = self.disk.list(&self.settings.path.join("logs"))?;
+        let all = self.settings.path.join("logs");
+        let mut names = self.disk.list(&all).map_err(|error| OpenError::Io {
+            path: self.settings.path.clone(),
+            doing: "looking for logs",
+            error,
+        })?;
         names.retain(|name| !logs.contains_key(name));
         names.sort_unstable();
         Ok(names)
@@ -363,7 +393,7 @@ impl<T: Send + 'static> Store<T> {
         let logs = self.bell.logs();
         let mut there: BTreeSet<u64> = logs.iter().map(|log| log.id).collect();
         let mut look = || {
-            for name in self.unopened()? {
+            for name in self.unopened().map_err(io::Error::other)? {
                 let dir = self.settings.path.join("logs").join(name);
                 there.extend(recover::id(&*self.disk, &dir)?);
                 // Or what is gone might come back, and be told again.

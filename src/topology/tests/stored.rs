@@ -205,6 +205,62 @@ async fn a_destination_that_becomes_a_group_is_told_to_go_first() {
     topology.stop().await;
 }
 
+/// Twenty events in the log of a destination that the file of the next start does not have.
+async fn with_orphan(dir: &Dir) -> (Ends, Topology) {
+    let mut ends = Ends::new();
+    ends.open.send_replace(false);
+    let spec = stored(ends.spec(&["a", "b"], "a"), dir, &["a"]);
+    let topology = with_backlog(&mut ends, spec, 20).await;
+    topology.stop().await;
+    ends.open.send_replace(true);
+    let topology = ends.start(stored(ends.spec(&["b"], "b"), dir, &[]));
+    (ends, topology)
+}
+
+fn orphaned(topology: &Topology) -> i64 {
+    let queue = topology.storage.as_ref().unwrap().queue("a").unwrap();
+    queue.publish();
+    queue.metrics.orphaned.get()
+}
+
+#[tokio::test]
+async fn a_log_without_its_destination_is_shown_refuses_no_reload_and_is_delivered_once_it_is_named() {
+    let dir = Dir::new("orphan");
+    let (ends, mut topology) = with_orphan(&dir).await;
+    topology.look_after_orphans(&words(&[]));
+    assert_eq!((orphaned(&topology), pending(&topology, "a")), (20, 20));
+    let shown = topology.board().logs();
+    assert!(shown.iter().any(|log| &*log.name == "a" && log.is_orphan()));
+    let without = stored(ends.spec(&["b", "c"], "b"), &dir, &[]);
+    topology.reload(without, &words(&[])).await.unwrap();
+    assert_eq!(orphaned(&topology), 20);
+    let again = stored(ends.spec(&["b", "a"], "b"), &dir, &[]);
+    topology.reload(again, &words(&[])).await.unwrap();
+    until("all are delivered", || pending(&topology, "a") == 0).await;
+    assert_eq!(orphaned(&topology), 0);
+    topology.stop().await;
+    assert_eq!(ends.got(), numbers(0..20));
+}
+
+#[tokio::test]
+async fn of_the_words_on_what_goes_purge_holds_at_a_start_and_the_others_lose_nothing() {
+    let dir = Dir::new("orphan-purge");
+    let (ends, mut topology) = with_orphan(&dir).await;
+    for word in [Removal::Drain, Removal::DeadLetter] {
+        topology.look_after_orphans(&words(&[("a", word)]));
+        assert_eq!(orphaned(&topology), 20, "{word:?}");
+    }
+    topology.look_after_orphans(&words(&[("a", Removal::Purge)]));
+    let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
+    assert_eq!((orphaned(&topology), queue.metrics.purged.get()), (0, 20));
+    topology.stop().await;
+    // It stays so.
+    let topology = ends.start(stored(ends.spec(&["a"], "a"), &dir, &["a"]));
+    assert_eq!(pending(&topology, "a"), 0);
+    topology.stop().await;
+    assert_eq!(ends.got(), [""; 0]);
+}
+
 /// A group has no egress, but a log, and its members stay until that is empty.
 #[tokio::test]
 async fn a_group_with_a_backlog_goes_only_with_a_word_and_takes_its_members_last() {
