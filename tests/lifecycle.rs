@@ -236,6 +236,18 @@ fn check_diff_foretells_what_the_router_then_does() {
     Books::of(&weft.metrics()).assert_balanced();
 }
 
+/// A shell's 1,024 are few for connections and the segments of a store.
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_the_system_lets_it() {
+    let (receiver, web) = (Receiver::start(), free_port());
+    let url = receiver.url("/");
+    let file = format!(
+        "ingress: {{ web: {{ http: {{ listen: \"127.0.0.1:{web}\" }} }} }}\ndestinations: {{ out: {{ http: {{ url: \"{url}\" }} }} }}\nroutes: {{ all: {{ to: out }} }}\n"
+    );
+    let weft = weft(&file).files_at_first(256, 4096).start();
+    assert_eq!(weft.open_files_max(), 4096);
+}
+
 /// A destination with three pending legs that goes away.
 struct Removal {
     kafka: &'static Kafka,
@@ -484,20 +496,17 @@ fn exit_codes_say_whose_turn_it_is() {
     let ends = |weft: &mut Weft| weft.wait().code();
     let mut wrong = weft("ingress: { web: { htpp: {} } }\n").spawn();
     assert_eq!(ends(&mut wrong), Some(64), "{}", wrong.log().tail());
-    assert!(
-        wrong.log().tail().contains("weft.yaml:3"),
-        "{}",
-        wrong.log().tail()
-    );
+    // What it has said may be read after its end.
+    wrong
+        .log()
+        .wait_for("the place", LIMIT, |line| line.contains("weft.yaml:3"));
 
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let receiver = Receiver::start();
     let mut second = weft(&web(&receiver, free_port())).observe(port).spawn();
     assert_eq!(ends(&mut second), Some(69), "{}", second.log().tail());
-    assert!(
-        second.log().tail().contains("observe.listen"),
-        "{}",
-        second.log().tail()
-    );
+    second
+        .log()
+        .wait_for("the key", LIMIT, |line| line.contains("observe.listen"));
 }

@@ -112,7 +112,8 @@ pub fn compare(old: &Model, new: &Model) -> Comparison {
     }
     let mut needless = Vec::new();
     for (name, _) in &new.removed {
-        if old_endpoints.iter().all(|known| known.name != name) {
+        let is_log = old.shared_logs().any(|log| log.name == *name);
+        if !is_log && old_endpoints.iter().all(|known| known.name != name) {
             needless.push(Arc::clone(name));
         }
     }

@@ -4,6 +4,7 @@
 //! close, destinations close, admin last, so that health and metrics answer all through a drain (C22, C29).
 
 pub mod compare;
+mod files;
 mod letters;
 mod shared;
 mod source;
@@ -69,6 +70,7 @@ pub fn run(
     environment: &dyn Environment,
     warn: impl FnOnce(&[Finding]),
 ) -> Result<(), AppError> {
+    files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("weft")

@@ -260,9 +260,8 @@ impl Source for AppSource {
         print(&self.model())
     }
 
-    fn letters(&self) -> Option<Arc<dyn Letters>> {
-        let desk = self.board.desk()?;
-        Some(Arc::new(AppLetters(desk)))
+    fn letters(&self) -> Arc<dyn Letters> {
+        Arc::new(AppLetters(self.board.desk()))
     }
 }
 

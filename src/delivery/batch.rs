@@ -188,7 +188,7 @@ impl Outlet {
         if settings.shared_log.is_none() {
             return Some(Batch::new(events, Box::new(in_flight)));
         }
-        let records = in_flight.as_records(events, &settings.order_by);
+        let records = in_flight.records_of(events, &settings.order_by);
         (!records.is_empty()).then(|| Batch::new(records, Box::new(in_flight)))
     }
 }
@@ -260,7 +260,7 @@ struct InFlight {
 
 impl InFlight {
     /// What a shared log gets in place of these events; those that no record can hold are refused here, and are not in it.
-    fn as_records(&mut self, events: Vec<Event>, order_by: &KeyRule) -> Vec<Event> {
+    fn records_of(&mut self, events: Vec<Event>, order_by: &KeyRule) -> Vec<Event> {
         let now = (Instant::now(), SystemTime::now());
         let put = |(event, duty): (&Event, &Option<Duty>)| match duty {
             Some(duty) => shared::put(event, duty, order_by, now),

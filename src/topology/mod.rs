@@ -10,6 +10,7 @@
 
 pub mod build;
 pub mod desk;
+mod leaving;
 pub mod rehearse;
 pub mod reload;
 pub mod report;
@@ -39,8 +40,10 @@ use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
 use crate::routing::anycast::hash;
 use build::{Built, Living};
+use desk::Desk;
+use leaving::Leaving;
 use report::{Board, Post};
-use spec::Spec;
+use spec::{SharedSpec, Spec};
 use storage::Storage;
 pub use storage::{DiskWork, Ground};
 use supervise::{RunningEgress, RunningIngress};
@@ -79,6 +82,7 @@ pub struct Topology {
     ingresses: BTreeMap<Arc<str>, Ingress>,
     destinations: BTreeMap<Arc<str>, Egress>,
     storage: Option<Storage>,
+    desk: Arc<Desk>,
     /// Tells the age of what comes out of logs that routers share.
     clock: Arc<WallClock>,
     /// What the sweep goes over; shared with the task that does it.
@@ -86,6 +90,8 @@ pub struct Topology {
     janitor: tokio::task::JoinHandle<()>,
     /// Destinations that a reload took away, until they are gone.
     retiring: Vec<tokio::task::JoinHandle<()>>,
+    /// Readers of shared logs that a reload took away, until their logs are empty.
+    leaving: Vec<Leaving>,
     seed: u64,
 }
 
@@ -94,7 +100,10 @@ struct Ingress {
     port: Arc<Port>,
     gate: CurrentGate,
     pulse: Arc<Pulse>,
+    post: Arc<Post>,
     fingerprint: String,
+    /// The log that it reads.
+    log: Option<SharedSpec>,
     running: RunningIngress,
 }
 
@@ -130,17 +139,20 @@ impl Topology {
         seed: u64,
     ) -> Result<Topology, StartError> {
         let clock = Arc::new(WallClock::of(Arc::clone(&ground.disk)));
-        let storage = Storage::open_on(ground, &spec, &metrics)?;
+        let desk = Desk::new(Arc::clone(&metrics));
+        let storage = Storage::open_on(ground, &spec, &metrics, &desk)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
-            board: Arc::new(Board::default()),
+            board: Arc::new(Board::new(&desk)),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             storage,
+            desk,
             janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept), Arc::clone(&clock))),
             clock,
             retiring: Vec::new(),
+            leaving: Vec::new(),
             swept,
             metrics,
             seed,
@@ -194,6 +206,10 @@ impl Topology {
         for ingress in self.ingresses.values() {
             ingress.running.drain();
         }
+        self.desk.drain();
+        for reader in &self.leaving {
+            reader.hurry();
+        }
         if let Some(storage) = &self.storage {
             storage.drain();
         }
@@ -225,12 +241,15 @@ impl Topology {
             .into_values()
             .map(|ingress| ingress.running.stop(STOP_GRACE));
         join_all(ends).await;
+        let leaving = std::mem::take(&mut self.leaving);
+        join_all(leaving.into_iter().map(Leaving::end)).await;
         let destinations = std::mem::take(&mut self.destinations);
         let ends = destinations.into_values().map(|egress| async move {
             egress.running.stop(STOP_GRACE).await;
             egress.destination.close(Leftover::GiveBack(Reason::Stopping));
         });
         join_all(ends).await;
+        self.desk.stop().await;
         if let Some(storage) = self.storage.take() {
             storage.stop().await;
         }
@@ -262,10 +281,9 @@ impl Topology {
         self.adopt_destinations(&spec, &wiring);
         if let Some(storage) = &mut self.storage {
             storage.adopt(&wiring, &spec);
-            storage.desk().know(&numbers);
             self.board.set_logs(storage.queues());
-            self.board.set_desk(storage.desk());
         }
+        self.desk.adopt(&wiring, &spec, &numbers);
         crash::point("reload.destinations");
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {
@@ -334,11 +352,12 @@ impl Topology {
                 ingress.gate.store(Arc::new(gate));
                 ingress.running.replace(spec.builder);
                 ingress.fingerprint = spec.fingerprint;
+                ingress.log = spec.log;
             }
             None => {
                 let metrics = self.metrics.ingress(&spec.name);
                 let name = Arc::clone(&spec.name);
-                let port = Arc::new(match spec.log {
+                let port = Arc::new(match &spec.log {
                     Some(_) => Port::of_log(name, metrics),
                     None => Port::new(name, metrics, spec.drop_rejected),
                 });
@@ -359,13 +378,15 @@ impl Topology {
                     budget: Arc::clone(&self.budget),
                     seed: self.seed ^ u64::from(number),
                 };
-                let running = RunningIngress::start(spec.builder, hands, post);
+                let running = RunningIngress::start(spec.builder, hands, Arc::clone(&post));
                 let ingress = Ingress {
                     number,
                     port,
                     gate,
                     pulse,
+                    post,
                     fingerprint: spec.fingerprint,
+                    log: spec.log,
                     running,
                 };
                 self.ingresses.insert(spec.name, ingress);
@@ -410,7 +431,7 @@ async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>, wall:
     }
 }
 
-/// DiskWork for all of them, side by side.
+/// Waits for all of them, side by side.
 async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut open: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|cx| {

@@ -3,15 +3,18 @@
 //! A destination that disappears while legs are pending needs a word on what shall become of them; without it the
 //! whole reload is refused and nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use weft_api::outcome::Reason;
 
+use super::leaving::{Leaving, Reading};
 use super::spec::{DestinationSpec, Spec};
 use super::storage::{Delivering, Storage};
 use super::{Egress, STOP_GRACE, Topology};
+use crate::delivery::destination::Destination;
 use crate::delivery::sweep::Leftover;
 
 /// What becomes of the legs of a destination that disappears.
@@ -63,6 +66,11 @@ impl Topology {
             .map(|storage| storage.leaving(&spec))
             .unwrap_or_default();
         self.check_removed(&spec, &report, &leaving, removed)?;
+        let returning: Vec<Arc<str>> = spec
+            .ingresses
+            .iter()
+            .map(|ingress| Arc::clone(&ingress.name))
+            .collect();
         self.apply(spec)?;
         self.look_after_orphans(removed);
         if let Some(storage) = &self.storage {
@@ -73,30 +81,55 @@ impl Topology {
                 }
             }
         }
+        self.leaving.retain(|reader| !reader.is_over());
+        let back = |reader: &mut Leaving| returning.contains(&reader.name);
+        for reader in self.leaving.extract_if(.., back).collect::<Vec<_>>() {
+            reader.end().await;
+        }
+        // Each reader that leaves hears when its writer is closed.
+        let mut writers: HashMap<String, oneshot::Sender<()>> = HashMap::new();
         for name in &report.ingresses.removed {
-            if let Some(ingress) = self.ingresses.remove(name.as_str()) {
-                self.board.remove_ingress(name);
-                ingress.running.stop(STOP_GRACE).await;
-                if ingress.port.is_log {
-                    tracing::warn!(
-                        ingress = name,
-                        "a shared log is not read here any more: what is left in it is delivered by the other routers of its \
-                         group, or by nobody"
-                    );
+            let Some(ingress) = self.ingresses.remove(name.as_str()) else {
+                continue;
+            };
+            let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
+            let (post, of) = (Arc::clone(&ingress.post), name.clone());
+            let gone = move || {
+                if board.remove_ingress(&post) {
+                    metrics.forget_ingress(&of);
                 }
-                self.metrics.forget_ingress(name);
+            };
+            if ingress.log.is_some() {
+                let (writer, closed) = oneshot::channel();
+                writers.insert(name.clone(), writer);
+                self.leaving
+                    .push(Leaving::start(name.as_str().into(), ingress, closed, gone));
+            } else {
+                ingress.running.stop(STOP_GRACE).await;
+                gone();
             }
         }
         for name in &report.destinations.removed {
             if let Some(egress) = self.destinations.remove(name.as_str()) {
                 let how = removed.get(name).copied().unwrap_or(Removal::Drain);
                 let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
-                let name = name.clone();
                 let gone = Arc::clone(&egress.destination);
-                let logs = self.storage.as_ref().map(Storage::delivering).unwrap_or_default();
+                let is_log = gone.settings().shared_log.is_some();
+                let coming = Coming {
+                    logs: self.storage.as_ref().map(Storage::delivering).unwrap_or_default(),
+                    // A writer that waited for readers would be waited for by its own.
+                    readers: self
+                        .leaving
+                        .iter()
+                        .filter(|_| !is_log)
+                        .map(|reader| Arc::clone(&reader.reading))
+                        .collect(),
+                };
+                let closed = writers.remove(name);
+                let name = name.clone();
                 self.retiring.retain(|task| !task.is_finished());
                 self.retiring.push(tokio::spawn(async move {
-                    retire(egress, &logs, how).await;
+                    retire(egress, &coming, how, closed).await;
                     // A later reload may have made another of the same name, which counts in the same series.
                     if board.remove_destination(&gone) {
                         metrics.forget_destination(&name);
@@ -115,6 +148,8 @@ impl Topology {
         leaving: &[(Arc<str>, u64)],
         removed: &BTreeMap<String, Removal>,
     ) -> Result<(), String> {
+        let mut readers = report.ingresses.removed.iter();
+        readers.try_for_each(|name| self.check_reader(name, spec, removed))?;
         let groups: Vec<&str> = group_names(spec);
         for name in &report.destinations.removed {
             let pending = self.pending(name);
@@ -149,6 +184,47 @@ impl Topology {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is a word on what is left in a shared log that is read here no more. It is in the topic, and so can
+    /// only be delivered.
+    fn check_reader(
+        &self,
+        name: &str,
+        spec: &Spec,
+        removed: &BTreeMap<String, Removal>,
+    ) -> Result<(), String> {
+        let Some((ingress, log)) = self
+            .ingresses
+            .get(name)
+            .and_then(|ingress| Some((ingress, ingress.log.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let left = match ingress.post.lag_now() {
+            Some(lag) => match lag.max(ingress.unsettled()) {
+                0 => return Ok(()),
+                left => format!("still has {left} events for this router"),
+            },
+            None => "has not told yet how many events it has for this router".to_owned(),
+        };
+        let of = &log.of;
+        match removed.get(name).or_else(|| removed.get(&**of)) {
+            Some(Removal::Drain) => Ok(()),
+            Some(Removal::DeadLetter | Removal::Purge) => Err(format!(
+                "the log of {of} in Kafka {left}, which no router can take out of its topic: say `drain`, or wait until \
+                 weft_ingress_lag_events{{ingress=\"{name}\"}} is 0"
+            )),
+            None if names(spec).any(|known| known == of) => Err(format!(
+                "the log of {of} in Kafka {left}, and what comes would go past it: stop what comes in, and wait until \
+                 weft_ingress_lag_events{{ingress=\"{name}\"}} is 0, or give up their order by key \
+                 (removed: {{ {name}: drain }})"
+            )),
+            None => Err(format!(
+                "the log of {of} in Kafka {left}: have them delivered first (removed: {{ {of}: drain }}), or keep it until \
+                 they are"
+            )),
+        }
     }
 
     /// What waits for a destination, or is on its way to it, its log included.
@@ -217,17 +293,29 @@ fn between(known: &Prints<'_>, wanted: &Prints<'_>) -> Report {
     }
 }
 
-/// `logs`: of the store; one that leads to the destination goes on through it until it is empty.
-async fn retire(egress: Egress, logs: &[Delivering], how: Removal) {
+/// From where legs may still come to a destination that goes: out of logs, which go on in the wiring that they had.
+struct Coming {
+    logs: Vec<Delivering>,
+    readers: Vec<Arc<Reading>>,
+}
+
+impl Coming {
+    fn more(&self, destination: &Arc<Destination>) -> bool {
+        self.logs.iter().any(|log| log.may_come_to(destination))
+            || self.readers.iter().any(|reader| reader.may_come_to(destination))
+    }
+}
+
+/// `closed` hears when nothing is sent any more.
+async fn retire(egress: Egress, coming: &Coming, how: Removal, closed: Option<oneshot::Sender<()>>) {
     const POLL: Duration = Duration::from_millis(50);
     let Egress {
         destination, running, ..
     } = egress;
-    let more_comes = || logs.iter().any(|log| log.may_come_to(&destination));
     // Legs may still come, from plans that were made before the reload; they go the same way.
     match how {
         Removal::Drain => {
-            while destination.pending_events() > 0 || more_comes() {
+            while destination.pending_events() > 0 || coming.more(&destination) {
                 tokio::time::sleep(POLL).await;
                 destination.sweep();
             }
@@ -236,10 +324,11 @@ async fn retire(egress: Egress, logs: &[Delivering], how: Removal) {
         Removal::DeadLetter => destination.close(Leftover::DeadLetter),
         Removal::Purge => destination.close(Leftover::Drop),
     }
-    while more_comes() {
+    while coming.more(&destination) {
         tokio::time::sleep(POLL).await;
     }
     running.stop(STOP_GRACE).await;
+    drop(closed);
 }
 
 fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Changes {
@@ -261,6 +350,14 @@ fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Chang
         ),
         removed: names(&|name| !wanted.contains_key(name), known),
     }
+}
+
+/// Destinations and groups.
+fn names(spec: &Spec) -> impl Iterator<Item = &Arc<str>> {
+    spec.destinations.iter().map(|destination| match destination {
+        DestinationSpec::Endpoint(endpoint) => &endpoint.name,
+        DestinationSpec::Group { name, .. } => name,
+    })
 }
 
 fn group_names(spec: &Spec) -> Vec<&str> {

@@ -100,7 +100,7 @@ impl Delivering {
 }
 
 impl Storage {
-    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. DiskWork for the disk.
+    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. Waits for the disk.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -108,6 +108,7 @@ impl Storage {
         ground: Ground,
         spec: &Spec,
         metrics: &Arc<Metrics>,
+        desk: &Arc<Desk>,
     ) -> Result<Option<Storage>, StartError> {
         let Some(store) = &spec.store else { return Ok(None) };
         let settings = Settings {
@@ -128,8 +129,9 @@ impl Storage {
         };
         let (opened, driving) = opened.map_err(|error| not_opened(&error))?;
         let opened = Arc::new(opened);
+        desk.opened(&opened);
         let mut storage = Storage {
-            desk: Desk::new(Arc::clone(&opened), Arc::clone(metrics)),
+            desk: Arc::clone(desk),
             store: opened,
             work,
             driving,
@@ -145,7 +147,7 @@ impl Storage {
     }
 
     /// Opens the logs that `spec` asks for and that are not open, and those that are left of what is still in the file.
-    /// Changes nothing of those that are open. DiskWork for the disk.
+    /// Changes nothing of those that are open. Waits for the disk.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -263,16 +265,10 @@ impl Storage {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
     }
 
-    /// Where operators look through them.
-    pub(crate) fn desk(&self) -> &Arc<Desk> {
-        &self.desk
-    }
-
     /// From now on logs are as `spec` says, and deliver through `wiring`; one that it does not have goes on through the one
     /// before.
     pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, spec: &Spec) {
         self.configure(spec);
-        self.desk.adopt(wiring);
         let each = spec.budget / BUDGET_PART / self.logs.len().max(1) as u64;
         let window = Window {
             records: WINDOW,
@@ -351,7 +347,6 @@ impl Storage {
 
     /// Reads nothing more out of the logs, and gives back what waits for room in them.
     pub(crate) fn drain(&self) {
-        self.desk.drain();
         for open in self.logs.values() {
             if let Some(running) = &open.running {
                 running.orders.send_replace(Order::Drain);
@@ -363,7 +358,6 @@ impl Storage {
     /// Ends everything: what came back is acknowledged, and all of it on the disk when this returns, unless the disk does
     /// not answer.
     pub(crate) async fn stop(self) {
-        self.desk.stop().await;
         for open in self.logs.into_values() {
             open.queue.give_back(Reason::Stopping);
             if let Some(mut running) = open.running {

@@ -20,7 +20,7 @@ use crate::disk::Disk;
 use crate::journal::Known;
 use crate::log::Held;
 use crate::reader::copy;
-use crate::record::Kind;
+use crate::record::{HEAD, Kind};
 use crate::segment::{RECORDS_AT, Seal, Segment, Span, Step, Title, Walked};
 use crate::stats::Counters;
 use crate::window::Window;
@@ -64,8 +64,8 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known
     let id = last.title.log;
     let mut held = VecDeque::new();
     for (index, segment) in segments.iter().enumerate() {
-        let below = segments.get(index + 1).unwrap_or(&last).title.first;
-        held.push_back(sealed(disk, segment, below)?);
+        let next = segments.get(index + 1).unwrap_or(&last);
+        held.push_back(sealed(disk, segment, next.title)?);
     }
     let mut acked = known.get(&id).cloned().unwrap_or_default();
     let mut next = acked.next();
@@ -105,19 +105,24 @@ fn whole(segment: &Segment, seal: Seal, at: u64) -> Held {
 }
 
 /// A segment that another one follows: it was sealed, whatever its seal looks like now.
-fn sealed(disk: &dyn Disk, segment: &Segment, below: u64) -> io::Result<Held> {
+fn sealed(disk: &dyn Disk, segment: &Segment, follower: Title) -> io::Result<Held> {
     if let Some((seal, at)) = segment.seal()? {
         return Ok(whole(segment, seal, at));
     }
+    let below = follower.first;
     let walked = segment.walk(below)?;
-    let seal = Seal {
+    let mut seal = Seal {
         next: walked.next(segment.title.first).min(below),
         newest: walked.seal.map_or(disk.wall_ms(), |seal| seal.newest),
     };
     // Where nothing is missing, what stands behind the last record has been copied into the next segment.
     let complete = seal.next == below;
-    let last = walked.spans.iter().rfind(|span| span.good || !complete);
-    let at = last.map_or(RECORDS_AT, |span| span.to);
+    let is_its = |span: &&Span| span.good || !complete || span.first < below;
+    let at = walked
+        .spans
+        .iter()
+        .rfind(is_its)
+        .map_or(RECORDS_AT, |span| span.to);
     if complete {
         // That segment goes once it is acknowledged, and this one would seem to have it again.
         write_seal(
@@ -126,6 +131,12 @@ fn sealed(disk: &dyn Disk, segment: &Segment, below: u64) -> io::Result<Held> {
             at,
             seal,
         )?;
+    } else if follower.number == segment.title.number + 1 {
+        // Nothing was ever between the two: whoever reads to the end of this one misses the rest, and says so.
+        seal.next = below;
+    } else {
+        let path = segment.path.display();
+        tracing::warn!(%path, at, "the seal is damaged: should records be gone with it, nobody can count them");
     }
     Ok(whole(segment, seal, at))
 }
@@ -135,6 +146,7 @@ fn mend(disk: &dyn Disk, last: &Segment, quarantine: &Path, held: &mut VecDeque<
     let walked = last.walk(u64::MAX)?;
     let seen = walked.next(last.title.first);
     let end = cut(last, &walked)?;
+    let seen = seen + torn(disk, last, quarantine, &walked, end)?;
     let Some(tail) = tail(last, walked.mark, end)? else {
         if end.next > last.title.first {
             let seal = Seal {
@@ -179,6 +191,28 @@ fn cut(last: &Segment, walked: &Walked) -> io::Result<Place> {
     Ok(end)
 }
 
+/// What is cut off is told of. Where it reaches to the very end of the file, nobody can tell a file that was growing from one
+/// that was closed and is damaged: a copy stays, and no sequence that it may have had is given again. Returns how many those
+/// are.
+fn torn(disk: &dyn Disk, last: &Segment, quarantine: &Path, walked: &Walked, end: Place) -> io::Result<u64> {
+    let Some(span) = walked.spans.last().filter(|span| span.to > end.at) else {
+        return Ok(0);
+    };
+    let (length, path) = (last.file.length()?, last.path.display());
+    if span.to < length {
+        tracing::warn!(%path, at = end.at, bytes = span.to - end.at, "this was never written as a whole: it is cut off");
+        return Ok(0);
+    }
+    let name = format!(
+        "{:016x}-{:016x}-{:x}.torn",
+        last.title.log, last.title.number, end.at
+    );
+    let bytes = length - end.at;
+    tracing::warn!(%path, at = end.at, bytes, name, "the end of this file is no record: it is set aside and cut off");
+    copy(disk, &*last.file, end.at..length, quarantine, &name)?;
+    Ok(bytes / HEAD as u64)
+}
+
 /// Where what is not known to be durable begins, if there is any before `end`.
 fn tail(last: &Segment, mark: u64, end: Place) -> io::Result<Option<Place>> {
     let mut window = Window::new(&*last.file);
@@ -186,12 +220,15 @@ fn tail(last: &Segment, mark: u64, end: Place) -> io::Result<Option<Place>> {
         at: RECORDS_AT,
         next: last.title.first,
     };
+    // Bytes of which nobody knows what they were go with what stands behind them.
+    let mut unknown = None;
     while place.at < end.at {
         match last.step(&mut window, place.at, (place.next, u64::MAX))? {
             Step::Record { head } if head.kind == Kind::Data => {
                 if head.sequence >= mark {
-                    return Ok(Some(place));
+                    return Ok(Some(unknown.unwrap_or(place)));
                 }
+                unknown = None;
                 place = Place {
                     at: place.at + head.span(),
                     next: head.sequence + 1,
@@ -203,6 +240,7 @@ fn tail(last: &Segment, mark: u64, end: Place) -> io::Result<Option<Place>> {
                 if place.next >= mark {
                     return Ok(Some(place));
                 }
+                unknown = head.is_none().then_some(place);
                 place = Place {
                     at: to,
                     next: head.map_or(place.next, |head| place.next.max(head.sequence + 1)),

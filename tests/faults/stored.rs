@@ -209,7 +209,10 @@ fn at_rest(run: &mut Run<'_>) {
         assert_eq!(of("weft_store_failed").round(), 0.0, "{log} has failed");
     }
     let store = run.weft().dir().join("store");
-    assert_eq!(files_in(&store.join("quarantine")), [""; 0], "set aside");
+    let mut set_aside = files_in(&store.join("quarantine"));
+    // What was torn off the end of a file has a copy, too, and is no damage.
+    set_aside.retain(|name| !name.ends_with(".torn"));
+    assert_eq!(set_aside, [""; 0], "set aside");
 }
 
 fn files_in(dir: &Path) -> Vec<String> {

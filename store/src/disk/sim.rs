@@ -232,6 +232,18 @@ impl Sim {
         world.files[file].durable.truncate(length);
     }
 
+    /// Writes over a part of a file, on the disk and in memory; behind its end nothing.
+    pub fn overwrite(&self, path: &Path, at: usize, bytes: &[u8]) {
+        let mut world = self.world();
+        let file = world.find(path).expect("the file is there");
+        let content = &mut world.files[file];
+        for old in [&mut content.seen, &mut content.durable] {
+            let from = at.min(old.len());
+            let count = bytes.len().min(old.len() - from);
+            old[from..from + count].copy_from_slice(&bytes[..count]);
+        }
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -72,7 +72,7 @@ pub(super) fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>,
         if std::mem::take(&mut hole) {
             // Whoever reads on from the segment before misses these records, and says so.
             segment.title.first = match segments.last() {
-                Some(before) => sealed(disk, before, segment.title.first)?.next,
+                Some(before) => sealed(disk, before, segment.title)?.next,
                 None => 0,
             };
         }

@@ -95,6 +95,12 @@ impl WeftBuilder {
         self.under(&["prlimit", &format!("--nofile={most}:{most}"), "--"])
     }
 
+    /// The same, and may raise that itself up to `hard`.
+    #[must_use]
+    pub fn files_at_first(self, most: u32, hard: u32) -> Self {
+        self.under(&["prlimit", &format!("--nofile={most}:{hard}"), "--"])
+    }
+
     /// Is killed by the kernel where it needs more memory.
     #[must_use]
     pub fn memory(self, limit: &MemoryLimit) -> Self {
@@ -238,6 +244,20 @@ impl Weft {
         let path = format!("/proc/{}/fd", self.pid());
         let entries = std::fs::read_dir(&path).unwrap_or_else(|e| panic!("reading {path}: {e}"));
         entries.count()
+    }
+
+    /// How many files and sockets it may have open now.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[must_use]
+    pub fn open_files_max(&self) -> u64 {
+        let path = format!("/proc/{}/limits", self.pid());
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("reading {path}: {e}"));
+        let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let soft = line.and_then(|line| line.split_whitespace().next());
+        soft.and_then(|soft| soft.parse().ok())
+            .unwrap_or_else(|| panic!("no limit of open files in {path}"))
     }
 
     /// Its directory: the working directory, with `weft.yaml` in it. It lasts over restarts.

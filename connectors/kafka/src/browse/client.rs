@@ -91,6 +91,8 @@ pub(super) fn settings(
         // The last offsets may be no records.
         ("enable.partition.eof", "true".into()),
         ("allow.auto.create.topics", "false".into()),
+        // A follower's end may lie before the leader's.
+        ("client.rack", String::new()),
         ("max.partition.fetch.bytes", fetch.to_string()),
         ("fetch.max.bytes", fetch.to_string()),
         ("queued.max.messages.kbytes", (fetch / 1024).to_string()),

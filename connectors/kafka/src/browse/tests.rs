@@ -23,6 +23,7 @@ fn plan(topic: &str) -> Arc<Plan> {
         event_max: 1 << 20,
         client_memory: 0,
         lossy: false,
+        log: false,
     };
     Arc::new(Plan::new(&section, Some(topic), &place, &settings, 2 << 20).unwrap())
 }
