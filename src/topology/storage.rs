@@ -165,6 +165,8 @@ impl Storage {
             let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
             match places(spec).find(|known| ***known == *name) {
                 Some(name) => self.open_log(name, Kind::Backlog, &self.ending())?,
+                // What is left of one that was drained.
+                None if self.store.is_empty(&file).unwrap_or(false) => {}
                 None => self.open_orphan(&file)?,
             }
         }

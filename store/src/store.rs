@@ -330,6 +330,19 @@ impl<T: Send + 'static> Store<T> {
         Ok(names)
     }
 
+    /// Whether everything is acknowledged in a log that nobody has opened; looks through it as an opening would.
+    ///
+    /// # Errors
+    /// As the disk has it.
+    pub fn is_empty(&self, name: &str) -> io::Result<bool> {
+        let path = &self.settings.path;
+        let (dir, quarantine) = (path.join("logs").join(name), path.join("quarantine"));
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let open = || recover::open(&*self.disk, &dir, &quarantine, &known);
+        let found = self.room.with(&*self.disk, open)?;
+        Ok(found.acked.count(0..found.next) == found.next)
+    }
+
     /// Reads a log from its front. `open_only`: without what is acknowledged.
     #[must_use]
     pub fn reader(&self, log: &Arc<Log<T>>, open_only: bool) -> Reader<T> {
