@@ -144,7 +144,7 @@ families! {
     STORE_OLDEST = Gauge "weft_store_oldest_seconds" ["log"]
         "Age of the oldest event in the log, once it was read; 0 when there is none.";
     STORE_FULL = Gauge "weft_store_full" ["log"]
-        "1 while the log has no room.";
+        "1 while the log has no room, or its disk less than keep_free.";
     STORE_FAILED = Gauge "weft_store_failed" ["log"]
         "1 once a write or sync of the log has failed: it takes nothing more before a restart.";
 

@@ -32,7 +32,7 @@ pub struct LogMetrics {
     pub bytes: IntGauge,
     /// Age of the oldest record that is read and not settled, in seconds.
     pub oldest: Gauge,
-    /// 1 while it has no room.
+    /// 1 while it has no room, or its disk less than it should.
     pub full: IntGauge,
     /// 1 once it has failed.
     pub failed: IntGauge,

@@ -194,6 +194,12 @@ impl<T> Log<T> {
         self.full.load(Ordering::Acquire)
     }
 
+    /// Whether its disk has less left than it should: nothing from outside is taken, whether anybody has tried or not.
+    #[must_use]
+    pub fn is_disk_low(&self) -> bool {
+        self.shared.is_low()
+    }
+
     /// Whether a record of so many bytes from outside would find room now. Where it would not, the log is full.
     #[must_use]
     pub fn takes(self: &Arc<Self>, length: usize) -> bool {

@@ -218,7 +218,7 @@ impl<T: Send + 'static> Store<T> {
         let room = Arc::clone(&store.room);
         let journal = room.with(&*disk, begin).map_err(io("writing acknowledgements"))?;
         room.keep(&*disk, store.settings.keep_free);
-        let committer = Committer {
+        let mut committer = Committer {
             bell: Arc::clone(&bell),
             disk: Arc::clone(&disk),
             keeper,
@@ -249,6 +249,8 @@ impl<T: Send + 'static> Store<T> {
             alone: false,
             _lock: lock,
         };
+        // Before anything is taken: nothing else looks as long as there is room for it.
+        committer.writer.look_at_space(&*store.disk);
         Ok((store, committer))
     }
 

@@ -271,7 +271,8 @@ impl DurableQueue {
         self.metrics
             .waiting
             .set(gauge(self.waits.load(Ordering::Acquire) as u64));
-        self.metrics.full.set(i64::from(self.is_full()));
+        let full = self.is_full() || self.log.is_disk_low();
+        self.metrics.full.set(i64::from(full));
         let orphaned = if self.is_orphan() { holding.open } else { 0 };
         self.metrics.orphaned.set(gauge(orphaned));
     }
