@@ -139,6 +139,10 @@ families! {
         "Events that wait in memory for room in the log; their senders still have them.";
     STORE_BYTES = Gauge "weft_store_bytes" ["log"]
         "Bytes that the log has on the disk.";
+    STORE_MAX_BYTES = Gauge "weft_store_max_bytes" ["log"]
+        "Bytes that the log may have on the disk.";
+    STORE_LEFT = Gauge "weft_store_left_bytes" ["of"]
+        "Bytes that may still be taken: of the store, its max_bytes less what its logs have (the local dead letters have room of their own); of the disk, what it has free beyond keep_free.";
     STORE_HELD = Gauge "weft_store_held_lanes" ["log"]
         "1 while an event that nobody takes holds the log up.";
     STORE_OLDEST = Gauge "weft_store_oldest_seconds" ["log"]

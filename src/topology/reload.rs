@@ -140,6 +140,14 @@ impl Topology {
         Ok(report)
     }
 
+    /// Looks after logs that the start found and whose destinations are not in the file: does what `removed` says, if it can
+    /// be done without them, and tells of the others.
+    pub fn look_after_orphans(&mut self, removed: &BTreeMap<String, Removal>) {
+        if let Some(storage) = &mut self.storage {
+            storage.look_after_orphans(removed);
+        }
+    }
+
     /// Whether there is a word on everything that goes and is not empty.
     fn check_removed(
         &self,

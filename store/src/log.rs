@@ -97,6 +97,8 @@ pub struct Holding {
     pub open: u64,
     /// Bytes of records that are not acknowledged, and of what goes with them: whole segments, but the retained ones.
     pub bytes: u64,
+    /// Bytes that it may have.
+    pub max_bytes: u64,
     /// Bytes of segments that are acknowledged, and stay for a while ([`LogSettings::retain`]).
     pub retained: u64,
     /// Segments.
@@ -242,6 +244,7 @@ impl<T> Log<T> {
         Holding {
             open: self.open(),
             bytes: state.charged(),
+            max_bytes: state.settings.max_bytes,
             retained: state.retained(),
             segments: state.segments.len(),
             unsynced: state.next - state.durable,

@@ -358,6 +358,21 @@ impl<T: Send + 'static> Store<T> {
         self.space.used()
     }
 
+    /// Bytes that those logs may still take of the space.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.space.max().saturating_sub(self.space.used())
+    }
+
+    /// Bytes of the file system that may still be used before it has less left than it should. Asks the disk.
+    ///
+    /// # Errors
+    /// As the disk has it.
+    pub fn disk_left(&self) -> io::Result<u64> {
+        let free = self.disk.free_bytes(&self.settings.path)?;
+        Ok(free.saturating_sub(self.settings.keep_free))
+    }
+
     /// What it has done since it was opened.
     #[must_use]
     pub fn stats(&self) -> Stats {

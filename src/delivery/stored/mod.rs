@@ -267,6 +267,7 @@ impl DurableQueue {
         let holding = self.log.holding();
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.metrics.bytes.set(gauge(holding.bytes));
+        self.metrics.max_bytes.set(gauge(holding.max_bytes));
         self.metrics.pending.set(gauge(holding.open));
         self.metrics
             .waiting
