@@ -146,7 +146,7 @@ families! {
     STORE_HELD = Gauge "weft_store_held_lanes" ["log"]
         "1 while an event that nobody takes holds the log up.";
     STORE_OLDEST = Gauge "weft_store_oldest_seconds" ["log"]
-        "Age of the oldest event in the log, once it was read; 0 when there is none.";
+        "Age of the oldest event in the log, once it was read; of dead letters, since the oldest came; 0 when there is none.";
     STORE_FULL = Gauge "weft_store_full" ["log"]
         "1 while the log has no room, or its disk less than keep_free.";
     STORE_FAILED = Gauge "weft_store_failed" ["log"]

@@ -32,7 +32,7 @@ pub struct LogMetrics {
     pub bytes: IntGauge,
     /// Bytes that they may have.
     pub max_bytes: IntGauge,
-    /// Age of the oldest record that is read and not settled, in seconds.
+    /// Age of the oldest record that is read and not settled, in seconds; of a dead letter, since it came.
     pub oldest: Gauge,
     /// 1 while it has no room, or its disk less than it should.
     pub full: IntGauge,

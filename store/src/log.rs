@@ -225,6 +225,12 @@ impl<T> Log<T> {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Whether this record is not acknowledged.
+    #[must_use]
+    pub fn has_open(&self, sequence: u64) -> bool {
+        self.lock().open_in(sequence..sequence.saturating_add(1)) > 0
+    }
+
     /// Whether each of its records is acknowledged.
     #[must_use]
     pub fn is_empty(&self) -> bool {
