@@ -35,10 +35,12 @@ use crate::write::Writer;
 use crate::{Keeper, Sync};
 
 mod directory;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 use directory::{is_name, prepare};
+pub use survey::{Survey, survey};
 
 /// What the file says of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::OpenError;
 use crate::disk::Disk;
 
 /// What `format` says.
-const FORMAT: &[u8] = b"weft store 1\n";
+pub(super) const FORMAT: &[u8] = b"weft store 1\n";
 /// What is being done to a directory that is not there.
 pub(super) const MAKING: &str = "making the directory";
 /// The longest name of a log, as a file's name.
