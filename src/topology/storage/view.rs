@@ -1,13 +1,16 @@
 //! What a store says of itself as a whole: what a start found in it, and what is left of its room.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use weft_store::Store;
 
-use super::Storage;
+use super::{Storage, asked};
 use crate::delivery::leg::Leg;
+use crate::delivery::stored::Kind;
 use crate::metrics::StoreMetrics;
+use crate::topology::spec::Spec;
 
 /// A store on the board.
 pub struct StoreView {
@@ -33,6 +36,19 @@ impl Storage {
             store: Arc::clone(&self.store),
             metrics: self.metrics.store(),
         }
+    }
+
+    /// Logs that `spec` does not ask for, and how much is in each that has something: that is delivered first.
+    pub(crate) fn ending(&self, spec: &Spec) -> Vec<(String, u64)> {
+        let asked: HashSet<_> = asked(spec).into_iter().map(|(name, ..)| name).collect();
+        let mut ending = Vec::new();
+        for queue in self.queues() {
+            let is_delivered = queue.kind == Kind::Backlog && !queue.is_orphan();
+            if is_delivered && !asked.contains(&queue.name) && queue.pending() > 0 {
+                ending.push((queue.name.to_string(), queue.pending()));
+            }
+        }
+        ending
     }
 
     /// Tells what a start has found, and how long it took.
