@@ -140,7 +140,7 @@ families! {
     STORE_BYTES = Gauge "weft_store_bytes" ["log"]
         "Bytes that the log has on the disk.";
     STORE_MAX_BYTES = Gauge "weft_store_max_bytes" ["log"]
-        "Bytes that the log may have on the disk.";
+        "Bytes that the log may have on the disk; 0 for one that nobody delivers, which takes nothing.";
     STORE_LEFT = Gauge "weft_store_left_bytes" ["of"]
         "Bytes that may still be taken: of the store, its max_bytes less what its logs have (the local dead letters have room of their own); of the disk, what it has free beyond keep_free.";
     STORE_HELD = Gauge "weft_store_held_lanes" ["log"]
