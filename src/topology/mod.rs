@@ -117,6 +117,21 @@ impl Ingress {
     fn unsettled(&self) -> u64 {
         self.pulse.unsettled.load(std::sync::atomic::Ordering::Relaxed)
     }
+
+    /// What a reader leaves behind that reads another log from now on, for an operator; `None`: it reads the same.
+    fn left_behind(&self, next: Option<&SharedSpec>) -> Option<String> {
+        let before = &self.log.as_ref()?.place;
+        let next = next.filter(|next| next.place != *before)?;
+        let left = match self.post.lag_now() {
+            Some(lag) => format!("{} events", lag.max(self.unsettled())),
+            None => "nobody knows how many events".to_owned(),
+        };
+        Some(format!(
+            "a store is {} from now on, and was {before}: what this router had left there ({left}) is delivered by other \
+             routers that read it, or when the file names it again",
+            next.place
+        ))
+    }
 }
 
 impl Topology {
@@ -344,6 +359,9 @@ impl Topology {
                 ingress.gate.store(Arc::new(gate));
                 ingress.running.replace(spec.builder);
                 ingress.fingerprint = spec.fingerprint;
+                if let Some(left) = ingress.left_behind(spec.log.as_ref()) {
+                    tracing::warn!(ingress = %spec.name, "{left}");
+                }
                 ingress.log = spec.log;
             }
             None => {

@@ -172,15 +172,17 @@ impl Topology {
                 .destination(name)
                 .is_some_and(|known| known.settings().shared_log.is_some());
             if pending > 0 && !log && !removed.contains_key(name) {
-                let now = if groups.contains(&name.as_str()) {
-                    ", which is now a group,"
-                } else {
-                    ""
-                };
-                return Err(format!(
-                    "destination {name}{now} still has {pending} pending events: say what shall become of them \
-                     (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
-                ));
+                return Err(match groups.contains(&name.as_str()) {
+                    // A word would be for the log of the group as well, which has the name now.
+                    true => format!(
+                        "destination {name}, which is now a group, still has {pending} pending events: take it away in one \
+                         reload (removed: {{ {name}: drain }}), and add the group in the next"
+                    ),
+                    false => format!(
+                        "destination {name} still has {pending} pending events: say what shall become of them \
+                         (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
+                    ),
+                });
             }
         }
         for (name, pending) in leaving {

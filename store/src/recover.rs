@@ -23,7 +23,6 @@ use crate::reader::copy;
 use crate::record::{HEAD, Kind};
 use crate::segment::{RECORDS_AT, Seal, Segment, Span, Step, Title, Walked};
 use crate::stats::Counters;
-use crate::window::Window;
 use crate::write::write_seal;
 
 mod listed;
@@ -209,13 +208,13 @@ fn torn(disk: &dyn Disk, last: &Segment, quarantine: &Path, walked: &Walked, end
     );
     let bytes = length - end.at;
     tracing::warn!(%path, at = end.at, bytes, name, "the end of this file is no record: it is set aside and cut off");
-    copy(disk, &*last.file, end.at..length, quarantine, &name)?;
+    copy(disk, last, end.at..length, quarantine, &name)?;
     Ok(bytes / HEAD as u64)
 }
 
 /// Where what is not known to be durable begins, if there is any before `end`.
 fn tail(last: &Segment, mark: u64, end: Place) -> io::Result<Option<Place>> {
-    let mut window = Window::new(&*last.file);
+    let mut window = last.window(u64::MAX);
     let mut place = Place {
         at: RECORDS_AT,
         next: last.title.first,
@@ -317,7 +316,7 @@ fn copy_records(
     place: (u64, u64),
     at: u64,
 ) -> io::Result<u64> {
-    let mut window = Window::new(&*last.file);
+    let mut window = last.window(u64::MAX);
     let (mut from, mut at) = (place.0, at);
     while from < place.1 {
         let piece = window.piece(from)?;
@@ -340,5 +339,5 @@ fn quarantine_span(disk: &dyn Disk, last: &Segment, quarantine: &Path, span: &Sp
         last.title.log, last.title.number, span.from
     );
     tracing::error!(path = %last.path.display(), at = span.from, name, "damaged records are set aside");
-    copy(disk, &*last.file, span.from..span.to, quarantine, &name)
+    copy(disk, last, span.from..span.to, quarantine, &name)
 }

@@ -5,7 +5,7 @@
 //! same plan, and leaves the log only when the next place has it.
 //!
 //! Does not know: files and bytes (`weft-store`), which routes lead here.
-//! Owns: who is told when there is room in the log; the legs that wait for it stand in [`waiting`]. Invariants
+//! Owns: who is told when there is room in the log; the legs that wait for it stand in `waiting.rs`. Invariants
 //! - Legs of one lane are appended in the order in which they came, those that had to wait before those behind them.
 //! - A leg that waits for room, or whose log failed, has not ended: its sender still has it.
 

@@ -166,6 +166,51 @@ async fn a_purged_backlog_is_dropped_and_counted() {
     assert_eq!(ends.got().len() as u64, books.delivered.get());
 }
 
+/// Nothing of it would ever be told of it: a purge takes what it cannot read.
+#[tokio::test]
+async fn a_purge_takes_what_a_later_version_wrote() {
+    let (dir, mut ends) = (Dir::new("later"), Ends::new());
+    let spec = |ends: &Ends, names: &[&str], to: &str| stored(ends.spec(names, to), &dir, &["a"]);
+    let mut topology = ends.start(spec(&ends, &["a", "b"], "a"));
+    let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
+    let ingress = topology.ingresses.values().next().unwrap();
+    let lane = LanePort::new(Arc::clone(&ingress.port), "none".into(), 0, 1, true);
+    let origin = Origin::Slot {
+        lane: Arc::new(lane),
+        epoch: 2,
+        seq: 0,
+    };
+    let wiring = Arc::clone(&ingress.gate.load().wiring);
+    let leg = Leg::new(event("later"), origin, wiring, NO_ROUTE, Instant::now());
+    let appended = queue
+        .log
+        .append(&[&[250]], (leg, weft_store::Claim::New), 1, |_| true);
+    assert!(appended.is_ok());
+    // What is behind it in the log has come out: it was passed.
+    assert_eq!(ends.deliver("1").await, Outcome::Accepted);
+    until("it alone is left", || ends.got() == ["1"] && queue.pending() == 1).await;
+    let purge = words(&[("a", Removal::Purge)]);
+    topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
+    until("nothing is left", || queue.pending() == 0).await;
+    topology.stop().await;
+}
+
+/// A word for the name would be for the log of the group, too, and `check` takes none for what is in the file.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_becomes_a_group_is_told_to_go_first() {
+    let mut ends = Ends::new();
+    let mut topology = ends.start(ends.spec(&["a", "b"], "a"));
+    ends.hang(&topology, "1").await;
+    let regrouped = group(ends.spec(&["b"], "a"), "a", first(vec![to("b")]));
+    let refused = topology.reload(regrouped, &words(&[])).await.unwrap_err();
+    assert!(
+        refused.contains("in one reload (removed: { a: drain }), and add the group in the next"),
+        "{refused}"
+    );
+    ends.open.send_replace(true);
+    topology.stop().await;
+}
+
 /// Twenty events in the log of a destination that the file of the next start does not have.
 async fn with_orphan(dir: &Dir) -> (Ends, Topology) {
     let mut ends = Ends::new();
@@ -220,35 +265,6 @@ async fn of_the_words_on_what_goes_purge_holds_at_a_start_and_the_others_lose_no
     assert_eq!(pending(&topology, "a"), 0);
     topology.stop().await;
     assert_eq!(ends.got(), [""; 0]);
-}
-
-/// Nothing of it would ever be told of it: a purge takes what it cannot read.
-#[tokio::test]
-async fn a_purge_takes_what_a_later_version_wrote() {
-    let (dir, mut ends) = (Dir::new("later"), Ends::new());
-    let spec = |ends: &Ends, names: &[&str], to: &str| stored(ends.spec(names, to), &dir, &["a"]);
-    let mut topology = ends.start(spec(&ends, &["a", "b"], "a"));
-    let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
-    let ingress = topology.ingresses.values().next().unwrap();
-    let lane = LanePort::new(Arc::clone(&ingress.port), "none".into(), 0, 1, true);
-    let origin = Origin::Slot {
-        lane: Arc::new(lane),
-        epoch: 2,
-        seq: 0,
-    };
-    let wiring = Arc::clone(&ingress.gate.load().wiring);
-    let leg = Leg::new(event("later"), origin, wiring, NO_ROUTE, Instant::now());
-    let appended = queue
-        .log
-        .append(&[&[250]], (leg, weft_store::Claim::New), 1, |_| true);
-    assert!(appended.is_ok());
-    // What is behind it in the log has come out: it was passed.
-    assert_eq!(ends.deliver("1").await, Outcome::Accepted);
-    until("it alone is left", || ends.got() == ["1"] && queue.pending() == 1).await;
-    let purge = words(&[("a", Removal::Purge)]);
-    topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
-    until("nothing is left", || queue.pending() == 0).await;
-    topology.stop().await;
 }
 
 /// A group has no egress, but a log, and its members stay until that is empty.

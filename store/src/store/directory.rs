@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::OpenError;
 use crate::disk::Disk;
+use crate::window::read_at;
 
 /// What `format` says.
 pub(super) const FORMAT: &[u8] = b"weft store 1\n";
@@ -80,7 +81,7 @@ fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
     let mut found = vec![0; 64];
     match disk.open(&name) {
         Ok(file) => {
-            let read = file.read_at(0, &mut found).map_err(io)?;
+            let read = read_at(&name, &*file, 0, &mut found).map_err(io)?;
             found.truncate(read);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => found.clear(),
