@@ -194,12 +194,21 @@ fn c27_a_full_disk_refuses_loses_nothing_and_resumes_by_itself() {
         Err(why) => return why.skip("a disk that is full"),
     };
     let store = format!("path: \"{}/store\", keep_free: 1MiB", disk.path().display());
-    fills_and_resumes(Stored::start(&store, "true", |builder| builder));
+    let stored = Stored::start(&store, "true", |builder| builder);
+    let left = stored
+        .weft
+        .metrics()
+        .sum("weft_store_left_bytes", &[("of", "disk")]);
+    assert!((1e6..32.0 * 1024.0 * 1024.0).contains(&left), "{left}");
+    fills_and_resumes(stored);
 }
 
 #[test]
 fn c27_a_full_log_refuses_loses_nothing_and_resumes_by_itself() {
-    fills_and_resumes(Stored::start(HERE, "{ max_bytes: 4MiB }", |builder| builder));
+    let stored = Stored::start(HERE, "{ max_bytes: 4MiB }", |builder| builder);
+    let max = [("log", "out")];
+    wait_metric(&stored.weft, "weft_store_max_bytes", &max, 4.0 * 1024.0 * 1024.0);
+    fills_and_resumes(stored);
 }
 
 #[test]
@@ -422,6 +431,9 @@ fn a_log_whose_destination_is_gone_is_told_once_with_how_much_and_what_to_do() {
     let without = with.replace("out:", "other:").replace("to: out", "to: other");
     stored.weft.rewrite(&with_head(&without));
     stored.weft.restart();
+    // What a start has found is said, too.
+    let found = |line: &str| line.contains("the store is open") && line.contains("events=20 ");
+    stored.weft.log().wait_for("what was found", LIMIT, found);
     let orphaned = [("log", "out")];
     wait_metric(&stored.weft, "weft_store_orphaned_events", &orphaned, 20.0);
     wait_metric(&stored.weft, PENDING, &orphaned, 20.0);

@@ -179,11 +179,20 @@ impl Router {
             Ok(_) if counted == ReloadResult::Unchanged => {
                 tracing::info!("the files were read again: nothing changed");
             }
-            Ok(report) => tracing::info!(
-                ingress = %listed(&report.ingresses),
-                destinations = %listed(&report.destinations),
-                "reloaded"
-            ),
+            Ok(report) => {
+                tracing::info!(
+                    ingress = %listed(&report.ingresses),
+                    destinations = %listed(&report.destinations),
+                    "reloaded"
+                );
+                for (log, events) in report.ending {
+                    tracing::info!(
+                        log,
+                        events,
+                        "the file does not ask for this log any more: what it holds is delivered first"
+                    );
+                }
+            }
             Err(why) => tracing::error!("reload refused, nothing changed: {why}"),
         }
     }

@@ -57,6 +57,9 @@ impl AppSource {
             board.ingresses().iter().for_each(refresh_ingress);
             board.destinations().iter().for_each(refresh_destination);
             board.logs().iter().for_each(|log| log.publish());
+            if let Some(store) = board.store() {
+                store.publish();
+            }
         }));
         source
     }

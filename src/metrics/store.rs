@@ -30,12 +30,22 @@ pub struct LogMetrics {
     pub waiting: IntGauge,
     /// Bytes of its segments.
     pub bytes: IntGauge,
-    /// Age of the oldest record that is read and not settled, in seconds.
+    /// Bytes that they may have.
+    pub max_bytes: IntGauge,
+    /// Age of the oldest record that is read and not settled, in seconds; of a dead letter, since it came.
     pub oldest: Gauge,
-    /// 1 while it has no room.
+    /// 1 while it has no room, or its disk less than it should.
     pub full: IntGauge,
     /// 1 once it has failed.
     pub failed: IntGauge,
+}
+
+/// The handles of a store as a whole.
+pub struct StoreMetrics {
+    /// Bytes that the logs may still take of its `max_bytes`.
+    pub left: IntGauge,
+    /// Bytes that its disk has left beyond `keep_free`.
+    pub disk_left: IntGauge,
 }
 
 pub(super) struct Families {
@@ -48,6 +58,8 @@ pub(super) struct Families {
     orphaned: IntGaugeVec,
     waiting: IntGaugeVec,
     bytes: IntGaugeVec,
+    max_bytes: IntGaugeVec,
+    left: IntGaugeVec,
     held: IntGaugeVec,
     oldest: GaugeVec,
     full: IntGaugeVec,
@@ -66,6 +78,8 @@ impl Families {
             orphaned: make.gauges(&families::STORE_ORPHANED),
             waiting: make.gauges(&families::STORE_WAITING),
             bytes: make.gauges(&families::STORE_BYTES),
+            max_bytes: make.gauges(&families::STORE_MAX_BYTES),
+            left: make.gauges(&families::STORE_LEFT),
             held: make.gauges(&families::STORE_HELD),
             oldest: make.seconds(&families::STORE_OLDEST),
             full: make.gauges(&families::STORE_FULL),
@@ -88,9 +102,19 @@ impl Families {
             orphaned: gauge(&self.orphaned),
             waiting: gauge(&self.waiting),
             bytes: gauge(&self.bytes),
+            max_bytes: gauge(&self.max_bytes),
             oldest: self.oldest.with_label_values(&[name]),
             full: gauge(&self.full),
             failed: gauge(&self.failed),
+        }
+    }
+
+    /// What is left of the store, and of its disk.
+    pub(super) fn left(&self) -> StoreMetrics {
+        let of = |what: &str| self.left.with_label_values(&[what]);
+        StoreMetrics {
+            left: of("store"),
+            disk_left: of("disk"),
         }
     }
 
@@ -109,6 +133,7 @@ impl Families {
             &self.orphaned,
             &self.waiting,
             &self.bytes,
+            &self.max_bytes,
             &self.held,
             &self.full,
             &self.failed,

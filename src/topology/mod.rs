@@ -159,7 +159,7 @@ impl Topology {
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
-            board: Arc::new(Board::new(&desk)),
+            board: Arc::new(Board::new(&desk, storage.as_ref().map(Storage::view))),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             storage,
@@ -174,14 +174,6 @@ impl Topology {
         };
         topology.apply(spec).map_err(StartError::Failed)?;
         Ok(topology)
-    }
-
-    /// Looks after logs that the start found and whose destinations are not in the file: does what `removed` says, if it can
-    /// be done without them, and tells of the others.
-    pub fn look_after_orphans(&mut self, removed: &BTreeMap<String, reload::Removal>) {
-        if let Some(storage) = &mut self.storage {
-            storage.look_after_orphans(removed);
-        }
     }
 
     /// What admin shows; stays valid through reloads.

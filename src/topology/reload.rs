@@ -35,6 +35,8 @@ pub struct Report {
     pub ingresses: Changes,
     /// Destinations that were made, got another client, and went.
     pub destinations: Changes,
+    /// Logs that the file does not ask for any more, and how many events are delivered out of each before it goes.
+    pub ending: Vec<(String, u64)>,
 }
 
 /// Names by what happened to them.
@@ -59,7 +61,11 @@ impl Topology {
         removed: &BTreeMap<String, Removal>,
     ) -> Result<Report, String> {
         Storage::check(self.storage.as_ref(), &spec)?;
-        let report = self.compare(&spec);
+        let mut report = self.compare(&spec);
+        let ending = self.storage.as_ref().map(|storage| storage.ending(&spec));
+        let delivered = |name: &str| removed.get(name) != Some(&Removal::Purge);
+        report.ending = ending.unwrap_or_default();
+        report.ending.retain(|(name, _)| delivered(name));
         let leaving = self
             .storage
             .as_ref()
@@ -138,6 +144,14 @@ impl Topology {
             }
         }
         Ok(report)
+    }
+
+    /// Looks after logs that the start found and whose destinations are not in the file: does what `removed` says, if it can
+    /// be done without them, and tells of the others.
+    pub fn look_after_orphans(&mut self, removed: &BTreeMap<String, Removal>) {
+        if let Some(storage) = &mut self.storage {
+            storage.look_after_orphans(removed);
+        }
     }
 
     /// Whether there is a word on everything that goes and is not empty.
@@ -292,6 +306,7 @@ fn between(known: &Prints<'_>, wanted: &Prints<'_>) -> Report {
     Report {
         ingresses: changes(&known.ingresses, &wanted.ingresses),
         destinations: changes(&known.destinations, &wanted.destinations),
+        ending: Vec::new(),
     }
 }
 

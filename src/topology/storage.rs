@@ -31,12 +31,14 @@ use crate::metrics::Metrics;
 use asked::{asked, places, rules, settings};
 use ground::Driving;
 pub use ground::{DiskWork, Ground};
+pub use view::StoreView;
 
 mod asked;
 mod ground;
 mod orphans;
 #[cfg(feature = "crash-points")]
 mod points;
+mod view;
 
 /// How many records a log's lane may have under way: what a crash repeats at most.
 const WINDOW: u64 = 2048;
@@ -122,6 +124,7 @@ impl Storage {
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
         let Ground { disk, work } = ground;
         let clock = Arc::new(WallClock::of(Arc::clone(&disk)));
+        let (machine, began) = (Arc::clone(&disk), disk.now());
         let opened = match work {
             DiskWork::Threads => Store::open(disk, settings, &[], keeper).map(|store| (store, None)),
             DiskWork::Tasks { round } => Store::open_driven(disk, settings, &[], keeper)
@@ -143,6 +146,7 @@ impl Storage {
             strangers: HashSet::new(),
         };
         storage.prepare(spec).map_err(|error| not_opened(&error))?;
+        storage.tell_what_was_found(machine.now().saturating_duration_since(began));
         Ok(Some(storage))
     }
 

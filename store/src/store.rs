@@ -35,10 +35,12 @@ use crate::write::Writer;
 use crate::{Keeper, Sync};
 
 mod directory;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 use directory::{is_name, prepare};
+pub use survey::{Survey, survey};
 
 /// What the file says of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,7 +220,7 @@ impl<T: Send + 'static> Store<T> {
         let room = Arc::clone(&store.room);
         let journal = room.with(&*disk, begin).map_err(io("writing acknowledgements"))?;
         room.keep(&*disk, store.settings.keep_free);
-        let committer = Committer {
+        let mut committer = Committer {
             bell: Arc::clone(&bell),
             disk: Arc::clone(&disk),
             keeper,
@@ -249,6 +251,8 @@ impl<T: Send + 'static> Store<T> {
             alone: false,
             _lock: lock,
         };
+        // Before anything is taken: nothing else looks as long as there is room for it.
+        committer.writer.look_at_space(&*store.disk);
         Ok((store, committer))
     }
 
@@ -354,6 +358,21 @@ impl<T: Send + 'static> Store<T> {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.space.used()
+    }
+
+    /// Bytes that those logs may still take of the space.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.space.max().saturating_sub(self.space.used())
+    }
+
+    /// Bytes of the file system that may still be used before it has less left than it should. Asks the disk.
+    ///
+    /// # Errors
+    /// As the disk has it.
+    pub fn disk_left(&self) -> io::Result<u64> {
+        let free = self.disk.free_bytes(&self.settings.path)?;
+        Ok(free.saturating_sub(self.settings.keep_free))
     }
 
     /// What it has done since it was opened.

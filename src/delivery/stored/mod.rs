@@ -267,11 +267,13 @@ impl DurableQueue {
         let holding = self.log.holding();
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.metrics.bytes.set(gauge(holding.bytes));
+        self.metrics.max_bytes.set(gauge(holding.max_bytes));
         self.metrics.pending.set(gauge(holding.open));
         self.metrics
             .waiting
             .set(gauge(self.waits.load(Ordering::Acquire) as u64));
-        self.metrics.full.set(i64::from(self.is_full()));
+        let full = self.is_full() || self.log.is_disk_low();
+        self.metrics.full.set(i64::from(full));
         let orphaned = if self.is_orphan() { holding.open } else { 0 };
         self.metrics.orphaned.set(gauge(orphaned));
     }

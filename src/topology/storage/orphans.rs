@@ -34,7 +34,7 @@ pub(super) fn settings() -> LogSettings {
 }
 
 impl Storage {
-    /// Opens what is left of a place that the file does not have. DiskWork for the disk.
+    /// Opens what is left of a place that the file does not have. Waits for the disk.
     pub(super) fn open_orphan(&mut self, file: &str) -> Result<(), OpenError> {
         let Some(name) = file.strip_prefix(OF_DESTINATION) else {
             if self.strangers.insert(file.to_owned()) {
@@ -51,8 +51,7 @@ impl Storage {
         Ok(())
     }
 
-    /// What the words in `removed` say of orphans is done, and an operator hears of the others, once of each. DiskWork for
-    /// the disk.
+    /// What the words in `removed` say of orphans is done, and an operator hears of the others, once of each. Waits for the disk.
     pub(crate) fn look_after_orphans(&mut self, removed: &BTreeMap<String, Removal>) {
         let orphans: Vec<_> = self
             .queues()

@@ -131,7 +131,12 @@ async fn a_destination_with_a_backlog_goes_only_with_a_word_and_is_drained_first
         "{refused}"
     );
     let drain = words(&[("a", Removal::Drain)]);
-    topology.reload(spec(&ends, &["b"], "b"), &drain).await.unwrap();
+    let report = topology.reload(spec(&ends, &["b"], "b"), &drain).await.unwrap();
+    assert_eq!(
+        report.ending,
+        [("a".to_owned(), 20)],
+        "an operator hears what is waited for"
+    );
     ends.open.send_replace(true);
     until("all are delivered", || pending(&topology, "a") == 0).await;
     topology.stop().await;
@@ -149,7 +154,8 @@ async fn a_purged_backlog_is_dropped_and_counted() {
     };
     let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
     let purge = words(&[("a", Removal::Purge)]);
-    topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
+    let report = topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
+    assert_eq!(report.ending, []);
     // What is in flight has its answer.
     ends.open.send_replace(true);
     until("nothing is left", || queue.pending() == 0).await;

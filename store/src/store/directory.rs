@@ -9,7 +9,7 @@ use crate::disk::Disk;
 use crate::window::read_at;
 
 /// What `format` says.
-const FORMAT: &[u8] = b"weft store 1\n";
+pub(super) const FORMAT: &[u8] = b"weft store 1\n";
 /// What is being done to a directory that is not there.
 pub(super) const MAKING: &str = "making the directory";
 /// The longest name of a log, as a file's name.
