@@ -59,6 +59,7 @@ impl Mapping {
             window: None,
             event_max: message_max,
             client_memory: settings.client_memory,
+            log: false,
         };
         let mapping = Mapping::new(section, &settings)?;
         Ok(Mapping { habits, ..mapping })
