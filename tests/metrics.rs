@@ -20,6 +20,7 @@ fn full() -> String {
     metrics.destination("crm").oldest.set(0.5);
     metrics.log("crm").oldest.set(0.5);
     let _ = metrics.log("local");
+    metrics.store().left.set(1);
     metrics.route("all").matched.inc();
     metrics.render()
 }

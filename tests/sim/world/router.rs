@@ -118,13 +118,13 @@ impl<'a> Router<'a> {
         let (spec, metrics) = (self.spec(self.setup, false), Arc::clone(&self.metrics));
         let seed = self.case.seed.wrapping_add(1000 * self.life as u64);
         match &self.case.store {
-            None => Topology::start(spec, metrics, seed),
+            None => Topology::start(spec, metrics, seed).map_err(|error| error.to_string()),
             Some(store) => {
                 let ground = Ground {
                     disk: Arc::new(self.machine.clone()),
                     work: DiskWork::Tasks { round: store.round },
                 };
-                Topology::start_on(ground, spec, metrics, seed)
+                Topology::start_on(ground, spec, metrics, seed).map_err(|error| error.to_string())
             }
         }
     }
