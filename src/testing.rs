@@ -227,6 +227,7 @@ impl Draft {
             log: Some(SharedSpec {
                 of: name.into(),
                 max_age: None,
+                place: String::new(),
             }),
         });
         self

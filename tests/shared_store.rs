@@ -460,14 +460,17 @@ fn check_connect(path: &std::path::Path) -> String {
 #[test]
 fn check_asks_for_the_topic_of_a_store() {
     let kafka = Kafka::shared();
-    let there = kafka.topic("shared-checked", 1);
+    let (there, dead) = (
+        kafka.topic("shared-checked", 1),
+        kafka.topic("shared-checked-dead", 1),
+    );
     let path = std::env::temp_dir().join(format!("weft-shared-store-{}.yaml", std::process::id()));
     for (topic, found) in [(there.as_str(), true), ("shared-never-made", false)] {
         let gateway = Gateway {
             kafka,
             url: "http://127.0.0.1:9/",
             topic,
-            dead: &there,
+            dead: &dead,
         };
         std::fs::write(&path, gateway.yaml("one", 18080, ALL)).unwrap();
         let out = check_connect(&path);

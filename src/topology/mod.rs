@@ -8,6 +8,7 @@
 //!
 //! Does not know: YAML, HTTP endpoints, signals.
 
+mod adopt;
 pub mod build;
 pub mod desk;
 mod leaving;
@@ -38,7 +39,6 @@ use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
-use crate::routing::anycast::hash;
 use build::{Built, Living};
 use desk::Desk;
 use leaving::Leaving;
@@ -59,6 +59,20 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 const HELD_DRAIN: Duration = Duration::from_secs(2);
 /// How long stopped connectors may take to return before their tasks are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Why a topology did not start: one line for an operator.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StartError {
+    /// The same file fails again.
+    #[error("{0}")]
+    Wrong(String),
+    /// Somebody else has what it needs; later it may succeed.
+    #[error("{0}")]
+    Taken(String),
+    /// A fault of ours, or of the machine.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// See the module.
 pub struct Topology {
@@ -103,14 +117,29 @@ impl Ingress {
     fn unsettled(&self) -> u64 {
         self.pulse.unsettled.load(std::sync::atomic::Ordering::Relaxed)
     }
+
+    /// What a reader leaves behind that reads another log from now on, for an operator; `None`: it reads the same.
+    fn left_behind(&self, next: Option<&SharedSpec>) -> Option<String> {
+        let before = &self.log.as_ref()?.place;
+        let next = next.filter(|next| next.place != *before)?;
+        let left = match self.post.lag_now() {
+            Some(lag) => format!("{} events", lag.max(self.unsettled())),
+            None => "nobody knows how many events".to_owned(),
+        };
+        Some(format!(
+            "a store is {} from now on, and was {before}: what this router had left there ({left}) is delivered by other \
+             routers that read it, or when the file names it again",
+            next.place
+        ))
+    }
 }
 
 impl Topology {
     /// Builds and starts everything in `spec`. Must be called within a tokio runtime. `seed` makes jitter repeatable.
     ///
     /// # Errors
-    /// One line for an operator: what could not be built.
-    pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
+    /// See [`StartError`].
+    pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, StartError> {
         Topology::start_on(Ground::default(), spec, metrics, seed)
     }
 
@@ -123,14 +152,14 @@ impl Topology {
         spec: Spec,
         metrics: Arc<Metrics>,
         seed: u64,
-    ) -> Result<Topology, String> {
+    ) -> Result<Topology, StartError> {
         let clock = Arc::new(WallClock::of(Arc::clone(&ground.disk)));
         let desk = Desk::new(Arc::clone(&metrics));
         let storage = Storage::open_on(ground, &spec, &metrics, &desk)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
-            board: Arc::new(Board::new(&desk)),
+            board: Arc::new(Board::new(&desk, storage.as_ref().map(Storage::view))),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             storage,
@@ -143,7 +172,7 @@ impl Topology {
             metrics,
             seed,
         };
-        topology.apply(spec)?;
+        topology.apply(spec).map_err(StartError::Failed)?;
         Ok(topology)
     }
 
@@ -237,7 +266,7 @@ impl Topology {
     fn apply(&mut self, spec: Spec) -> Result<(), String> {
         let numbers = self.numbers(&spec);
         if let Some(storage) = &mut self.storage {
-            storage.prepare(&spec)?;
+            storage.prepare(&spec).map_err(|error| error.to_string())?;
         }
         let destinations = self.destinations.iter();
         let living = Living {
@@ -279,97 +308,6 @@ impl Topology {
                 .collect(),
         ));
         Ok(())
-    }
-
-    fn adopt_destinations(&mut self, spec: &Spec, wiring: &crate::delivery::wiring::Wiring) {
-        for (endpoint, destination) in spec.endpoints().zip(&wiring.destinations) {
-            match self.destinations.get_mut(&endpoint.name) {
-                Some(egress) if egress.fingerprint == endpoint.fingerprint => {
-                    if **destination.settings() != endpoint.settings {
-                        destination.configure(endpoint.settings.clone());
-                    }
-                }
-                Some(egress) => {
-                    destination.configure(endpoint.settings.clone());
-                    egress.running.replace(Arc::clone(&endpoint.builder));
-                    egress.fingerprint.clone_from(&endpoint.fingerprint);
-                }
-                None => {
-                    let post = Post::destination(&endpoint.name, endpoint.builder.address());
-                    self.board
-                        .add_destination(Arc::clone(&post), Arc::clone(destination));
-                    let builder = Arc::clone(&endpoint.builder);
-                    let seed = self.seed ^ hash(endpoint.name.as_bytes());
-                    let running = RunningEgress::start(Arc::clone(destination), builder, post, seed);
-                    let egress = Egress {
-                        destination: Arc::clone(destination),
-                        fingerprint: endpoint.fingerprint.clone(),
-                        running,
-                    };
-                    self.destinations.insert(Arc::clone(&endpoint.name), egress);
-                }
-            }
-        }
-    }
-
-    fn adopt_ingress(&mut self, spec: spec::IngressSpec, gate: Gate) {
-        let number = gate.policy.number;
-        match self.ingresses.get_mut(&spec.name) {
-            Some(ingress) if ingress.fingerprint == spec.fingerprint => {
-                ingress
-                    .port
-                    .drop_rejected
-                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
-                ingress.gate.store(Arc::new(gate));
-            }
-            Some(ingress) => {
-                ingress
-                    .port
-                    .drop_rejected
-                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
-                ingress.gate.store(Arc::new(gate));
-                ingress.running.replace(spec.builder);
-                ingress.fingerprint = spec.fingerprint;
-                ingress.log = spec.log;
-            }
-            None => {
-                let metrics = self.metrics.ingress(&spec.name);
-                let name = Arc::clone(&spec.name);
-                let port = Arc::new(match &spec.log {
-                    Some(_) => Port::of_log(name, metrics),
-                    None => Port::new(name, metrics, spec.drop_rejected),
-                });
-                let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
-                let pulse = Arc::new(Pulse::default());
-                let post = Post::ingress(
-                    &spec.name,
-                    spec.builder.address(),
-                    spec.builder.listens(),
-                    &port.metrics,
-                );
-                self.board
-                    .add_ingress(Arc::clone(&post), Arc::clone(&pulse), Arc::clone(&port.metrics));
-                let hands = supervise::Hands {
-                    port: Arc::clone(&port),
-                    gate: Arc::clone(&gate),
-                    pulse: Arc::clone(&pulse),
-                    budget: Arc::clone(&self.budget),
-                    seed: self.seed ^ u64::from(number),
-                };
-                let running = RunningIngress::start(spec.builder, hands, Arc::clone(&post));
-                let ingress = Ingress {
-                    number,
-                    port,
-                    gate,
-                    pulse,
-                    post,
-                    fingerprint: spec.fingerprint,
-                    log: spec.log,
-                    running,
-                };
-                self.ingresses.insert(spec.name, ingress);
-            }
-        }
     }
 
     /// Numbers for the index: an ingress keeps its own for life.

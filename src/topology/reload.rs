@@ -12,7 +12,7 @@ use weft_api::outcome::Reason;
 
 use super::leaving::{Leaving, Reading};
 use super::spec::{DestinationSpec, Spec};
-use super::storage::{Delivering, Storage};
+use super::storage::{Delivering, Parting, Storage};
 use super::{Egress, STOP_GRACE, Topology};
 use crate::delivery::destination::Destination;
 use crate::delivery::sweep::Leftover;
@@ -35,6 +35,8 @@ pub struct Report {
     pub ingresses: Changes,
     /// Destinations that were made, got another client, and went.
     pub destinations: Changes,
+    /// Logs that the file does not ask for any more, and how many events are delivered out of each before it goes.
+    pub ending: Vec<(String, u64)>,
 }
 
 /// Names by what happened to them.
@@ -59,7 +61,11 @@ impl Topology {
         removed: &BTreeMap<String, Removal>,
     ) -> Result<Report, String> {
         Storage::check(self.storage.as_ref(), &spec)?;
-        let report = self.compare(&spec);
+        let mut report = self.compare(&spec);
+        let ending = self.storage.as_ref().map(|storage| storage.undelivered(&spec));
+        let delivered = |name: &str| removed.get(name) != Some(&Removal::Purge);
+        report.ending = ending.unwrap_or_default();
+        report.ending.retain(|(name, _)| delivered(name));
         let leaving = self
             .storage
             .as_ref()
@@ -72,9 +78,10 @@ impl Topology {
             .map(|ingress| Arc::clone(&ingress.name))
             .collect();
         self.apply(spec)?;
+        self.look_after_orphans(removed);
         if let Some(storage) = &self.storage {
             let gone = report.destinations.removed.iter().map(String::as_str);
-            for name in gone.chain(leaving.iter().map(|(name, _)| &**name)) {
+            for name in gone.chain(leaving.iter().map(|log| &*log.name)) {
                 if removed.get(name) == Some(&Removal::Purge) {
                     storage.purge(name);
                 }
@@ -139,12 +146,20 @@ impl Topology {
         Ok(report)
     }
 
+    /// Looks after logs that the start found and whose destinations are not in the file: does what `removed` says, if it can
+    /// be done without them, and tells of the others.
+    pub fn look_after_orphans(&mut self, removed: &BTreeMap<String, Removal>) {
+        if let Some(storage) = &mut self.storage {
+            storage.look_after_orphans(removed);
+        }
+    }
+
     /// Whether there is a word on everything that goes and is not empty.
     fn check_removed(
         &self,
         spec: &Spec,
         report: &Report,
-        leaving: &[(Arc<str>, u64)],
+        leaving: &[Parting],
         removed: &BTreeMap<String, Removal>,
     ) -> Result<(), String> {
         let mut readers = report.ingresses.removed.iter();
@@ -157,18 +172,20 @@ impl Topology {
                 .destination(name)
                 .is_some_and(|known| known.settings().shared_log.is_some());
             if pending > 0 && !log && !removed.contains_key(name) {
-                let now = if groups.contains(&name.as_str()) {
-                    ", which is now a group,"
-                } else {
-                    ""
-                };
-                return Err(format!(
-                    "destination {name}{now} still has {pending} pending events: say what shall become of them \
-                     (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
-                ));
+                return Err(match groups.contains(&name.as_str()) {
+                    // A word would be for the log of the group as well, which has the name now.
+                    true => format!(
+                        "destination {name}, which is now a group, still has {pending} pending events: take it away in one \
+                         reload (removed: {{ {name}: drain }}), and add the group in the next"
+                    ),
+                    false => format!(
+                        "destination {name} still has {pending} pending events: say what shall become of them \
+                         (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
+                    ),
+                });
             }
         }
-        for (name, pending) in leaving {
+        for Parting { name, pending, .. } in leaving.iter().filter(|log| log.is_news) {
             let is_group = !self.destinations.contains_key(name);
             match removed.get(&**name) {
                 Some(Removal::Drain | Removal::Purge) => {}
@@ -289,6 +306,7 @@ fn between(known: &Prints<'_>, wanted: &Prints<'_>) -> Report {
     Report {
         ingresses: changes(&known.ingresses, &wanted.ingresses),
         destinations: changes(&known.destinations, &wanted.destinations),
+        ending: Vec::new(),
     }
 }
 

@@ -165,8 +165,11 @@ pub struct Board {
     ingresses: RwLock<Vec<IngressView>>,
     destinations: RwLock<Vec<DestinationView>>,
     logs: RwLock<Vec<Arc<DurableQueue>>>,
+    store: Option<StoreView>,
     desk: Arc<Desk>,
 }
+
+pub use super::storage::StoreView;
 
 /// A log on the board.
 pub use crate::delivery::stored::DurableQueue as LogView;
@@ -200,11 +203,12 @@ impl DestinationView {
 }
 
 impl Board {
-    pub(super) fn new(desk: &Arc<Desk>) -> Board {
+    pub(super) fn new(desk: &Arc<Desk>, store: Option<StoreView>) -> Board {
         Board {
             ingresses: RwLock::default(),
             destinations: RwLock::default(),
             logs: RwLock::default(),
+            store,
             desk: Arc::clone(desk),
         }
     }
@@ -231,6 +235,12 @@ impl Board {
     #[must_use]
     pub fn logs(&self) -> Vec<Arc<DurableQueue>> {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store as a whole, if there is one.
+    #[must_use]
+    pub fn store(&self) -> Option<&StoreView> {
+        self.store.as_ref()
     }
 
     /// Where operators look through dead letters, and through the logs.

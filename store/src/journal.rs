@@ -20,6 +20,7 @@ use crate::acked::Acked;
 use crate::disk::{Disk, DiskFile};
 use crate::record::{u32_at, u64_at};
 use crate::stats::Counters;
+use crate::window::read_at;
 
 const ENTRY: usize = 32;
 /// A run of acknowledged sequences.
@@ -53,9 +54,10 @@ impl Journal {
     pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> io::Result<Known> {
         let mut known = Known::new();
         for number in numbers(disk, dir)? {
-            let file = disk.open(&path(dir, number))?;
+            let path = path(dir, number);
+            let file = disk.open(&path)?;
             let mut bytes = vec![0; usize::try_from(file.length()?).unwrap_or(usize::MAX)];
-            let read = file.read_at(0, &mut bytes)?;
+            let read = read_at(&path, &*file, 0, &mut bytes)?;
             for entry in bytes[..read].chunks_exact(ENTRY) {
                 if let Some((log, run)) = run(entry) {
                     known.entry(log).or_default().add(run);
@@ -167,14 +169,19 @@ impl Journal {
     }
 }
 
+fn name(number: u64) -> String {
+    format!("{number:016x}.acks")
+}
+
 fn path(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("{number:016x}.acks"))
+    dir.join(name(number))
 }
 
 fn numbers(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<u64>> {
-    let number = |name: &String| {
-        let digits = name.strip_suffix(".acks").filter(|digits| digits.len() == 16)?;
-        u64::from_str_radix(digits, 16).ok()
+    // A number may be spelt in several ways, and no store gets so far: what has such a name is nobody's.
+    let number = |found: &String| {
+        let number = u64::from_str_radix(found.strip_suffix(".acks")?, 16).ok()?;
+        (number < 1 << 60 && *found == name(number)).then_some(number)
     };
     let mut numbers: Vec<u64> = disk.list(dir)?.iter().filter_map(number).collect();
     numbers.sort_unstable();

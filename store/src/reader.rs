@@ -10,10 +10,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::log::{Held, Log};
 use crate::record::{HEAD, Kind};
-use crate::segment::{RECORDS_AT, Step};
+use crate::segment::{RECORDS_AT, Segment, Step};
 use crate::window::Window;
 
 /// A record.
@@ -96,8 +96,7 @@ impl<T: Send + 'static> Reader<T> {
         let (mut left, mut bytes) = (most.records, 0);
         while left > 0 && bytes < most.bytes {
             let Some(held) = self.segment() else { return Ok(()) };
-            let file = Arc::clone(&held.segment.file);
-            let mut window = Window::up_to(&*file, held.end);
+            let mut window = held.segment.window(held.end);
             while self.at < held.end && left > 0 {
                 let before = records.len();
                 if !self.step(&held, &mut window, (bytes, most.bytes), records)? {
@@ -174,7 +173,7 @@ impl<T: Send + 'static> Reader<T> {
             step => {
                 // Memory may hold what the disk does not; the disk has the word.
                 held.segment.file.forget();
-                let mut again = Window::up_to(&*held.segment.file, held.end);
+                let mut again = held.segment.window(held.end);
                 if held.segment.step(&mut again, self.at, bounds)? != step {
                     window.forget();
                     return self.step(held, window, (bytes, most), records);
@@ -219,14 +218,14 @@ impl<T: Send + 'static> Reader<T> {
             "{}-{:016x}-{:x}.bad",
             self.log.name, held.segment.title.number, place.start
         );
-        copy(&*self.disk, &*held.segment.file, place, &self.quarantine, &name)
+        copy(&*self.disk, &held.segment, place, &self.quarantine, &name)
     }
 }
 
-/// Copies a part of a file into the quarantine; durable when it returns. One that is there already is made anew.
+/// Copies a part of a segment into the quarantine; durable when it returns. One that is there already is made anew.
 pub(crate) fn copy(
     disk: &dyn Disk,
-    from: &dyn DiskFile,
+    from: &Segment,
     place: Range<u64>,
     quarantine: &std::path::Path,
     name: &str,
@@ -234,7 +233,7 @@ pub(crate) fn copy(
     let path = quarantine.join(name);
     disk.remove(&path)?;
     let file = disk.create(&path)?;
-    let mut window = Window::new(from);
+    let mut window = from.window(u64::MAX);
     let mut at = place.start;
     while at < place.end {
         let piece = window.piece(at)?;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::disk::DiskFile;
 use crate::record::{self, ALIGN, HEAD, Head, Kind, Salt, u32_at, u64_at};
-use crate::window::Window;
+use crate::window::{Window, read_at};
 
 /// Where records begin.
 pub(crate) const RECORDS_AT: u64 = 8192;
@@ -113,11 +113,9 @@ impl Title {
 
     /// The number that a file's name says.
     pub(crate) fn number_of(name: &str) -> Option<u64> {
-        let digits = name.strip_suffix(".seg").filter(|digits| digits.len() == 16)?;
-        // No log gets so far: what has such a name is nobody's.
-        u64::from_str_radix(digits, 16)
-            .ok()
-            .filter(|number| *number < 1 << 60)
+        let number = u64::from_str_radix(name.strip_suffix(".seg")?, 16).ok()?;
+        // A number may be spelt in several ways, and no log gets so far: what has such a name is nobody's.
+        (number < 1 << 60 && name == Title::name(number)).then_some(number)
     }
 
     /// Both heads and what lies between, up to the records.
@@ -173,20 +171,30 @@ impl Segment {
     /// Reads the head of a segment that exists; `None` where both are damaged.
     ///
     /// # Errors
-    /// As the file has it.
+    /// As the file has it, and there is no other head.
     pub(crate) fn open(path: PathBuf, file: Box<dyn DiskFile>) -> io::Result<Option<Segment>> {
+        let mut failed = None;
         for at in [0, AGAIN_AT] {
             let mut bytes = [0; TITLE];
-            let read = file.read_at(at, &mut bytes)?;
-            if let Some(title) = Title::read(&bytes[..read]) {
-                return Ok(Some(Segment {
-                    title,
-                    path,
-                    file: file.into(),
-                }));
+            match read_at(&path, &*file, at, &mut bytes) {
+                Ok(read) => {
+                    if let Some(title) = Title::read(&bytes[..read]) {
+                        return Ok(Some(Segment {
+                            title,
+                            path,
+                            file: file.into(),
+                        }));
+                    }
+                }
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(None)
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// A view of it, of interest up to `limit`.
+    pub(crate) fn window(&self, limit: u64) -> Window<'_> {
+        Window::new(&self.path, &*self.file, limit)
     }
 
     /// The seal, where the file ends with it, as every segment does that was sealed and cut.
@@ -202,7 +210,7 @@ impl Segment {
             return Ok(None);
         };
         let mut bytes = [0; HEAD + SEAL];
-        self.file.read_at(at, &mut bytes)?;
+        read_at(&self.path, &*self.file, at, &mut bytes)?;
         let head = Head::read(&bytes, self.title.salt());
         let sealed = head.filter(|head| head.kind == Kind::Seal && head.fits(&bytes[HEAD..]));
         Ok(sealed
@@ -287,7 +295,7 @@ impl Segment {
     /// # Errors
     /// As the file has it.
     pub(crate) fn walk(&self, below: u64) -> io::Result<Walked> {
-        let mut window = Window::new(&*self.file);
+        let mut window = self.window(u64::MAX);
         let mut walked = Walked {
             spans: Vec::new(),
             mark: 0,
@@ -328,7 +336,7 @@ impl Segment {
     /// # Errors
     /// As the file has it.
     pub(crate) fn is_torn(&self, span: &Span) -> io::Result<bool> {
-        let mut window = Window::new(&*self.file);
+        let mut window = self.window(u64::MAX);
         if !span.whole {
             let length = self.file.length()?;
             let head = Head::read(window.get(span.from, HEAD)?, self.title.salt());

@@ -1,7 +1,7 @@
 //! A log that routers share, as the topology sees it: an endpoint and an ingress that no file names.
 
 use super::*;
-use crate::topology::spec::EndpointSpec;
+use crate::topology::spec::{EndpointSpec, SharedSpec};
 
 /// `a` behind a log whose writer is a sink of its own, and whose reader is the tap; `in` delivers nothing.
 fn spec(ends: &Ends, writer: &Ends) -> Spec {
@@ -137,5 +137,20 @@ async fn a_destination_loses_its_shared_log_only_once_it_is_empty_or_by_a_word()
     say(&ends, &topology, 0, |topology| lag(topology) == Some(0)).await;
     assert_eq!(ends.tap.opened.load(Ordering::SeqCst), 2);
     topology.reload(without(), &words(&[])).await.unwrap();
+    topology.stop().await;
+}
+
+/// Another topic or group is another log: whoever changes it hears what stays behind.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_sent_elsewhere_says_what_it_leaves_behind() {
+    let (ends, writer) = (Ends::new(), Ends::new());
+    let topology = ends.start(spec(&ends, &writer));
+    let mut log = spec(&ends, &writer).ingresses.remove(0).log.unwrap();
+    let left = |log: &SharedSpec| topology.ingresses["a.log"].left_behind(Some(log));
+    assert_eq!(left(&log), None);
+    log.place = "topic b".into();
+    assert!(left(&log).unwrap().contains("nobody knows how many events"));
+    say(&ends, &topology, 5, |topology| lag(topology) == Some(5)).await;
+    assert!(left(&log).unwrap().contains("(5 events)"));
     topology.stop().await;
 }

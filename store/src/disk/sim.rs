@@ -65,6 +65,8 @@ struct Content {
     seen: Vec<u8>,
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
+    /// Sectors that cannot be read.
+    bad: BTreeSet<usize>,
 }
 
 impl Sim {
@@ -78,6 +80,12 @@ impl Sim {
     /// No fault is due any more.
     pub fn disarm(&self) {
         self.world().faults.clear();
+    }
+
+    /// Whether a fault is still due.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        !self.world().faults.is_empty()
     }
 
     /// So many bytes fit from now on, all files together.
@@ -108,6 +116,7 @@ impl Sim {
                 seen: bytes.clone(),
                 durable: bytes,
                 dirty: BTreeSet::new(),
+                bad: content.bad.clone(),
             });
         }
         for (path, names) in &world.dirs {
@@ -241,6 +250,24 @@ impl Sim {
             let from = at.min(old.len());
             let count = bytes.len().min(old.len() - from);
             old[from..from + count].copy_from_slice(&bytes[..count]);
+        }
+    }
+
+    /// The sector with this byte cannot be read any more: EIO.
+    pub fn spoil(&self, path: &Path, byte: usize) {
+        let mut world = self.world();
+        let file = world.find(path).expect("the file is there");
+        world.files[file].bad.insert(byte / SECTOR);
+    }
+
+    /// Puts a copy in place of a file, as people make them: zeros where it cannot be read.
+    pub fn rescue(&self, path: &Path) {
+        let mut world = self.world();
+        let file = world.find(path).expect("the file is there");
+        let bad = std::mem::take(&mut world.files[file].bad);
+        drop(world);
+        for sector in bad {
+            self.overwrite(path, sector * SECTOR, &[0; SECTOR]);
         }
     }
 

@@ -6,9 +6,12 @@ use std::path::Path;
 
 use super::OpenError;
 use crate::disk::Disk;
+use crate::window::read_at;
 
 /// What `format` says.
-const FORMAT: &[u8] = b"weft store 1\n";
+pub(super) const FORMAT: &[u8] = b"weft store 1\n";
+/// What is being done to a directory that is not there.
+pub(super) const MAKING: &str = "making the directory";
 /// The longest name of a log, as a file's name.
 const NAME_MAX: usize = 200;
 
@@ -24,7 +27,10 @@ pub(super) fn prepare(
             error,
         }
     };
-    disk.make_dir(path).map_err(io("making the directory"))?;
+    disk.make_dir(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => no_directory(disk, path, error),
+        _ => io(MAKING)(error),
+    })?;
     let lock = disk
         .lock(&path.join("lock"))
         .map_err(|error| match error.kind() {
@@ -32,16 +38,36 @@ pub(super) fn prepare(
             _ => io("locking")(error),
         })?;
     for name in ["acks", "quarantine", "logs"] {
-        disk.make_dir(&path.join(name))
-            .map_err(io("making the directory"))?;
+        disk.make_dir(&path.join(name)).map_err(io(MAKING))?;
     }
     format(disk, path)?;
-    disk.sync_dir(path).map_err(io("making the directory"))?;
+    disk.sync_dir(path).map_err(io(MAKING))?;
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         // Where it may not be read, whoever made it has made it durable.
         let _ = disk.sync_dir(parent);
     }
     Ok(lock)
+}
+
+/// Says which part of the path is a file.
+fn no_directory(disk: &dyn Disk, path: &Path, error: io::Error) -> OpenError {
+    let is_file = |part: &&Path| {
+        let listed = disk.list(part);
+        listed.is_err_and(|error| error.kind() == io::ErrorKind::NotADirectory)
+    };
+    let path = path.to_owned();
+    // What is below a file is none, either: the shortest is the file.
+    match path.ancestors().filter(is_file).last() {
+        Some(file) => OpenError::File {
+            file: file.to_owned(),
+            path,
+        },
+        None => OpenError::Io {
+            path,
+            doing: MAKING,
+            error,
+        },
+    }
 }
 
 /// Reads what format the store has, and says so in one that is new.
@@ -55,7 +81,7 @@ fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
     let mut found = vec![0; 64];
     match disk.open(&name) {
         Ok(file) => {
-            let read = file.read_at(0, &mut found).map_err(io)?;
+            let read = read_at(&name, &*file, 0, &mut found).map_err(io)?;
             found.truncate(read);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => found.clear(),

@@ -17,6 +17,7 @@ mod garbage;
 mod model;
 mod retained;
 mod room;
+mod sectors;
 mod short;
 mod starts;
 

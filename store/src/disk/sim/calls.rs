@@ -159,9 +159,16 @@ impl DiskFile for SimFile {
         if world.call()? == Some(Fault::Read) {
             return Err(eio());
         }
-        let seen = &world.files[self.file].seen;
+        let Content { seen, bad, .. } = &world.files[self.file];
         let from = usize::try_from(at).unwrap_or(usize::MAX).min(seen.len());
         let count = into.len().min(seen.len() - from);
+        if bad
+            .range(from / SECTOR..(from + count).div_ceil(SECTOR))
+            .next()
+            .is_some()
+        {
+            return Err(eio());
+        }
         into[..count].copy_from_slice(&seen[from..from + count]);
         Ok(count)
     }

@@ -109,6 +109,38 @@ fn whatever_the_files_say_a_start_ends_and_the_store_works() {
 }
 
 #[test]
+fn a_name_that_only_looks_like_one_of_ours_is_left_alone() {
+    let sim = Sim::default();
+    let mut running = start(&sim).unwrap();
+    for token in 0..3 {
+        running.append("a", token, 100, 7).unwrap();
+    }
+    running.log("a").acknowledge(0..1);
+    running.round(true);
+    drop(running);
+    let sim = sim.after_kill();
+    let mut strange = Vec::new();
+    for digits in [
+        "000000000000000A",
+        "ffffffffffffffff",
+        "+00000000000000a",
+        "0000000000000x01",
+        "1",
+        "",
+    ] {
+        for path in ["logs/a/N.seg", "logs/a/N.unreadable", "acks/N.acks"] {
+            let path = Path::new("/store").join(path.replace('N', digits));
+            sim.create(&path).unwrap().write_at(0, b"mine").unwrap();
+            strange.push(path);
+        }
+    }
+    for _ in 0..2 {
+        assert_eq!(start(&sim).unwrap().tokens("a"), [1, 2]);
+        assert!(strange.iter().all(|path| sim.bytes(path) == b"mine"));
+    }
+}
+
+#[test]
 fn a_copy_of_a_log_is_refused_and_neither_is_written_to() {
     let sim = Sim::default();
     let mut running = start(&sim).unwrap();
