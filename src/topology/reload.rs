@@ -12,7 +12,7 @@ use weft_api::outcome::Reason;
 
 use super::leaving::{Leaving, Reading};
 use super::spec::{DestinationSpec, Spec};
-use super::storage::{Delivering, Parting, Storage};
+use super::storage::{Delivering, Storage};
 use super::{Egress, STOP_GRACE, Topology};
 use crate::delivery::destination::Destination;
 use crate::delivery::sweep::Leftover;
@@ -62,7 +62,10 @@ impl Topology {
     ) -> Result<Report, String> {
         Storage::check(self.storage.as_ref(), &spec)?;
         let mut report = self.compare(&spec);
-        let ending = self.storage.as_ref().map(|storage| storage.undelivered(&spec));
+        let ending = self
+            .storage
+            .as_ref()
+            .map(|storage| storage.delivered_first(&spec));
         let delivered = |name: &str| removed.get(name) != Some(&Removal::Purge);
         report.ending = ending.unwrap_or_default();
         report.ending.retain(|(name, _)| delivered(name));
@@ -81,7 +84,7 @@ impl Topology {
         self.look_after_orphans(removed);
         if let Some(storage) = &self.storage {
             let gone = report.destinations.removed.iter().map(String::as_str);
-            for name in gone.chain(leaving.iter().map(|log| &*log.name)) {
+            for name in gone.chain(leaving.iter().map(|(name, _)| &**name)) {
                 if removed.get(name) == Some(&Removal::Purge) {
                     storage.purge(name);
                 }
@@ -159,7 +162,7 @@ impl Topology {
         &self,
         spec: &Spec,
         report: &Report,
-        leaving: &[Parting],
+        leaving: &[(Arc<str>, u64)],
         removed: &BTreeMap<String, Removal>,
     ) -> Result<(), String> {
         let mut readers = report.ingresses.removed.iter();
@@ -185,7 +188,7 @@ impl Topology {
                 });
             }
         }
-        for Parting { name, pending, .. } in leaving.iter().filter(|log| log.is_news) {
+        for (name, pending) in leaving {
             let is_group = !self.destinations.contains_key(name);
             match removed.get(&**name) {
                 Some(Removal::Drain | Removal::Purge) => {}
