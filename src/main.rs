@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use weft::cli::CliError;
+
 fn main() -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout());
     match weft::cli::run(std::env::args_os(), &mut out) {
@@ -11,7 +13,7 @@ fn main() -> ExitCode {
             // What was printed before the failure stands before its explanation; if neither can be written, the
             // exit code still tells.
             let _ = out.flush();
-            if error.code() != 0 {
+            if error.code() != 0 && !matches!(error, CliError::Logged(_)) {
                 let _ = writeln!(io::stderr(), "{error}");
             }
             error.exit_code()

@@ -79,6 +79,12 @@ impl LogSpec {
         LogSpec::parse(flag.or(env).unwrap_or(""))
     }
 
+    /// Whether it is for collectors, who understand nothing but its lines.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Starts the log. A second call keeps the first subscriber: tests of one process may race here.
     pub fn install(&self) {
         let filter = EnvFilter::new(&self.filter);

@@ -32,6 +32,7 @@ use crate::lane::stream::StreamLanes;
 use crate::metrics::Metrics;
 use crate::routing::filter::Predicate;
 use crate::topology::build::{Built, Living, build};
+use crate::topology::desk::Desk;
 use crate::topology::spec::{
     DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec,
     SharedSpec, Spec, StoreSpec, UnmatchedSpec, WhenFull,
@@ -226,6 +227,7 @@ impl Draft {
             log: Some(SharedSpec {
                 of: name.into(),
                 max_age: None,
+                place: String::new(),
             }),
         });
         self
@@ -240,6 +242,18 @@ impl Draft {
             store,
             shared: None,
         });
+        self
+    }
+
+    /// An endpoint that this builder makes, for what else it can do.
+    pub(crate) fn builder(mut self, name: &str, builder: Arc<dyn EgressBuilder>) -> Draft {
+        for destination in &mut self.spec.destinations {
+            if let DestinationSpec::Endpoint(endpoint) = destination
+                && *endpoint.name == *name
+            {
+                endpoint.builder = Arc::clone(&builder);
+            }
+        }
         self
     }
 
@@ -317,11 +331,12 @@ impl Draft {
         let budget = Budget::new(self.budget);
         let numbers = BTreeMap::from([(Arc::from("in"), 0)]);
         let disk = self.disk.unwrap_or_else(|| Arc::new(Real));
+        let desk = Desk::new(Arc::clone(&metrics));
         let ground = Ground {
             disk,
             work: DiskWork::Threads,
         };
-        let mut storage = Storage::open_on(ground, &self.spec, &metrics).unwrap();
+        let mut storage = Storage::open_on(ground, &self.spec, &metrics, &desk).unwrap();
         let living = Living {
             logs: Some(storage.as_ref().map(Storage::living).unwrap_or_default()),
             ..Living::default()
@@ -334,6 +349,7 @@ impl Draft {
         if let Some(storage) = &mut storage {
             storage.adopt(&wiring, &self.spec);
         }
+        desk.adopt(&wiring, &self.spec, &numbers);
         let gate = Gate {
             wiring: Arc::clone(&wiring),
             policy: policies.remove(0),
@@ -357,7 +373,9 @@ impl Draft {
             gate: Arc::new(ArcSwap::from_pointee(gate)),
             budget,
             pulse: Arc::new(Pulse::default()),
+            metrics,
             storage,
+            desk,
         }
     }
 }
@@ -369,7 +387,9 @@ pub(crate) struct World {
     pub(crate) gate: CurrentGate,
     pub(crate) budget: Arc<Budget>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) storage: Option<Storage>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) reader: Option<Reader>,
 }
 
@@ -397,7 +417,9 @@ impl World {
     /// Ends the store as the router does.
     pub(crate) async fn stop(mut self) {
         let storage = self.storage.take().unwrap();
+        self.desk.drain();
         storage.drain();
+        self.desk.stop().await;
         storage.stop().await;
     }
 
@@ -527,7 +549,7 @@ impl Remote {
         }
     }
 
-    /// DiskWork for the next batch as an egress does.
+    /// Waits for the next batch as an egress does.
     pub(crate) async fn next(&mut self) -> Batch {
         std::future::poll_fn(|cx| self.outlet.poll_next(cx))
             .await

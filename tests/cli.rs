@@ -206,3 +206,44 @@ fn a_reader_that_goes_away_is_no_failure() {
     let ended = ended.wait_with_output().unwrap();
     assert_eq!((code(&ended), err(&ended)), (0, ""));
 }
+
+/// Before a start is tried, and while a router has it.
+#[test]
+fn check_connect_says_whether_the_store_can_be_where_the_file_says() {
+    let dir = std::env::temp_dir().join(format!("weft-cli-store-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("weft.yaml");
+    let check = |store: &str| {
+        let yaml = format!(
+            "store: {store}\ningress: {{ web: {{ http: {{ listen: \"127.0.0.1:0\" }} }} }}\n\
+             destinations: {{ out: {{ log: , store: true }} }}\nroutes: {{ all: {{ to: out }} }}\n"
+        );
+        std::fs::write(&file, yaml).unwrap();
+        let output = weft(&["check", "--connect", file.to_str().unwrap()]);
+        let line = out(&output).lines().find(|line| line.starts_with("store  "));
+        (code(&output), line.unwrap_or_default().to_owned())
+    };
+    let path = dir.join("store");
+    let path = path.to_str().unwrap();
+    assert_eq!(
+        check(&format!("{{ path: {path} }}")),
+        (0, format!("store  {path}  ok"))
+    );
+    let (code, said) = check(&format!("{{ path: {path}, keep_free: 1000000TiB }}"));
+    assert!(
+        code == 0 && said.contains("it would take nothing"),
+        "{code}: {said}"
+    );
+    assert!(!dir.join("store").exists(), "a look leaves nothing behind");
+    let (code, said) = check(&format!("{{ path: {} }}", file.display()));
+    assert!(
+        code == 69 && said.contains("weft.yaml is a file: name a directory"),
+        "{code}: {said}"
+    );
+    let (code, said) = check("{ path: /proc/weft }");
+    assert!(
+        code == 69 && said.contains("making the directory"),
+        "{code}: {said}"
+    );
+    std::fs::remove_dir_all(&dir).unwrap();
+}

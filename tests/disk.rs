@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::{LIMIT, wait_metric, weft};
+use support::{LIMIT, wait_metric, weft, with_head};
 use weft_rig::http::Response;
 use weft_rig::{BadDisk, Dir, Failing, Receiver, SmallDisk, Weft, WeftBuilder, eventually, free_port, http};
 
@@ -194,12 +194,21 @@ fn c27_a_full_disk_refuses_loses_nothing_and_resumes_by_itself() {
         Err(why) => return why.skip("a disk that is full"),
     };
     let store = format!("path: \"{}/store\", keep_free: 1MiB", disk.path().display());
-    fills_and_resumes(Stored::start(&store, "true", |builder| builder));
+    let stored = Stored::start(&store, "true", |builder| builder);
+    let left = stored
+        .weft
+        .metrics()
+        .sum("weft_store_left_bytes", &[("of", "disk")]);
+    assert!((1e6..32.0 * 1024.0 * 1024.0).contains(&left), "{left}");
+    fills_and_resumes(stored);
 }
 
 #[test]
 fn c27_a_full_log_refuses_loses_nothing_and_resumes_by_itself() {
-    fills_and_resumes(Stored::start(HERE, "{ max_bytes: 4MiB }", |builder| builder));
+    let stored = Stored::start(HERE, "{ max_bytes: 4MiB }", |builder| builder);
+    let max = [("log", "out")];
+    wait_metric(&stored.weft, "weft_store_max_bytes", &max, 4.0 * 1024.0 * 1024.0);
+    fills_and_resumes(stored);
 }
 
 #[test]
@@ -211,8 +220,7 @@ fn c28_a_second_process_on_the_same_directory_does_not_start() {
     let other = Receiver::start();
     let store = format!("path: \"{}\", keep_free: 1MiB", path.display());
     let mut second = weft(&yaml(&other, free_port(), &store, "true")).spawn();
-    let status = second.wait();
-    assert!(!status.success() && status.code().is_some(), "{status}");
+    assert_eq!(second.wait().code(), Some(69), "it may start later");
     let words = "another process has the store";
     second.log().wait_for(words, LIMIT, |line| line.contains(words));
     assert_eq!(content(&path.join("logs")), before);
@@ -356,8 +364,7 @@ fn c28_a_store_that_was_being_made_when_the_process_ended_is_made() {
 fn does_not_start(stored: &mut Stored, words: &str) {
     let before = content(&stored.store().join("logs"));
     stored.weft.launch_again();
-    let status = stored.weft.wait();
-    assert!(!status.success() && status.code().is_some(), "{status}");
+    assert_eq!(stored.weft.wait().code(), Some(64), "the same again fails again");
     stored
         .weft
         .log()
@@ -387,12 +394,23 @@ fn a_path_that_cannot_be_written_to_is_said_at_the_start() {
     let receiver = Receiver::start();
     let refused = |store: &str, words: &str| {
         let mut weft = weft(&yaml(&receiver, free_port(), store, "true")).spawn();
-        let status = weft.wait();
-        assert!(!status.success() && status.code().is_some(), "{status}");
+        assert_eq!(weft.wait().code(), Some(64), "the same again fails again");
         let is_it = |line: &str| line.contains("the store at") && line.contains(words);
         weft.log().wait_for(words, LIMIT, is_it);
     };
-    refused("path: \"${DIR}/weft.yaml/store\"", "making the directory");
+    for below in ["", "/store", "/store/below"] {
+        let path = format!("path: \"${{DIR}}/weft.yaml{below}\"");
+        refused(&path, "weft.yaml is a file: name a directory");
+    }
+    refused("path: /proc/weft", "making the directory");
+    let wrong = yaml(&receiver, free_port(), "path: /proc/weft", "true");
+    let mut json = weft(&wrong).env("WEFT_LOG", "json").spawn();
+    assert_eq!(json.wait().code(), Some(64));
+    let is_line = |line: &str| {
+        let line: Option<serde_json::Value> = serde_json::from_str(line).ok();
+        line.is_some_and(|line| line["exit_code"] == 64 && line["level"] == "ERROR")
+    };
+    json.log().wait_for("the reason, as JSON", LIMIT, is_line);
     let disk = match SmallDisk::mib(32) {
         Ok(disk) => disk,
         Err(why) => return why.skip("a disk that cannot be written to"),
@@ -400,6 +418,40 @@ fn a_path_that_cannot_be_written_to_is_said_at_the_start() {
     disk.set_writable(false).unwrap();
     let path = format!("path: \"{}/store\"", disk.path().display());
     refused(&path, "Read-only file system");
+}
+
+/// A start cannot deliver what it finds for a destination that is not in the file: it says so, once, with what an operator
+/// has to know.
+#[test]
+fn a_log_whose_destination_is_gone_is_told_once_with_how_much_and_what_to_do() {
+    let mut stored = Stored::here();
+    let taken = stored.take(0..20);
+    stored.stop();
+    let with = yaml(&stored.receiver, stored.port, HERE, "true");
+    let without = with.replace("out:", "other:").replace("to: out", "to: other");
+    stored.weft.rewrite(&with_head(&without));
+    stored.weft.restart();
+    // What a start has found is said, too.
+    let found = |line: &str| line.contains("the store is open") && line.contains("events=20 ");
+    stored.weft.log().wait_for("what was found", LIMIT, found);
+    let orphaned = [("log", "out")];
+    wait_metric(&stored.weft, "weft_store_orphaned_events", &orphaned, 20.0);
+    wait_metric(&stored.weft, PENDING, &orphaned, 20.0);
+    stored.weft.sighup();
+    wait_metric(&stored.weft, "weft_config_reloads_total", &[], 1.0);
+    let log = stored.weft.log().all();
+    let lines: Vec<_> = log
+        .iter()
+        .filter(|line| line.contains("nobody delivers"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{log:#?}");
+    for word in ["ERROR", "events=20", "oldest=", "removed: { out: purge }"] {
+        assert!(lines[0].contains(word), "{word}: {}", lines[0]);
+    }
+    stored.weft.rewrite(&with_head(&with));
+    stored.weft.sighup();
+    stored.deliver(&taken);
+    wait_metric(&stored.weft, "weft_store_orphaned_events", &orphaned, 0.0);
 }
 
 /// What comes while calls fail is not acknowledged, what was acknowledged is delivered, and a restart goes on.

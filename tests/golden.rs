@@ -77,6 +77,21 @@ const CASES: &[(&str, &[&str])] = &[
         "explain-no-event",
         &["explain", "routes.yaml", "--event", "{\"id\":\"1\"}"],
     ),
+    (
+        "explain-logs",
+        &[
+            "explain",
+            "shared.yaml",
+            "--ingress",
+            "web",
+            "--type",
+            "t",
+            "--id",
+            "1",
+            "--data",
+            "hello",
+        ],
+    ),
     ("test-good", &["test", "cases.test.yaml"]),
     (
         "test-protocols",

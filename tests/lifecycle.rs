@@ -496,20 +496,17 @@ fn exit_codes_say_whose_turn_it_is() {
     let ends = |weft: &mut Weft| weft.wait().code();
     let mut wrong = weft("ingress: { web: { htpp: {} } }\n").spawn();
     assert_eq!(ends(&mut wrong), Some(64), "{}", wrong.log().tail());
-    assert!(
-        wrong.log().tail().contains("weft.yaml:3"),
-        "{}",
-        wrong.log().tail()
-    );
+    // What it has said may be read after its end.
+    wrong
+        .log()
+        .wait_for("the place", LIMIT, |line| line.contains("weft.yaml:3"));
 
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let receiver = Receiver::start();
     let mut second = weft(&web(&receiver, free_port())).observe(port).spawn();
     assert_eq!(ends(&mut second), Some(69), "{}", second.log().tail());
-    assert!(
-        second.log().tail().contains("observe.listen"),
-        "{}",
-        second.log().tail()
-    );
+    second
+        .log()
+        .wait_for("the key", LIMIT, |line| line.contains("observe.listen"));
 }

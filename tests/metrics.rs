@@ -19,6 +19,8 @@ fn full() -> String {
     }
     metrics.destination("crm").oldest.set(0.5);
     metrics.log("crm").oldest.set(0.5);
+    let _ = metrics.log("local");
+    metrics.store().left.set(1);
     metrics.route("all").matched.inc();
     metrics.render()
 }
@@ -95,4 +97,61 @@ fn the_docs_list_every_reason() {
             "docs/metrics.md does not explain the reason {reason}"
         );
     }
+}
+
+/// Every `weft_...{label="value"}` in a text, as its name and what stands in the braces.
+fn selectors(text: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("weft_") {
+        let end = |c: char| !c.is_ascii_lowercase() && c != '_';
+        let (name, after) = rest[at..].split_at(rest[at..].find(end).unwrap_or(rest[at..].len()));
+        let labels = after
+            .strip_prefix('{')
+            .and_then(|inside| inside.split('}').next());
+        found.push((name, labels.unwrap_or("")));
+        rest = after;
+    }
+    found
+}
+
+/// Whether a router shows a series that the selector finds.
+fn is_shown(text: &str, name: &str, labels: &str) -> bool {
+    let is_of = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+    let has_all = |line: &str| labels.split(',').all(|label| line.contains(label.trim()));
+    text.lines().filter(is_of).any(has_all)
+}
+
+#[test]
+fn what_to_watch_names_series_that_a_router_shows() {
+    let docs = include_str!("../docs/metrics.md");
+    let (_, table) = docs.split_once("## What to watch").unwrap();
+    let shown = full();
+    let found = selectors(table);
+    assert!(found.len() >= 10, "the table was not read: {found:?}");
+    for (name, labels) in found {
+        assert!(
+            is_shown(&shown, name, labels),
+            "{name}{{{labels}}} is shown by no router"
+        );
+    }
+}
+
+/// Where a store stands before a destination, the obligation ends as `stored`: what is dead-lettered later counts for the
+/// destination and in the log of the letters, and an alert on obligations would never go off.
+#[test]
+fn the_alert_on_dead_letters_does_not_ask_the_books_that_a_store_closes() {
+    let docs = include_str!("../docs/metrics.md");
+    let row = docs.lines().find(|line| line.contains("end in the dead letter?"));
+    let asked: Vec<_> = selectors(row.unwrap())
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "weft_destination_dead_lettered_total",
+            "weft_store_pending_events"
+        ]
+    );
 }

@@ -445,29 +445,35 @@ fn what_is_stored_under_a_route_that_is_gone_is_delivered_to_its_destination() {
     assert_eq!(kafka.drain(&dead), Vec::<Record>::new());
 }
 
+/// What `weft check --connect` prints of a file.
+fn check_connect(path: &std::path::Path) -> String {
+    let asked = std::process::Command::new(env!("CARGO_BIN_EXE_weft"))
+        .arg("check")
+        .arg(path)
+        .arg("--connect")
+        .output()
+        .unwrap();
+    String::from_utf8(asked.stdout).unwrap()
+}
+
 /// The topic has to be there, as for any destination; `check --connect` looks from both sides.
 #[test]
 fn check_asks_for_the_topic_of_a_store() {
     let kafka = Kafka::shared();
-    let there = kafka.topic("shared-checked", 1);
+    let (there, dead) = (
+        kafka.topic("shared-checked", 1),
+        kafka.topic("shared-checked-dead", 1),
+    );
     let path = std::env::temp_dir().join(format!("weft-shared-store-{}.yaml", std::process::id()));
     for (topic, found) in [(there.as_str(), true), ("shared-never-made", false)] {
         let gateway = Gateway {
             kafka,
             url: "http://127.0.0.1:9/",
             topic,
-            dead: &there,
+            dead: &dead,
         };
         std::fs::write(&path, gateway.yaml("one", 18080, ALL)).unwrap();
-        let asked = std::process::Command::new(env!("CARGO_BIN_EXE_weft"))
-            .args([
-                std::ffi::OsStr::new("check"),
-                path.as_os_str(),
-                "--connect".as_ref(),
-            ])
-            .output()
-            .unwrap();
-        let out = String::from_utf8(asked.stdout).unwrap();
+        let out = check_connect(&path);
         let told = |name: &str| {
             out.lines()
                 .find(|line| line.starts_with(name))
@@ -478,5 +484,41 @@ fn check_asks_for_the_topic_of_a_store() {
             assert_eq!(told(name).ends_with("  ok"), found, "{out}");
         }
     }
+    let _ = std::fs::remove_file(&path);
+}
+
+/// The topic that `create` makes takes what the broker's default would refuse; one that loses what is stored is refused.
+#[test]
+fn the_topic_of_a_store_keeps_what_is_in_it() {
+    let kafka = Kafka::shared();
+    let dead = kafka.topic("shared-keeps-dead", 1);
+    let topic = format!("{dead}-made");
+    let path = std::env::temp_dir().join(format!("weft-shared-keeps-{}.yaml", std::process::id()));
+    let gateway = Gateway {
+        kafka,
+        url: "http://127.0.0.1:9/",
+        topic: &topic,
+        dead: &dead,
+    };
+    let yaml = gateway.yaml("one", 18080, ALL);
+    let made = yaml.replace(
+        "        timeout: 5s",
+        "        timeout: 5s\n        create: { partitions: 1, replication: 1 }",
+    );
+    std::fs::write(&path, format!("limits: {{ event: 2MiB }}\n{made}")).unwrap();
+    let of_writer = |out: &str| {
+        out.lines()
+            .find(|line| line.starts_with("destination app.log"))
+            .unwrap()
+            .to_owned()
+    };
+    let out = check_connect(&path);
+    assert!(of_writer(&out).ends_with("  ok"), "{out}");
+    let body = vec![b'x'; 2 << 20];
+    assert_eq!(kafka.produce(&[Record::to(&topic).value(body)]), [(0, 0)]);
+
+    kafka.configure_topic(&topic, &[("cleanup.policy", "compact")]);
+    let out = check_connect(&path);
+    assert!(of_writer(&out).contains("compact"), "{out}");
     let _ = std::fs::remove_file(&path);
 }

@@ -47,8 +47,8 @@ pub trait Source: Send + Sync + 'static {
     fn routes(&self) -> Vec<RouteStatus>;
     /// `/config`: the effective configuration as YAML, secrets masked.
     fn config(&self) -> String;
-    /// `/dlq`: the local dead letters, and what else may be sent again; `None`: there is no store.
-    fn letters(&self) -> Option<Arc<dyn Letters>>;
+    /// `/dlq`: dead letters, and what else may be sent again.
+    fn letters(&self) -> Arc<dyn Letters>;
 }
 
 /// What is asked for, as far as these endpoints care.

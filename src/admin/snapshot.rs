@@ -136,6 +136,9 @@ pub struct LogStatus {
     pub name: String,
     /// It holds this router's dead letters, which wait for a person.
     pub dead_letters: bool,
+    /// The file does not have its destination: nobody delivers what is in it.
+    #[serde(default)]
+    pub orphaned: bool,
     /// Events in it.
     pub pending: u64,
     /// Bytes on the disk.

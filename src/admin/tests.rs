@@ -19,7 +19,6 @@ struct Fake {
     listening: AtomicBool,
     crm_down: AtomicBool,
     probed: AtomicUsize,
-    no_store: AtomicBool,
     letters: Arc<letters::FakeLetters>,
 }
 
@@ -64,8 +63,8 @@ impl Source for Fake {
     fn config(&self) -> String {
         "node:\n  name: n1\n".to_owned()
     }
-    fn letters(&self) -> Option<Arc<dyn dlq::letters::Letters>> {
-        (!self.no_store.load(Ordering::Relaxed)).then(|| Arc::clone(&self.letters) as Arc<_>)
+    fn letters(&self) -> Arc<dyn dlq::letters::Letters> {
+        Arc::clone(&self.letters) as Arc<_>
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Comparison {
     pub groups: Vec<Entry>,
     /// Routes; their order alone is no change.
     pub routes: Vec<Entry>,
+    /// The directory of the old store, where the new file has none, or another one: a restart looks at nothing in it.
+    pub left_behind: Option<String>,
     /// Names under `removed:` that were no destinations before.
     pub needless: Vec<Arc<str>>,
 }
@@ -93,6 +95,12 @@ pub fn fixed(old: &Model, new: &Model) -> Vec<&'static str> {
     why
 }
 
+fn left_behind(old: &Model, new: &Model) -> Option<String> {
+    let old = &old.store.as_ref()?.path;
+    let stays = new.store.as_ref().is_some_and(|new| new.path == *old);
+    (!stays).then(|| old.clone())
+}
+
 /// Compares.
 #[must_use]
 pub fn compare(old: &Model, new: &Model) -> Comparison {
@@ -112,7 +120,8 @@ pub fn compare(old: &Model, new: &Model) -> Comparison {
     }
     let mut needless = Vec::new();
     for (name, _) in &new.removed {
-        if old_endpoints.iter().all(|known| known.name != name) {
+        let is_log = old.shared_logs().any(|log| log.name == *name);
+        if !is_log && old_endpoints.iter().all(|known| known.name != name) {
             needless.push(Arc::clone(name));
         }
     }
@@ -123,6 +132,7 @@ pub fn compare(old: &Model, new: &Model) -> Comparison {
         destinations: of_endpoint,
         groups: entries(&old_groups, &new_groups),
         routes: entries(&routes(old), &routes(new)),
+        left_behind: left_behind(old, new),
         needless,
         touched,
     }

@@ -14,7 +14,7 @@ use crate::admin::dlq::letters::{
     Ask, Attribute, Counts, Events, Filter, JobStatus, KeptOrder, Letter, Letters, Page, PurgeOrder, Refusal,
     ReplayOrder, Stays, Whole, Would,
 };
-use crate::topology::desk::{self, Desk, Job, Look, Order, Refused, Selection, State, Way, Work};
+use crate::topology::desk::{self, Desk, In, Job, Look, Order, Refused, Selection, State, Way, Work};
 use crate::topology::spec::LOCAL;
 
 /// Letters of a page, if nobody says how many, and at most.
@@ -38,39 +38,45 @@ pub(super) struct AppLetters(pub(super) Arc<Desk>);
 #[async_trait]
 impl Letters for AppLetters {
     async fn page(&self, ask: Ask) -> Result<Page, Refusal> {
-        let look = look(ask.limit);
-        let found = self.0.look(LOCAL, selection(&ask.filter)?, ask.after, look).await;
+        let at = at(&ask.r#in);
+        let selection = self.selection(at, &ask.filter)?;
+        let found = self.0.look(at, selection, ask.after, look(ask.limit)).await;
         Ok(page(found.map_err(refusal)?, ask.events, |_| None))
     }
 
-    async fn counts(&self, filter: Filter, after: u64) -> Result<Counts, Refusal> {
-        let selection = selection(&filter)?;
-        let counted = self.0.each(LOCAL, selection, after, |scan| {
-            let (mut counts, mut looked) = (Counts::default(), 0);
-            loop {
-                let found = scan.next(look(Some(PAGE_MAX)))?;
-                found.letters.iter().for_each(|letter| count(&mut counts, letter));
-                counts.unreadable += found.unreadable;
-                looked += found.looked;
-                counts.next = found.next;
-                if counts.next.is_none() || looked >= LOOK_RECORDS || counts.bytes >= LOOK_READ {
-                    return Ok(counts);
-                }
-            }
-        });
-        counted.await.map_err(refusal)
+    async fn counts(&self, ask: Ask) -> Result<Counts, Refusal> {
+        let at = at(&ask.r#in);
+        let selection = self.selection(at, &ask.filter)?;
+        let look = (ask.after, look(Some(PAGE_MAX)));
+        let counted = self.0.each(at, selection, look, (Counts::default(), count)).await;
+        let (counts, all) = counted.map_err(refusal)?;
+        Ok(Counts {
+            unreadable: all.unreadable,
+            next: all.next,
+            ..counts
+        })
     }
 
-    async fn letter(&self, id: u64) -> Result<Whole, Refusal> {
+    async fn letter(&self, r#in: Option<String>, id: String) -> Result<Whole, Refusal> {
+        let at = at(&r#in);
+        let number = match at {
+            In::Log(_) => id.parse().map_err(|_| {
+                Refusal::Wrong(format!(
+                    "the id of a letter here is a number, not {id:?}; for one in a topic or queue say where (--in DESTINATION, \
+                     ?in=DESTINATION)"
+                ))
+            })?,
+            In::Destination(name) => {
+                let places = self.0.read_places(name, std::slice::from_ref(&id));
+                places.map_err(refusal)?.first().copied().unwrap_or(0)
+            }
+        };
         let only = Selection {
-            ids: vec![id],
+            ids: vec![number],
             ..Selection::default()
         };
-        let found = self
-            .0
-            .look(LOCAL, only, id, look(Some(1)))
-            .await
-            .map_err(refusal)?;
+        let found = self.0.look(at, only, number, look(Some(1))).await;
+        let found = found.map_err(refusal)?;
         match found.letters.first() {
             Some(letter) => Ok(self.whole(letter)),
             None if found.unreadable > 0 => Err(Refusal::Failed(format!(
@@ -82,59 +88,70 @@ impl Letters for AppLetters {
         }
     }
 
+    async fn first(&self, ask: Ask) -> Result<Whole, Refusal> {
+        let at = at(&ask.r#in);
+        let selection = self.selection(at, &ask.filter)?;
+        let found = self.0.look(at, selection, ask.after, look(Some(1))).await;
+        let found = found.map_err(refusal)?;
+        match (found.letters.first(), found.next) {
+            (Some(letter), _) => Ok(self.whole(letter)),
+            (None, Some(next)) => Err(Refusal::Failed(format!(
+                "none of the first {} is meant; there are more: ask again with `after` {next}",
+                found.looked
+            ))),
+            (None, None) => Err(Refusal::Unknown("there is no such letter".to_owned())),
+        }
+    }
+
     async fn rehearse(&self, order: ReplayOrder) -> Result<Page, Refusal> {
-        let way = self.way(&order)?;
-        let selection = selection(&order.filter)?;
-        let found = self
-            .0
-            .look(LOCAL, selection, order.after, look(order.limit))
-            .await;
+        let (at, way) = (at(&order.r#in), self.way(&order)?);
+        let selection = self.selection(at, &order.filter)?;
+        let found = self.0.look(at, selection, order.after, look(order.limit)).await;
         Ok(page(found.map_err(refusal)?, Events::None, |letter| {
             Some(self.would(letter, &way))
         }))
     }
 
     async fn replay(&self, order: ReplayOrder) -> Result<JobStatus, Refusal> {
-        let order = Order {
+        let at = at(&order.r#in);
+        let begun = Order {
             work: Work::Replay(self.way(&order)?),
-            selection: selection(&order.filter)?,
+            selection: self.selection(at, &order.filter)?,
             limit: order.limit,
             rate: order.rate.and_then(NonZeroU32::new),
         };
-        self.begin(LOCAL, order)
+        self.begin(at, begun)
     }
 
     async fn purge(&self, order: PurgeOrder) -> Result<JobStatus, Refusal> {
-        let order = Order {
+        let at = at(&order.r#in);
+        let begun = Order {
             work: Work::Purge,
-            selection: selection(&order.filter)?,
+            selection: self.selection(at, &order.filter)?,
             limit: order.limit,
             rate: None,
         };
-        self.begin(LOCAL, order)
+        self.begin(at, begun)
     }
 
     async fn rehearse_kept(&self, order: KeptOrder) -> Result<Page, Refusal> {
-        let way = self.again(&order)?;
-        let selection = selection(&order.filter)?;
-        let found = self
-            .0
-            .look(&order.log, selection, order.after, look(order.limit))
-            .await;
+        let (at, way) = (In::Log(&order.log), self.again(&order)?);
+        let selection = self.selection(at, &order.filter)?;
+        let found = self.0.look(at, selection, order.after, look(order.limit)).await;
         Ok(page(found.map_err(refusal)?, Events::None, |letter| {
             Some(self.would(letter, &way))
         }))
     }
 
     async fn replay_kept(&self, order: KeptOrder) -> Result<JobStatus, Refusal> {
-        let way = self.again(&order)?;
+        let (at, way) = (In::Log(&order.log), self.again(&order)?);
         let begun = Order {
             work: Work::Again(way),
-            selection: selection(&order.filter)?,
+            selection: self.selection(at, &order.filter)?,
             limit: order.limit,
             rate: order.rate.and_then(NonZeroU32::new),
         };
-        self.begin(&order.log, begun)
+        self.begin(at, begun)
     }
 
     fn job(&self) -> Result<JobStatus, Refusal> {
@@ -158,9 +175,34 @@ impl Letters for AppLetters {
 }
 
 impl AppLetters {
-    fn begin(&self, log: &str, order: Order) -> Result<JobStatus, Refusal> {
-        let job = self.0.start(log, order).map_err(refusal)?;
+    fn begin(&self, at: In<'_>, order: Order) -> Result<JobStatus, Refusal> {
+        let job = self.0.start(at, order).map_err(refusal)?;
         Ok(status(&job))
+    }
+
+    /// Letters of this router have numbers, those elsewhere places.
+    fn selection(&self, at: In<'_>, filter: &Filter) -> Result<Selection, Refusal> {
+        let wrong = |why: &str| Err(Refusal::Wrong(why.to_owned()));
+        if filter.ids.len() + filter.places.len() > IDS_MAX {
+            return Err(Refusal::Wrong(format!(
+                "at most {IDS_MAX} ids or places; use other filters"
+            )));
+        }
+        let ids = match at {
+            In::Log(_) if !filter.places.is_empty() => {
+                return wrong(
+                    "letters of this router have ids that are numbers; places are for letters elsewhere (in)",
+                );
+            }
+            In::Log(_) => filter.ids.clone(),
+            In::Destination(_) if !filter.ids.is_empty() => {
+                return wrong(
+                    "letters elsewhere have no numbers: give places, as the list shows them, or other filters",
+                );
+            }
+            In::Destination(name) => self.0.read_places(name, &filter.places).map_err(refusal)?,
+        };
+        selection(filter, ids)
     }
 
     fn way(&self, order: &ReplayOrder) -> Result<Way, Refusal> {
@@ -243,6 +285,7 @@ fn info(letter: &desk::Letter, events: Events) -> Letter {
     let failed = letter.failed_at();
     Letter {
         id: letter.id,
+        place: letter.place.as_deref().map(str::to_owned),
         event_id: letter.event.id().to_owned(),
         source: letter.event.source().to_owned(),
         r#type: letter.event.ty().to_owned(),
@@ -293,6 +336,7 @@ fn status(job: &Job) -> JobStatus {
         Work::Purge => "purge",
     };
     let [delivered, dead_lettered, stored, gone] = progress.kinds;
+    let browse = job.elsewhere.as_ref().map(|elsewhere| &elsewhere.0);
     JobStatus {
         job: job.id,
         what: what.to_owned(),
@@ -313,18 +357,27 @@ fn status(job: &Job) -> JobStatus {
         stays: progress
             .stays
             .into_iter()
-            .map(|(id, why)| Stays { id, why })
+            .map(|(id, why)| Stays {
+                id,
+                place: browse.and_then(|browse| browse.write_place(id)),
+                why,
+            })
             .collect(),
         unreadable: progress.unreadable,
+        address: browse.map(|browse| browse.address()),
+        left: browse.and_then(|browse| browse.left()),
     }
 }
 
-fn selection(filter: &Filter) -> Result<Selection, Refusal> {
-    if filter.ids.len() > IDS_MAX {
-        return Err(Refusal::Wrong(format!(
-            "at most {IDS_MAX} ids; use other filters"
-        )));
+/// Where letters are asked for.
+fn at(r#in: &Option<String>) -> In<'_> {
+    match r#in.as_deref() {
+        None | Some(LOCAL) => In::Log(LOCAL),
+        Some(name) => In::Destination(name),
     }
+}
+
+fn selection(filter: &Filter, ids: Vec<u64>) -> Result<Selection, Refusal> {
     let text = |text: &Option<String>| text.as_deref().map(Box::from);
     let attributes = filter.attributes.iter();
     Ok(Selection {
@@ -338,7 +391,7 @@ fn selection(filter: &Filter) -> Result<Selection, Refusal> {
             .collect(),
         since_ms: filter.since.as_deref().map(moment).transpose()?,
         until_ms: filter.until.as_deref().map(moment).transpose()?,
-        ids: filter.ids.clone(),
+        ids,
     })
 }
 
@@ -349,7 +402,11 @@ fn moment(text: &str) -> Result<u64, Refusal> {
     Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Nothing where nobody knows.
 fn stamp(ms: u64) -> String {
+    if ms == 0 {
+        return String::new();
+    }
     let at = UNIX_EPOCH.checked_add(Duration::from_millis(ms));
     time::format(at.unwrap_or(SystemTime::UNIX_EPOCH))
 }

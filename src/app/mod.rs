@@ -25,9 +25,9 @@ use crate::admin::{self, Admin, Source as _, Surface};
 use crate::config::{self, Environment, Model, Registry, Removed};
 use crate::metrics::{Metrics, ReloadResult};
 use crate::shutdown::{Asked, Drained, Signals, drain};
-use crate::topology::Topology;
 pub use crate::topology::rehearse::{Behaviour, Ending, Fate, Played, PlayedLeg, Rehearsal};
 use crate::topology::reload::Removal;
+use crate::topology::{StartError, Topology};
 use crate::watch::Watch;
 use source::AppSource;
 
@@ -52,8 +52,10 @@ pub struct Options {
 pub enum AppError {
     /// The file is wrong; all findings.
     Config(Vec<Finding>),
-    /// An address of ours is taken, or not ours.
-    Listen(String),
+    /// What the file names cannot be used here; the same again fails again.
+    Wrong(String),
+    /// An address of ours is taken, or not ours; or another process has the store.
+    Taken(String),
     /// A fault of ours, or of the machine.
     Internal(String),
 }
@@ -93,8 +95,15 @@ async fn live(
     warn(&model.warnings);
     let metrics = Metrics::new();
     let (stop_admin, admin_stopped) = StopHandle::new();
-    let topology = Topology::start(spec::of(&model), Arc::clone(&metrics), fastrand::u64(..))
-        .map_err(AppError::Internal)?;
+    let mut topology =
+        Topology::start(spec::of(&model), Arc::clone(&metrics), fastrand::u64(..)).map_err(|error| {
+            match error {
+                StartError::Wrong(why) => AppError::Wrong(why),
+                StartError::Taken(why) => AppError::Taken(why),
+                StartError::Failed(why) => AppError::Internal(why),
+            }
+        })?;
+    topology.look_after_orphans(&removals(&model));
     let source = AppSource::new(topology.board(), Arc::clone(topology.budget()), metrics, model);
     serve_admin(&source, &admin_stopped).await?;
     let mut router = Router {
@@ -137,7 +146,7 @@ async fn serve_admin(source: &Arc<AppSource>, stop: &weft_api::stop::Stop) -> Re
 
 async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, AppError> {
     TcpListener::bind(address).await.map_err(|error| {
-        AppError::Listen(format!(
+        AppError::Taken(format!(
             "{key}: cannot listen on {address}: {error}; free it, or set another address (or off)"
         ))
     })
@@ -170,11 +179,20 @@ impl Router {
             Ok(_) if counted == ReloadResult::Unchanged => {
                 tracing::info!("the files were read again: nothing changed");
             }
-            Ok(report) => tracing::info!(
-                ingress = %listed(&report.ingresses),
-                destinations = %listed(&report.destinations),
-                "reloaded"
-            ),
+            Ok(report) => {
+                tracing::info!(
+                    ingress = %listed(&report.ingresses),
+                    destinations = %listed(&report.destinations),
+                    "reloaded"
+                );
+                for (log, events) in report.ending {
+                    tracing::info!(
+                        log,
+                        events,
+                        "the file does not ask for this log any more: what it holds is delivered first"
+                    );
+                }
+            }
             Err(why) => tracing::error!("reload refused, nothing changed: {why}"),
         }
     }
@@ -191,12 +209,7 @@ impl Router {
             tracing::warn!("{finding}");
         }
         self.source.check_same_listeners(&model)?;
-        let removed: BTreeMap<String, Removal> = model
-            .removed
-            .iter()
-            .map(|(name, how)| (name.to_string(), removal(*how)))
-            .collect();
-        let report = self.topology.reload(spec::of(&model), &removed).await?;
+        let report = self.topology.reload(spec::of(&model), &removals(&model)).await?;
         self.source.set_model(model);
         crash::point("reload.done");
         Ok(report)
@@ -229,6 +242,13 @@ impl Router {
             }
         }
     }
+}
+
+fn removals(model: &Model) -> BTreeMap<String, Removal> {
+    let words = model.removed.iter();
+    words
+        .map(|(name, how)| (name.to_string(), removal(*how)))
+        .collect()
 }
 
 fn removal(how: Removed) -> Removal {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use weft_api::config::HumanDuration;
+use weft_api::config::{HumanDuration, Node, Value};
 
 use super::spec::fingerprint;
 use crate::config::{Destination, Model, SharedLog};
@@ -54,8 +54,30 @@ pub(super) fn readers<'a>(model: &'a Model, common: &'a str) -> impl Iterator<It
         log: Some(SharedSpec {
             of: Arc::clone(destination.name()),
             max_age: shared.max_age.map(HumanDuration::get),
+            place: place(&shared.effective),
         }),
     })
+}
+
+/// Which log a section means, for people.
+fn place(section: &Node) -> String {
+    let text = |key: &str| match section.get(key).map(|node| &node.value) {
+        Some(Value::Text(text)) => text.clone(),
+        Some(Value::List(nodes)) => {
+            let texts = nodes.iter().filter_map(|node| match &node.value {
+                Value::Text(text) => Some(text.as_str()),
+                _ => None,
+            });
+            texts.collect::<Vec<_>>().join(",")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "topic {} of {} as group {}",
+        text("topic"),
+        text("brokers"),
+        text("group")
+    )
 }
 
 fn logs(model: &Model) -> impl Iterator<Item = (&Destination, &SharedLog)> {

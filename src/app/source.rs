@@ -57,6 +57,9 @@ impl AppSource {
             board.ingresses().iter().for_each(refresh_ingress);
             board.destinations().iter().for_each(refresh_destination);
             board.logs().iter().for_each(|log| log.publish());
+            if let Some(store) = board.store() {
+                store.publish();
+            }
         }));
         source
     }
@@ -260,9 +263,8 @@ impl Source for AppSource {
         print(&self.model())
     }
 
-    fn letters(&self) -> Option<Arc<dyn Letters>> {
-        let desk = self.board.desk()?;
-        Some(Arc::new(AppLetters(desk)))
+    fn letters(&self) -> Arc<dyn Letters> {
+        Arc::new(AppLetters(self.board.desk()))
     }
 }
 
@@ -272,6 +274,7 @@ fn log_status(log: &Arc<LogView>) -> LogStatus {
     LogStatus {
         name: log.name.to_string(),
         dead_letters: &*log.name == LOCAL,
+        orphaned: log.is_orphan(),
         pending: count(&log.metrics.pending),
         bytes: count(&log.metrics.bytes),
         waiting: count(&log.metrics.waiting),

@@ -1,9 +1,11 @@
 //! `weft check`: whether files can be run, and on demand what is in effect and whether the remotes are there.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::connect::{Ask, End, ask};
+use weft_api::config::ByteSize;
+
+use super::connect::{Answer, Ask, End, ask};
 use super::load::{load, plural, warn};
 use super::text::plain;
 use super::{CliError, block_on, diff};
@@ -55,10 +57,15 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
 /// Asks all remotes and prints a line for each.
 fn connect(model: &Model, out: &mut dyn Write) -> Result<(), CliError> {
     let asks = asks(model);
-    let answers = block_on(async { Ok(ask(asks).await) })?;
+    let mut answers = block_on(async { Ok(ask(asks).await) })?;
+    answers.extend(store(model));
     let mut failed = 0;
     for answer in &answers {
-        let said = answer.error.as_deref().unwrap_or("ok");
+        let said = answer
+            .error
+            .as_deref()
+            .or(answer.warning.as_deref())
+            .unwrap_or("ok");
         writeln!(
             out,
             "{}  {}  {}",
@@ -75,6 +82,29 @@ fn connect(model: &Model, out: &mut dyn Write) -> Result<(), CliError> {
             answers.len()
         ))),
     }
+}
+
+/// Where the store shall be, how much is free there, and why it cannot be there: takes nothing from a router that has it.
+fn store(model: &Model) -> Option<Answer> {
+    let store = model.store.as_ref()?;
+    let (address, error, warning) = match weft_store::survey(Path::new(&store.path)) {
+        Err(error) => (store.path.clone(), Some(error.to_string()), None),
+        Ok(survey) => {
+            let (free, keep_free) = (ByteSize(survey.free), store.keep_free);
+            let warning = (free < keep_free).then(|| {
+                format!(
+                    "ok, but its disk has {free} free, and keep_free is {keep_free}: it would take nothing"
+                )
+            });
+            (survey.path.display().to_string(), None, warning)
+        }
+    };
+    Some(Answer {
+        name: "store".to_owned(),
+        address,
+        error,
+        warning,
+    })
 }
 
 /// Builds everything that has a remote; nothing runs.

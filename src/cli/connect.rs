@@ -30,6 +30,8 @@ pub(super) struct Answer {
     pub(super) name: String,
     pub(super) address: String,
     pub(super) error: Option<String>,
+    /// What is not as it should be, where it can be reached.
+    pub(super) warning: Option<String>,
 }
 
 /// Asks all at once; answers in the order of the questions.
@@ -44,7 +46,12 @@ pub(super) async fn ask(asks: Vec<Ask>) -> Vec<Answer> {
             Ok(answer) => answer.err(),
             Err(panic) => Some(format!("the connector failed: {panic}")),
         };
-        answers.push(Answer { name, address, error });
+        answers.push(Answer {
+            name,
+            address,
+            error,
+            warning: None,
+        });
     }
     answers
 }

@@ -67,6 +67,13 @@ fn text(comparison: &Comparison, old: &Path, new: &Path, out: &mut dyn Write) ->
         writeln!(out, "\nrouter")?;
         keys(&comparison.router, out)?;
     }
+    if let Some(path) = &comparison.left_behind {
+        writeln!(
+            out,
+            "      a restart would leave what is in {} behind: its events, and its dead letters, are delivered by nobody, and told of by nobody",
+            plain(path)
+        )?;
+    }
     for (section, entries) in sections(comparison) {
         if entries.is_empty() {
             continue;
@@ -292,6 +299,7 @@ fn as_json(comparison: &Comparison) -> Value {
         "same": comparison.is_same(),
         "refused": comparison.refused,
         "router": keys(&comparison.router),
+        "store_left_behind": comparison.left_behind,
     });
     for (section, entries) in sections(comparison) {
         all[section] = entries.iter().map(|one| entry(section, one)).collect();

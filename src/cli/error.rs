@@ -17,6 +17,8 @@ pub enum CliError {
     Internal(String),
     /// Standard output went away or is full.
     Output(io::Error),
+    /// The log has said why: there is nothing to add. With its exit code.
+    Logged(u8),
 }
 
 impl CliError {
@@ -30,6 +32,7 @@ impl CliError {
             CliError::Internal(_) => 70,
             CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             CliError::Output(_) => 70,
+            CliError::Logged(code) => *code,
         }
     }
 
@@ -48,6 +51,7 @@ impl fmt::Display for CliError {
             | CliError::Failed(text)
             | CliError::Internal(text) => f.write_str(text.trim_end()),
             CliError::Output(error) => write!(f, "writing to standard output: {error}"),
+            CliError::Logged(_) => f.write_str("see the log"),
         }
     }
 }

@@ -95,10 +95,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write) -> Res
     };
     let env = std::env::var("WEFT_LOG").ok();
     let log = LogSpec::choose(cli.log.as_deref(), env.as_deref());
-    log.map_err(|error| CliError::Config(error.to_string()))?
-        .install();
+    let log = log.map_err(|error| CliError::Config(error.to_string()))?;
+    log.install();
     match &cli.command {
-        Command::Run(args) => run::run(args, out),
+        Command::Run(args) => run::run(args, log.is_json(), out),
         Command::Check(args) => check::run(args, out),
         Command::Explain(args) => explain::run(args, out),
         Command::Test(args) => test::run(args, out),

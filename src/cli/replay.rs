@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
             };
             args.router.post("/replay", &order)
         };
-        return rehearse(args.limit, args.json, page, out);
+        return rehearse(args.limit, args.json, false, page, out);
     }
     let begun: JobStatus = args.router.post("/replay", &order)?;
     follow(&args.router, begun, args.no_wait, args.json, out)

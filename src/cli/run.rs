@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weft_api::config::HumanDuration;
+use weft_api::config::{Finding, HumanDuration};
 
 use super::{CliError, load};
 use crate::app::{self, AppError, Options};
@@ -25,20 +25,38 @@ pub(super) struct Args {
     no_watch: bool,
 }
 
-/// See the module.
+/// See the module. `json`: the log is for collectors, who shall hear in it why it ended, too.
 ///
 /// # Errors
-/// A wrong file (64), an address that is taken (69), a fault of ours (70).
-pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
+/// A wrong file or path (64), an address or a store that is taken (69), a fault of ours (70).
+pub(super) fn run(args: &Args, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     out.flush()?;
     let options = Options {
         paths: args.files.clone(),
         drain: args.drain.map_or(DRAIN_MAX, Duration::from),
         watch: !args.no_watch,
     };
-    app::run(&options, connectors::ALL, &config::Process, load::warn).map_err(|error| match error {
+    let warn: fn(&[Finding]) = if json { log_warnings } else { load::warn };
+    let ended = app::run(&options, connectors::ALL, &config::Process, warn).map_err(|error| match error {
         AppError::Config(findings) => load::wrong(&findings),
-        AppError::Listen(why) => CliError::Unavailable(why),
+        AppError::Wrong(why) => CliError::Config(why),
+        AppError::Taken(why) => CliError::Unavailable(why),
         AppError::Internal(why) => CliError::Internal(why),
-    })
+    });
+    ended.map_err(|error| if json { logged(error) } else { error })
+}
+
+fn log_warnings(findings: &[Finding]) {
+    for finding in findings {
+        tracing::warn!("{finding}");
+    }
+}
+
+/// Why it ended, as a line of the log: whoever collects lines of JSON reads no others.
+fn logged(error: CliError) -> CliError {
+    if error.code() == 0 || !tracing::enabled!(tracing::Level::ERROR) {
+        return error;
+    }
+    tracing::error!(exit_code = error.code(), "{error}");
+    CliError::Logged(error.code())
 }

@@ -149,10 +149,11 @@ fn logs(logs: &[LogStatus], out: &mut dyn Write) -> Result<(), CliError> {
         "LOG", "STATE", ">PENDING", ">BYTES", ">WAITING", ">OLDEST", ">DAMAGED",
     ]);
     for log in logs {
-        let state = match (&log.failed, log.full) {
-            (Some(_), _) => "FAILED",
-            (None, true) => "FULL",
-            (None, false) => "ready",
+        let state = match &log.failed {
+            Some(_) => "FAILED",
+            None if log.orphaned && log.pending > 0 => "ORPHAN",
+            None if log.full => "FULL",
+            None => "ready",
         };
         table.row(vec![
             log.name.clone(),
@@ -175,6 +176,13 @@ fn logs(logs: &[LogStatus], out: &mut dyn Write) -> Result<(), CliError> {
                 plain(why)
             )?;
         }
+    }
+    for log in logs.iter().filter(|log| log.orphaned && log.pending > 0) {
+        let name = plain(&log.name);
+        writeln!(
+            out,
+            "{name} is not in the file, and nobody delivers what its log holds: name it again, or write removed: {{ {name}: purge }}"
+        )?;
     }
     let dead: u64 = logs
         .iter()
@@ -359,13 +367,19 @@ crm          waiting  0.0/s        7  2.0 KiB      1m          0  OPEN, retry in
             damaged_total: 2,
             ..log("crm", 7)
         };
+        let orphan = LogStatus {
+            orphaned: true,
+            ..log("old", 4)
+        };
         let mut text = Vec::new();
-        logs(&[failed, log("local", 3)], &mut text).unwrap();
+        logs(&[failed, log("local", 3), orphan], &mut text).unwrap();
         let expected = "
 LOG    STATE   PENDING  BYTES  WAITING  OLDEST  DAMAGED
 crm    FAILED        7    0 B        0    0.0s        2
 local  ready         3    0 B        0    0.0s        0
+old    ORPHAN        4    0 B        0    0.0s        0
 crm takes nothing more before a restart: fdatasync: EIO
+old is not in the file, and nobody delivers what its log holds: name it again, or write removed: { old: purge }
 3 dead letters wait for somebody: weft dlq list
 ";
         assert_eq!(String::from_utf8(text).unwrap(), expected);

@@ -290,8 +290,8 @@ fn hold(destination: &Arc<Destination>, leg: &mut Leg) -> Next {
             id = leg.event.id(),
             source = leg.event.source(),
             error = detail,
-            "event refused and no dead letter: its lane is held until the destination takes it \
-             (set dead_letter on the route, or on_rejected: drop on the ingress)"
+            "event refused and no dead letter: its lane is held until the destination takes it ({})",
+            advice(leg)
         );
     }
     let retry = destination.settings().retry;
@@ -301,6 +301,17 @@ fn hold(destination: &Arc<Destination>, leg: &mut Leg) -> Next {
         leg.duty.tries.saturating_sub(1),
         1.0,
     ))
+}
+
+/// What an operator can do about a leg that holds its lane. One that came out of a log finds what a reload says only when it
+/// comes out again.
+fn advice(leg: &Leg) -> &'static str {
+    match leg.duty.is_stored() {
+        false => "set dead_letter on the route, or on_rejected: drop on the ingress",
+        true => {
+            "set dead_letter on the route, or add `store: { path: ... }`, whose local dead letters take it; then restart"
+        }
+    }
 }
 
 fn carry_out(from: &Arc<Destination>, leg: Leg, next: Next) {

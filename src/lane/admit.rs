@@ -208,12 +208,8 @@ impl Gate {
             Err(Unreadable::Broken(why)) => {
                 return self.malformed_because(event, Some(SendError::event(Reason::Malformed, why)));
             }
-            Err(Unreadable::Later(version)) => {
-                tracing::error!(
-                    id = event.id(),
-                    version,
-                    "a record of a shared log that a later version of Weft wrote: it waits for one that can read it"
-                );
+            // Said once, where it holds its lane.
+            Err(Unreadable::Later(_)) => {
                 return Owed::Nothing {
                     event,
                     outcome: Outcome::Rejected(Reason::Malformed),

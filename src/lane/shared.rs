@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use weft_api::event::Event;
+use weft_api::event::{Attributes, Event};
+use weft_api::ingress::Incoming;
 
 use super::admit::Owing;
 use crate::delivery::leg::{LastFailure, Leg, NO_ROUTE};
@@ -78,6 +79,25 @@ impl OfLog {
             dead_letter: None,
             kept: Some(Box::new(kept)),
         })
+    }
+}
+
+/// Why a record that came as this holds its lane up, and what can be done; `None` where it is not for what it is.
+pub(super) fn complaint(incoming: &Incoming) -> Option<String> {
+    const PAST: &str = "add `store: { path: ... }`, whose local dead letters take it, and restart; or move the group's offset past it";
+    if incoming.malformed {
+        let why = incoming
+            .event
+            .get("weftreason")
+            .map_or("it is no event", |why| why.text);
+        return Some(format!("{why} ({PAST})"));
+    }
+    match shared::take(incoming.event.clone(), SystemTime::now()) {
+        Ok(_) => None,
+        Err(Unreadable::Broken(why)) => Some(format!("{why} ({PAST})")),
+        Err(Unreadable::Later(version)) => Some(format!(
+            "a later version of Weft wrote it ({version}): it waits for a router that can read it, such as this one after an update"
+        )),
     }
 }
 

@@ -131,18 +131,24 @@ families! {
         "Events that the log did not take, because it failed.";
     STORE_PENDING = Gauge "weft_store_pending_events" ["log"]
         "Events in the log.";
+    STORE_ORPHANED = Gauge "weft_store_orphaned_events" ["log"]
+        "Events in the log that nobody delivers, since the file does not have its destination.";
     STORE_UNDER_WAY = Gauge "weft_store_under_way_events" ["log"]
         "Events that were read from the log and are on their way.";
     STORE_WAITING = Gauge "weft_store_waiting_events" ["log"]
         "Events that wait in memory for room in the log; their senders still have them.";
     STORE_BYTES = Gauge "weft_store_bytes" ["log"]
         "Bytes that the log has on the disk.";
+    STORE_MAX_BYTES = Gauge "weft_store_max_bytes" ["log"]
+        "Bytes that the log may have on the disk; 0 for one that nobody delivers, which takes nothing.";
+    STORE_LEFT = Gauge "weft_store_left_bytes" ["of"]
+        "Bytes that may still be taken: of the store, its max_bytes less what its logs have (the local dead letters have room of their own); of the disk, what it has free beyond keep_free.";
     STORE_HELD = Gauge "weft_store_held_lanes" ["log"]
         "1 while an event that nobody takes holds the log up.";
     STORE_OLDEST = Gauge "weft_store_oldest_seconds" ["log"]
-        "Age of the oldest event in the log, once it was read; 0 when there is none.";
+        "Age of the oldest event in the log, once it was read; of dead letters, since the oldest came; 0 when there is none.";
     STORE_FULL = Gauge "weft_store_full" ["log"]
-        "1 while the log has no room.";
+        "1 while the log has no room, or its disk less than keep_free.";
     STORE_FAILED = Gauge "weft_store_failed" ["log"]
         "1 once a write or sync of the log has failed: it takes nothing more before a restart.";
 

@@ -26,7 +26,7 @@ pub use destination::DestinationMetrics;
 pub use families::{Family, Kind};
 pub use ingress::{IngressMetrics, Lag};
 pub use process::{ProcessMetrics, ReloadResult};
-pub use store::LogMetrics;
+pub use store::{LogMetrics, StoreMetrics};
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -103,6 +103,12 @@ impl Metrics {
         handle
             .or_insert_with(|| Arc::new(self.store_families.resolve(name)))
             .clone()
+    }
+
+    /// The handles of the store as a whole; its series exist from now on, at 0.
+    #[must_use]
+    pub fn store(&self) -> StoreMetrics {
+        self.store_families.left()
     }
 
     /// The handle of one route.

@@ -24,16 +24,28 @@ pub struct LogMetrics {
     pub refused: IntCounter,
     /// Legs in the log.
     pub pending: IntGauge,
+    /// Legs in it, while the file does not have its place.
+    pub orphaned: IntGauge,
     /// Legs that wait for room.
     pub waiting: IntGauge,
     /// Bytes of its segments.
     pub bytes: IntGauge,
-    /// Age of the oldest record that is read and not settled, in seconds.
+    /// Bytes that they may have.
+    pub max_bytes: IntGauge,
+    /// Age of the oldest record that is read and not settled, in seconds; of a dead letter, since it came.
     pub oldest: Gauge,
-    /// 1 while it has no room.
+    /// 1 while it has no room, or its disk less than it should.
     pub full: IntGauge,
     /// 1 once it has failed.
     pub failed: IntGauge,
+}
+
+/// The handles of a store as a whole.
+pub struct StoreMetrics {
+    /// Bytes that the logs may still take of its `max_bytes`.
+    pub left: IntGauge,
+    /// Bytes that its disk has left beyond `keep_free`.
+    pub disk_left: IntGauge,
 }
 
 pub(super) struct Families {
@@ -43,8 +55,11 @@ pub(super) struct Families {
     refused: IntCounterVec,
     under_way: IntGaugeVec,
     pending: IntGaugeVec,
+    orphaned: IntGaugeVec,
     waiting: IntGaugeVec,
     bytes: IntGaugeVec,
+    max_bytes: IntGaugeVec,
+    left: IntGaugeVec,
     held: IntGaugeVec,
     oldest: GaugeVec,
     full: IntGaugeVec,
@@ -60,8 +75,11 @@ impl Families {
             refused: make.counters(&families::STORE_REFUSED),
             under_way: make.gauges(&families::STORE_UNDER_WAY),
             pending: make.gauges(&families::STORE_PENDING),
+            orphaned: make.gauges(&families::STORE_ORPHANED),
             waiting: make.gauges(&families::STORE_WAITING),
             bytes: make.gauges(&families::STORE_BYTES),
+            max_bytes: make.gauges(&families::STORE_MAX_BYTES),
+            left: make.gauges(&families::STORE_LEFT),
             held: make.gauges(&families::STORE_HELD),
             oldest: make.seconds(&families::STORE_OLDEST),
             full: make.gauges(&families::STORE_FULL),
@@ -81,11 +99,22 @@ impl Families {
             purged: self.settled.with_label_values(&[name, "purged"]),
             refused: self.refused.with_label_values(&[name]),
             pending: gauge(&self.pending),
+            orphaned: gauge(&self.orphaned),
             waiting: gauge(&self.waiting),
             bytes: gauge(&self.bytes),
+            max_bytes: gauge(&self.max_bytes),
             oldest: self.oldest.with_label_values(&[name]),
             full: gauge(&self.full),
             failed: gauge(&self.failed),
+        }
+    }
+
+    /// What is left of the store, and of its disk.
+    pub(super) fn left(&self) -> StoreMetrics {
+        let of = |what: &str| self.left.with_label_values(&[what]);
+        StoreMetrics {
+            left: of("store"),
+            disk_left: of("disk"),
         }
     }
 
@@ -101,8 +130,10 @@ impl Families {
         for family in [
             &self.under_way,
             &self.pending,
+            &self.orphaned,
             &self.waiting,
             &self.bytes,
+            &self.max_bytes,
             &self.held,
             &self.full,
             &self.failed,

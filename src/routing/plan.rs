@@ -330,11 +330,7 @@ impl Plans {
                         continue;
                     }
                 },
-                // Held already, it needs no second log where it can be sent; else it would hold up its own.
-                Node::Shared(shared) if asker.held && self.available(shared.inner, view) => {
-                    node = shared.inner;
-                    continue;
-                }
+                // Held already, it goes there all the same: what is in it, and came before, nobody here knows (C20).
                 Node::Shared(shared) => return Target::To(shared.log),
                 Node::First(first) => {
                     let open = |n: &NodeId| !first.on.unavailable || self.available(*n, view);

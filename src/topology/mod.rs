@@ -8,8 +8,10 @@
 //!
 //! Does not know: YAML, HTTP endpoints, signals.
 
+mod adopt;
 pub mod build;
 pub mod desk;
+mod leaving;
 pub mod rehearse;
 pub mod reload;
 pub mod report;
@@ -37,10 +39,11 @@ use crate::delivery::sweep::Leftover;
 use crate::lane::admit::{CurrentGate, Gate};
 use crate::lane::books::Pulse;
 use crate::metrics::Metrics;
-use crate::routing::anycast::hash;
 use build::{Built, Living};
+use desk::Desk;
+use leaving::Leaving;
 use report::{Board, Post};
-use spec::Spec;
+use spec::{SharedSpec, Spec};
 use storage::Storage;
 pub use storage::{DiskWork, Ground};
 use supervise::{RunningEgress, RunningIngress};
@@ -57,6 +60,20 @@ const HELD_DRAIN: Duration = Duration::from_secs(2);
 /// How long stopped connectors may take to return before their tasks are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// Why a topology did not start: one line for an operator.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum StartError {
+    /// The same file fails again.
+    #[error("{0}")]
+    Wrong(String),
+    /// Somebody else has what it needs; later it may succeed.
+    #[error("{0}")]
+    Taken(String),
+    /// A fault of ours, or of the machine.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// See the module.
 pub struct Topology {
     metrics: Arc<Metrics>,
@@ -65,6 +82,7 @@ pub struct Topology {
     ingresses: BTreeMap<Arc<str>, Ingress>,
     destinations: BTreeMap<Arc<str>, Egress>,
     storage: Option<Storage>,
+    desk: Arc<Desk>,
     /// Tells the age of what comes out of logs that routers share.
     clock: Arc<WallClock>,
     /// What the sweep goes over; shared with the task that does it.
@@ -72,6 +90,8 @@ pub struct Topology {
     janitor: tokio::task::JoinHandle<()>,
     /// Destinations that a reload took away, until they are gone.
     retiring: Vec<tokio::task::JoinHandle<()>>,
+    /// Readers of shared logs that a reload took away, until their logs are empty.
+    leaving: Vec<Leaving>,
     seed: u64,
 }
 
@@ -80,7 +100,10 @@ struct Ingress {
     port: Arc<Port>,
     gate: CurrentGate,
     pulse: Arc<Pulse>,
+    post: Arc<Post>,
     fingerprint: String,
+    /// The log that it reads.
+    log: Option<SharedSpec>,
     running: RunningIngress,
 }
 
@@ -94,14 +117,29 @@ impl Ingress {
     fn unsettled(&self) -> u64 {
         self.pulse.unsettled.load(std::sync::atomic::Ordering::Relaxed)
     }
+
+    /// What a reader leaves behind that reads another log from now on, for an operator; `None`: it reads the same.
+    fn left_behind(&self, next: Option<&SharedSpec>) -> Option<String> {
+        let before = &self.log.as_ref()?.place;
+        let next = next.filter(|next| next.place != *before)?;
+        let left = match self.post.lag_now() {
+            Some(lag) => format!("{} events", lag.max(self.unsettled())),
+            None => "nobody knows how many events".to_owned(),
+        };
+        Some(format!(
+            "a store is {} from now on, and was {before}: what this router had left there ({left}) is delivered by other \
+             routers that read it, or when the file names it again",
+            next.place
+        ))
+    }
 }
 
 impl Topology {
     /// Builds and starts everything in `spec`. Must be called within a tokio runtime. `seed` makes jitter repeatable.
     ///
     /// # Errors
-    /// One line for an operator: what could not be built.
-    pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, String> {
+    /// See [`StartError`].
+    pub fn start(spec: Spec, metrics: Arc<Metrics>, seed: u64) -> Result<Topology, StartError> {
         Topology::start_on(Ground::default(), spec, metrics, seed)
     }
 
@@ -114,24 +152,27 @@ impl Topology {
         spec: Spec,
         metrics: Arc<Metrics>,
         seed: u64,
-    ) -> Result<Topology, String> {
+    ) -> Result<Topology, StartError> {
         let clock = Arc::new(WallClock::of(Arc::clone(&ground.disk)));
-        let storage = Storage::open_on(ground, &spec, &metrics)?;
+        let desk = Desk::new(Arc::clone(&metrics));
+        let storage = Storage::open_on(ground, &spec, &metrics, &desk)?;
         let swept = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let mut topology = Topology {
             budget: Budget::new(spec.budget),
-            board: Arc::new(Board::default()),
+            board: Arc::new(Board::new(&desk, storage.as_ref().map(Storage::view))),
             ingresses: BTreeMap::new(),
             destinations: BTreeMap::new(),
             storage,
+            desk,
             janitor: tokio::spawn(sweep_for_ever(Arc::clone(&swept), Arc::clone(&clock))),
             clock,
             retiring: Vec::new(),
+            leaving: Vec::new(),
             swept,
             metrics,
             seed,
         };
-        topology.apply(spec)?;
+        topology.apply(spec).map_err(StartError::Failed)?;
         Ok(topology)
     }
 
@@ -172,6 +213,10 @@ impl Topology {
         for ingress in self.ingresses.values() {
             ingress.running.drain();
         }
+        self.desk.drain();
+        for reader in &self.leaving {
+            reader.hurry();
+        }
         if let Some(storage) = &self.storage {
             storage.drain();
         }
@@ -203,12 +248,15 @@ impl Topology {
             .into_values()
             .map(|ingress| ingress.running.stop(STOP_GRACE));
         join_all(ends).await;
+        let leaving = std::mem::take(&mut self.leaving);
+        join_all(leaving.into_iter().map(Leaving::end)).await;
         let destinations = std::mem::take(&mut self.destinations);
         let ends = destinations.into_values().map(|egress| async move {
             egress.running.stop(STOP_GRACE).await;
             egress.destination.close(Leftover::GiveBack(Reason::Stopping));
         });
         join_all(ends).await;
+        self.desk.stop().await;
         if let Some(storage) = self.storage.take() {
             storage.stop().await;
         }
@@ -218,7 +266,7 @@ impl Topology {
     fn apply(&mut self, spec: Spec) -> Result<(), String> {
         let numbers = self.numbers(&spec);
         if let Some(storage) = &mut self.storage {
-            storage.prepare(&spec)?;
+            storage.prepare(&spec).map_err(|error| error.to_string())?;
         }
         let destinations = self.destinations.iter();
         let living = Living {
@@ -240,10 +288,9 @@ impl Topology {
         self.adopt_destinations(&spec, &wiring);
         if let Some(storage) = &mut self.storage {
             storage.adopt(&wiring, &spec);
-            storage.desk().know(&numbers);
             self.board.set_logs(storage.queues());
-            self.board.set_desk(storage.desk());
         }
+        self.desk.adopt(&wiring, &spec, &numbers);
         crash::point("reload.destinations");
         let mut policies = policies.into_iter();
         for ingress in spec.ingresses {
@@ -261,94 +308,6 @@ impl Topology {
                 .collect(),
         ));
         Ok(())
-    }
-
-    fn adopt_destinations(&mut self, spec: &Spec, wiring: &crate::delivery::wiring::Wiring) {
-        for (endpoint, destination) in spec.endpoints().zip(&wiring.destinations) {
-            match self.destinations.get_mut(&endpoint.name) {
-                Some(egress) if egress.fingerprint == endpoint.fingerprint => {
-                    if **destination.settings() != endpoint.settings {
-                        destination.configure(endpoint.settings.clone());
-                    }
-                }
-                Some(egress) => {
-                    destination.configure(endpoint.settings.clone());
-                    egress.running.replace(Arc::clone(&endpoint.builder));
-                    egress.fingerprint.clone_from(&endpoint.fingerprint);
-                }
-                None => {
-                    let post = Post::destination(&endpoint.name, endpoint.builder.address());
-                    self.board
-                        .add_destination(Arc::clone(&post), Arc::clone(destination));
-                    let builder = Arc::clone(&endpoint.builder);
-                    let seed = self.seed ^ hash(endpoint.name.as_bytes());
-                    let running = RunningEgress::start(Arc::clone(destination), builder, post, seed);
-                    let egress = Egress {
-                        destination: Arc::clone(destination),
-                        fingerprint: endpoint.fingerprint.clone(),
-                        running,
-                    };
-                    self.destinations.insert(Arc::clone(&endpoint.name), egress);
-                }
-            }
-        }
-    }
-
-    fn adopt_ingress(&mut self, spec: spec::IngressSpec, gate: Gate) {
-        let number = gate.policy.number;
-        match self.ingresses.get_mut(&spec.name) {
-            Some(ingress) if ingress.fingerprint == spec.fingerprint => {
-                ingress
-                    .port
-                    .drop_rejected
-                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
-                ingress.gate.store(Arc::new(gate));
-            }
-            Some(ingress) => {
-                ingress
-                    .port
-                    .drop_rejected
-                    .store(spec.drop_rejected, std::sync::atomic::Ordering::Relaxed);
-                ingress.gate.store(Arc::new(gate));
-                ingress.running.replace(spec.builder);
-                ingress.fingerprint = spec.fingerprint;
-            }
-            None => {
-                let metrics = self.metrics.ingress(&spec.name);
-                let name = Arc::clone(&spec.name);
-                let port = Arc::new(match spec.log {
-                    Some(_) => Port::of_log(name, metrics),
-                    None => Port::new(name, metrics, spec.drop_rejected),
-                });
-                let gate: CurrentGate = Arc::new(ArcSwap::from_pointee(gate));
-                let pulse = Arc::new(Pulse::default());
-                let post = Post::ingress(
-                    &spec.name,
-                    spec.builder.address(),
-                    spec.builder.listens(),
-                    &port.metrics,
-                );
-                self.board
-                    .add_ingress(Arc::clone(&post), Arc::clone(&pulse), Arc::clone(&port.metrics));
-                let hands = supervise::Hands {
-                    port: Arc::clone(&port),
-                    gate: Arc::clone(&gate),
-                    pulse: Arc::clone(&pulse),
-                    budget: Arc::clone(&self.budget),
-                    seed: self.seed ^ u64::from(number),
-                };
-                let running = RunningIngress::start(spec.builder, hands, post);
-                let ingress = Ingress {
-                    number,
-                    port,
-                    gate,
-                    pulse,
-                    fingerprint: spec.fingerprint,
-                    running,
-                };
-                self.ingresses.insert(spec.name, ingress);
-            }
-        }
     }
 
     /// Numbers for the index: an ingress keeps its own for life.
@@ -388,7 +347,7 @@ async fn sweep_for_ever(destinations: Arc<ArcSwap<Vec<Arc<Destination>>>>, wall:
     }
 }
 
-/// DiskWork for all of them, side by side.
+/// Waits for all of them, side by side.
 async fn join_all<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut open: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|cx| {

@@ -3,15 +3,18 @@
 //! A destination that disappears while legs are pending needs a word on what shall become of them; without it the
 //! whole reload is refused and nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use weft_api::outcome::Reason;
 
+use super::leaving::{Leaving, Reading};
 use super::spec::{DestinationSpec, Spec};
-use super::storage::{Delivering, Storage};
+use super::storage::{Delivering, Parting, Storage};
 use super::{Egress, STOP_GRACE, Topology};
+use crate::delivery::destination::Destination;
 use crate::delivery::sweep::Leftover;
 
 /// What becomes of the legs of a destination that disappears.
@@ -32,6 +35,8 @@ pub struct Report {
     pub ingresses: Changes,
     /// Destinations that were made, got another client, and went.
     pub destinations: Changes,
+    /// Logs that the file does not ask for any more, and how many events are delivered out of each before it goes.
+    pub ending: Vec<(String, u64)>,
 }
 
 /// Names by what happened to them.
@@ -56,46 +61,81 @@ impl Topology {
         removed: &BTreeMap<String, Removal>,
     ) -> Result<Report, String> {
         Storage::check(self.storage.as_ref(), &spec)?;
-        let report = self.compare(&spec);
+        let mut report = self.compare(&spec);
+        let ending = self.storage.as_ref().map(|storage| storage.undelivered(&spec));
+        let delivered = |name: &str| removed.get(name) != Some(&Removal::Purge);
+        report.ending = ending.unwrap_or_default();
+        report.ending.retain(|(name, _)| delivered(name));
         let leaving = self
             .storage
             .as_ref()
             .map(|storage| storage.leaving(&spec))
             .unwrap_or_default();
         self.check_removed(&spec, &report, &leaving, removed)?;
+        let returning: Vec<Arc<str>> = spec
+            .ingresses
+            .iter()
+            .map(|ingress| Arc::clone(&ingress.name))
+            .collect();
         self.apply(spec)?;
+        self.look_after_orphans(removed);
         if let Some(storage) = &self.storage {
             let gone = report.destinations.removed.iter().map(String::as_str);
-            for name in gone.chain(leaving.iter().map(|(name, _)| &**name)) {
+            for name in gone.chain(leaving.iter().map(|log| &*log.name)) {
                 if removed.get(name) == Some(&Removal::Purge) {
                     storage.purge(name);
                 }
             }
         }
+        self.leaving.retain(|reader| !reader.is_over());
+        let back = |reader: &mut Leaving| returning.contains(&reader.name);
+        for reader in self.leaving.extract_if(.., back).collect::<Vec<_>>() {
+            reader.end().await;
+        }
+        // Each reader that leaves hears when its writer is closed.
+        let mut writers: HashMap<String, oneshot::Sender<()>> = HashMap::new();
         for name in &report.ingresses.removed {
-            if let Some(ingress) = self.ingresses.remove(name.as_str()) {
-                self.board.remove_ingress(name);
-                ingress.running.stop(STOP_GRACE).await;
-                if ingress.port.is_log {
-                    tracing::warn!(
-                        ingress = name,
-                        "a shared log is not read here any more: what is left in it is delivered by the other routers of its \
-                         group, or by nobody"
-                    );
+            let Some(ingress) = self.ingresses.remove(name.as_str()) else {
+                continue;
+            };
+            let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
+            let (post, of) = (Arc::clone(&ingress.post), name.clone());
+            let gone = move || {
+                if board.remove_ingress(&post) {
+                    metrics.forget_ingress(&of);
                 }
-                self.metrics.forget_ingress(name);
+            };
+            if ingress.log.is_some() {
+                let (writer, closed) = oneshot::channel();
+                writers.insert(name.clone(), writer);
+                self.leaving
+                    .push(Leaving::start(name.as_str().into(), ingress, closed, gone));
+            } else {
+                ingress.running.stop(STOP_GRACE).await;
+                gone();
             }
         }
         for name in &report.destinations.removed {
             if let Some(egress) = self.destinations.remove(name.as_str()) {
                 let how = removed.get(name).copied().unwrap_or(Removal::Drain);
                 let (board, metrics) = (Arc::clone(&self.board), Arc::clone(&self.metrics));
-                let name = name.clone();
                 let gone = Arc::clone(&egress.destination);
-                let logs = self.storage.as_ref().map(Storage::delivering).unwrap_or_default();
+                let is_log = gone.settings().shared_log.is_some();
+                let coming = Coming {
+                    logs: self.storage.as_ref().map(Storage::delivering).unwrap_or_default(),
+                    // A writer that waited for readers would be waited for by its own.
+                    readers: self
+                        .leaving
+                        .iter()
+                        .filter(|_| !is_log)
+                        .map(|reader| Arc::clone(&reader.reading))
+                        .collect(),
+                };
+                let closed = writers.remove(name);
+                let name = name.clone();
                 self.retiring.retain(|task| !task.is_finished());
                 self.retiring.push(tokio::spawn(async move {
-                    retire(egress, &logs, how).await;
+                    retire(egress, &coming, how, closed).await;
                     // A later reload may have made another of the same name, which counts in the same series.
                     if board.remove_destination(&gone) {
                         metrics.forget_destination(&name);
@@ -106,14 +146,24 @@ impl Topology {
         Ok(report)
     }
 
+    /// Looks after logs that the start found and whose destinations are not in the file: does what `removed` says, if it can
+    /// be done without them, and tells of the others.
+    pub fn look_after_orphans(&mut self, removed: &BTreeMap<String, Removal>) {
+        if let Some(storage) = &mut self.storage {
+            storage.look_after_orphans(removed);
+        }
+    }
+
     /// Whether there is a word on everything that goes and is not empty.
     fn check_removed(
         &self,
         spec: &Spec,
         report: &Report,
-        leaving: &[(Arc<str>, u64)],
+        leaving: &[Parting],
         removed: &BTreeMap<String, Removal>,
     ) -> Result<(), String> {
+        let mut readers = report.ingresses.removed.iter();
+        readers.try_for_each(|name| self.check_reader(name, spec, removed))?;
         let groups: Vec<&str> = group_names(spec);
         for name in &report.destinations.removed {
             let pending = self.pending(name);
@@ -122,18 +172,20 @@ impl Topology {
                 .destination(name)
                 .is_some_and(|known| known.settings().shared_log.is_some());
             if pending > 0 && !log && !removed.contains_key(name) {
-                let now = if groups.contains(&name.as_str()) {
-                    ", which is now a group,"
-                } else {
-                    ""
-                };
-                return Err(format!(
-                    "destination {name}{now} still has {pending} pending events: say what shall become of them \
-                     (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
-                ));
+                return Err(match groups.contains(&name.as_str()) {
+                    // A word would be for the log of the group as well, which has the name now.
+                    true => format!(
+                        "destination {name}, which is now a group, still has {pending} pending events: take it away in one \
+                         reload (removed: {{ {name}: drain }}), and add the group in the next"
+                    ),
+                    false => format!(
+                        "destination {name} still has {pending} pending events: say what shall become of them \
+                         (removed: {{ {name}: drain | dead_letter | purge }}), or keep it until they are delivered"
+                    ),
+                });
             }
         }
-        for (name, pending) in leaving {
+        for Parting { name, pending, .. } in leaving.iter().filter(|log| log.is_news) {
             let is_group = !self.destinations.contains_key(name);
             match removed.get(&**name) {
                 Some(Removal::Drain | Removal::Purge) => {}
@@ -148,6 +200,47 @@ impl Topology {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is a word on what is left in a shared log that is read here no more. It is in the topic, and so can
+    /// only be delivered.
+    fn check_reader(
+        &self,
+        name: &str,
+        spec: &Spec,
+        removed: &BTreeMap<String, Removal>,
+    ) -> Result<(), String> {
+        let Some((ingress, log)) = self
+            .ingresses
+            .get(name)
+            .and_then(|ingress| Some((ingress, ingress.log.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let left = match ingress.post.lag_now() {
+            Some(lag) => match lag.max(ingress.unsettled()) {
+                0 => return Ok(()),
+                left => format!("still has {left} events for this router"),
+            },
+            None => "has not told yet how many events it has for this router".to_owned(),
+        };
+        let of = &log.of;
+        match removed.get(name).or_else(|| removed.get(&**of)) {
+            Some(Removal::Drain) => Ok(()),
+            Some(Removal::DeadLetter | Removal::Purge) => Err(format!(
+                "the log of {of} in Kafka {left}, which no router can take out of its topic: say `drain`, or wait until \
+                 weft_ingress_lag_events{{ingress=\"{name}\"}} is 0"
+            )),
+            None if names(spec).any(|known| known == of) => Err(format!(
+                "the log of {of} in Kafka {left}, and what comes would go past it: stop what comes in, and wait until \
+                 weft_ingress_lag_events{{ingress=\"{name}\"}} is 0, or give up their order by key \
+                 (removed: {{ {name}: drain }})"
+            )),
+            None => Err(format!(
+                "the log of {of} in Kafka {left}: have them delivered first (removed: {{ {of}: drain }}), or keep it until \
+                 they are"
+            )),
+        }
     }
 
     /// What waits for a destination, or is on its way to it, its log included.
@@ -213,20 +306,33 @@ fn between(known: &Prints<'_>, wanted: &Prints<'_>) -> Report {
     Report {
         ingresses: changes(&known.ingresses, &wanted.ingresses),
         destinations: changes(&known.destinations, &wanted.destinations),
+        ending: Vec::new(),
     }
 }
 
-/// `logs`: of the store; one that leads to the destination goes on through it until it is empty.
-async fn retire(egress: Egress, logs: &[Delivering], how: Removal) {
+/// From where legs may still come to a destination that goes: out of logs, which go on in the wiring that they had.
+struct Coming {
+    logs: Vec<Delivering>,
+    readers: Vec<Arc<Reading>>,
+}
+
+impl Coming {
+    fn more(&self, destination: &Arc<Destination>) -> bool {
+        self.logs.iter().any(|log| log.may_come_to(destination))
+            || self.readers.iter().any(|reader| reader.may_come_to(destination))
+    }
+}
+
+/// `closed` hears when nothing is sent any more.
+async fn retire(egress: Egress, coming: &Coming, how: Removal, closed: Option<oneshot::Sender<()>>) {
     const POLL: Duration = Duration::from_millis(50);
     let Egress {
         destination, running, ..
     } = egress;
-    let more_comes = || logs.iter().any(|log| log.may_come_to(&destination));
     // Legs may still come, from plans that were made before the reload; they go the same way.
     match how {
         Removal::Drain => {
-            while destination.pending_events() > 0 || more_comes() {
+            while destination.pending_events() > 0 || coming.more(&destination) {
                 tokio::time::sleep(POLL).await;
                 destination.sweep();
             }
@@ -235,10 +341,11 @@ async fn retire(egress: Egress, logs: &[Delivering], how: Removal) {
         Removal::DeadLetter => destination.close(Leftover::DeadLetter),
         Removal::Purge => destination.close(Leftover::Drop),
     }
-    while more_comes() {
+    while coming.more(&destination) {
         tokio::time::sleep(POLL).await;
     }
     running.stop(STOP_GRACE).await;
+    drop(closed);
 }
 
 fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Changes {
@@ -260,6 +367,14 @@ fn changes(known: &BTreeMap<&str, &str>, wanted: &BTreeMap<&str, &str>) -> Chang
         ),
         removed: names(&|name| !wanted.contains_key(name), known),
     }
+}
+
+/// Destinations and groups.
+fn names(spec: &Spec) -> impl Iterator<Item = &Arc<str>> {
+    spec.destinations.iter().map(|destination| match destination {
+        DestinationSpec::Endpoint(endpoint) => &endpoint.name,
+        DestinationSpec::Group { name, .. } => name,
+    })
 }
 
 fn group_names(spec: &Spec) -> Vec<&str> {

@@ -34,7 +34,7 @@ pub struct Post {
 struct Said {
     health: Health,
     last_error: Option<(Instant, String)>,
-    lag: Option<u64>,
+    lag: Option<(u64, Instant)>,
     lines: VecDeque<(Instant, String)>,
 }
 
@@ -97,6 +97,12 @@ impl Post {
     /// How much the remote still holds.
     #[must_use]
     pub fn lag_now(&self) -> Option<u64> {
+        self.lag_told().map(|(lag, _)| lag)
+    }
+
+    /// The same, and when it was told.
+    #[must_use]
+    pub fn lag_told(&self) -> Option<(u64, Instant)> {
         self.lock().lag
     }
 
@@ -125,7 +131,7 @@ impl Report for Post {
     }
 
     fn lag(&self, events: Option<u64>) {
-        self.lock().lag = events;
+        self.lock().lag = events.map(|events| (events, Instant::now()));
         if let Some(metrics) = &self.metrics {
             metrics.lag.set(events);
         }
@@ -155,13 +161,15 @@ impl Report for Post {
 }
 
 /// Everything that admin may look at; outlives reloads.
-#[derive(Default)]
 pub struct Board {
     ingresses: RwLock<Vec<IngressView>>,
     destinations: RwLock<Vec<DestinationView>>,
     logs: RwLock<Vec<Arc<DurableQueue>>>,
-    desk: RwLock<Option<Arc<Desk>>>,
+    store: Option<StoreView>,
+    desk: Arc<Desk>,
 }
+
+pub use super::storage::StoreView;
 
 /// A log on the board.
 pub use crate::delivery::stored::DurableQueue as LogView;
@@ -195,6 +203,16 @@ impl DestinationView {
 }
 
 impl Board {
+    pub(super) fn new(desk: &Arc<Desk>, store: Option<StoreView>) -> Board {
+        Board {
+            ingresses: RwLock::default(),
+            destinations: RwLock::default(),
+            logs: RwLock::default(),
+            store,
+            desk: Arc::clone(desk),
+        }
+    }
+
     /// The ingresses, in the order in which they were added.
     #[must_use]
     pub fn ingresses(&self) -> Vec<IngressView> {
@@ -219,10 +237,16 @@ impl Board {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where operators look through the logs, if there is a store.
+    /// The store as a whole, if there is one.
     #[must_use]
-    pub fn desk(&self) -> Option<Arc<Desk>> {
-        self.desk.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn store(&self) -> Option<&StoreView> {
+        self.store.as_ref()
+    }
+
+    /// Where operators look through dead letters, and through the logs.
+    #[must_use]
+    pub fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
     }
 
     /// Recovered and listening: every ingress that listens does.
@@ -252,13 +276,11 @@ impl Board {
         *self.logs.write().unwrap_or_else(PoisonError::into_inner) = logs;
     }
 
-    pub(super) fn set_desk(&self, desk: &Arc<Desk>) {
-        *self.desk.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(desk));
-    }
-
-    pub(super) fn remove_ingress(&self, name: &str) {
+    /// Returns whether none of the same name is left.
+    pub(super) fn remove_ingress(&self, gone: &Arc<Post>) -> bool {
         let mut views = self.ingresses.write().unwrap_or_else(PoisonError::into_inner);
-        views.retain(|view| &*view.post.name != name);
+        views.retain(|view| !Arc::ptr_eq(&view.post, gone));
+        views.iter().all(|view| view.post.name != gone.name)
     }
 
     /// Returns whether none of the same name is left.

@@ -103,6 +103,8 @@ pub struct SharedSpec {
     pub of: Arc<str>,
     /// How long after its arrival there a record is still delivered; `None`: as long as its event lives.
     pub max_age: Option<Duration>,
+    /// Which log it is: brokers, topic and group. Another one is another log.
+    pub place: String,
 }
 
 /// `unmatched:`

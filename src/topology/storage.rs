@@ -13,8 +13,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use weft_api::outcome::Reason;
-use weft_store::{Settings, Store};
+use weft_store::{Log, OpenError, Settings, Store};
 
+use super::StartError;
 use super::build::{KEPT, kept};
 use super::desk::Desk;
 use super::spec::{LogSpec, Spec, StoreSpec, WhenFull};
@@ -24,17 +25,20 @@ use crate::delivery::leg::Leg;
 use crate::delivery::origin::Port;
 use crate::delivery::stored::clock::WallClock;
 use crate::delivery::stored::lane::{LogLane, Order, Window};
-use crate::delivery::stored::{Clerk, DurableQueue, Kind, letters};
+use crate::delivery::stored::{Clerk, DurableQueue, Kind, LogRules, letters};
 use crate::delivery::wiring::Wiring;
 use crate::metrics::Metrics;
 use asked::{asked, places, rules, settings};
 use ground::Driving;
 pub use ground::{DiskWork, Ground};
+pub use view::StoreView;
 
 mod asked;
 mod ground;
+mod orphans;
 #[cfg(feature = "crash-points")]
 mod points;
+mod view;
 
 /// How many records a log's lane may have under way: what a crash repeats at most.
 const WINDOW: u64 = 2048;
@@ -64,7 +68,11 @@ pub(crate) struct Storage {
     clock: Arc<WallClock>,
     metrics: Arc<Metrics>,
     logs: BTreeMap<Arc<str>, Open>,
+    /// The destinations and groups of the file in force.
+    places: HashSet<Arc<str>>,
     desk: Arc<Desk>,
+    /// Directories and logs that are nobody's, and of which an operator has heard.
+    strangers: HashSet<String>,
 }
 
 struct Open {
@@ -77,6 +85,14 @@ struct Running {
     orders: watch::Sender<Order>,
     wiring: Arc<ArcSwap<Wiring>>,
     task: JoinHandle<()>,
+}
+
+/// A log whose place goes.
+pub(crate) struct Parting {
+    pub(crate) name: Arc<str>,
+    pub(crate) pending: u64,
+    /// It goes now.
+    pub(crate) is_news: bool,
 }
 
 /// A log and the wiring through which it delivers.
@@ -96,15 +112,16 @@ impl Delivering {
 }
 
 impl Storage {
-    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. DiskWork for the disk.
+    /// Opens the store that `spec` asks for, with its logs; they have recovered when this returns. Waits for the disk.
     ///
     /// # Errors
-    /// One line for an operator.
+    /// See [`StartError`].
     pub(crate) fn open_on(
         ground: Ground,
         spec: &Spec,
         metrics: &Arc<Metrics>,
-    ) -> Result<Option<Storage>, String> {
+        desk: &Arc<Desk>,
+    ) -> Result<Option<Storage>, StartError> {
         let Some(store) = &spec.store else { return Ok(None) };
         let settings = Settings {
             path: store.path.clone(),
@@ -117,15 +134,17 @@ impl Storage {
         let keeper = Arc::clone(&clerk) as Arc<dyn weft_store::Keeper<Leg>>;
         let Ground { disk, work } = ground;
         let clock = Arc::new(WallClock::of(Arc::clone(&disk)));
+        let (machine, began) = (Arc::clone(&disk), disk.now());
         let opened = match work {
             DiskWork::Threads => Store::open(disk, settings, &[], keeper).map(|store| (store, None)),
             DiskWork::Tasks { round } => Store::open_driven(disk, settings, &[], keeper)
                 .map(|(store, driver)| (store, Some(Driving::start(driver, round)))),
         };
-        let (opened, driving) = opened.map_err(|error| error.to_string())?;
+        let (opened, driving) = opened.map_err(|error| not_opened(&error))?;
         let opened = Arc::new(opened);
+        desk.opened(&opened);
         let mut storage = Storage {
-            desk: Desk::new(Arc::clone(&opened), Arc::clone(metrics)),
+            desk: Arc::clone(desk),
             store: opened,
             work,
             driving,
@@ -134,23 +153,26 @@ impl Storage {
             clock,
             metrics: Arc::clone(metrics),
             logs: BTreeMap::new(),
+            strangers: HashSet::new(),
+            places: HashSet::new(),
         };
-        storage.prepare(spec)?;
+        storage.prepare(spec).map_err(|error| not_opened(&error))?;
+        storage.tell_what_was_found(machine.now().saturating_duration_since(began));
         Ok(Some(storage))
     }
 
     /// Opens the logs that `spec` asks for and that are not open, and those that are left of what is still in the file.
-    /// Changes nothing of those that are open. DiskWork for the disk.
+    /// Changes nothing of those that are open. Waits for the disk.
     ///
     /// # Errors
-    /// One line for an operator.
-    pub(crate) fn prepare(&mut self, spec: &Spec) -> Result<(), String> {
+    /// See [`OpenError`].
+    pub(crate) fn prepare(&mut self, spec: &Spec) -> Result<(), OpenError> {
         for (name, kind, log) in asked(spec) {
             if !self.logs.contains_key(&name) {
                 self.open_log(&name, kind, &log)?;
             }
         }
-        for file in self.store.unopened().map_err(|error| error.to_string())? {
+        for file in self.store.unopened()? {
             if let Some(ingress) = file.strip_prefix(OF_INGRESS) {
                 self.open_log(&kept(ingress), Kind::Kept, &self.ending())?;
                 continue;
@@ -158,11 +180,9 @@ impl Storage {
             let name = file.strip_prefix(OF_DESTINATION).unwrap_or(&file);
             match places(spec).find(|known| ***known == *name) {
                 Some(name) => self.open_log(name, Kind::Backlog, &self.ending())?,
-                None => tracing::error!(
-                    log = file,
-                    "the store has a log of a destination that is not in the file: it is kept \
-                     (name the destination again to deliver what is in it, or remove its directory)"
-                ),
+                // What is left of one that was drained.
+                None if self.store.is_empty(&file).unwrap_or(false) => {}
+                None => self.open_orphan(&file)?,
             }
         }
         Ok(())
@@ -174,36 +194,45 @@ impl Storage {
             .into_iter()
             .map(|(name, _, log)| (name, log))
             .collect();
+        let there: HashSet<_> = places(spec).collect();
         for (name, open) in &self.logs {
+            // Whoever was delivered from goes on until nothing is left.
+            let is_orphan =
+                open.queue.kind == Kind::Backlog && open.running.is_none() && !there.contains(name);
+            open.queue.set_orphan(is_orphan);
+            if is_orphan {
+                continue;
+            }
             let log = asked.get(name).cloned().unwrap_or_else(|| self.ending());
             open.queue.configure(rules(&log));
             open.queue.log.configure(settings(open.queue.kind, &log));
         }
     }
 
-    fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), String> {
+    fn open_log(&mut self, name: &Arc<str>, kind: Kind, spec: &LogSpec) -> Result<(), OpenError> {
         let file = match kind {
             Kind::Backlog => format!("{OF_DESTINATION}{name}"),
             Kind::Kept => format!("{OF_INGRESS}{}", name.trim_start_matches(KEPT)),
             Kind::DeadLetters => DEAD.to_owned(),
         };
-        let log = self
-            .store
-            .log(&file, settings(kind, spec))
-            .map_err(|error| error.to_string())?;
+        let log = self.store.log(&file, settings(kind, spec))?;
+        self.add(name, kind, log, rules(spec));
+        Ok(())
+    }
+
+    fn add(&mut self, name: &Arc<str>, kind: Kind, log: Arc<Log<Leg>>, rules: LogRules) {
         let metrics = self.metrics.log(name);
         let queue = DurableQueue::new(
             Arc::clone(name),
             kind,
             log,
-            rules(spec),
+            rules,
             metrics,
             (Arc::clone(&self.clock), self.work),
         );
         self.clerk.add(&queue);
         self.desk.add(&queue);
         self.logs.insert(Arc::clone(name), Open { queue, running: None });
-        Ok(())
     }
 
     /// What holds for a log that the file does not ask for: it keeps what it has until that is delivered.
@@ -253,16 +282,11 @@ impl Storage {
         self.logs.values().map(|open| Arc::clone(&open.queue)).collect()
     }
 
-    /// Where operators look through them.
-    pub(crate) fn desk(&self) -> &Arc<Desk> {
-        &self.desk
-    }
-
     /// From now on logs are as `spec` says, and deliver through `wiring`; one that it does not have goes on through the one
     /// before.
     pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, spec: &Spec) {
         self.configure(spec);
-        self.desk.adopt(wiring);
+        self.places = places(spec).cloned().collect();
         let each = spec.budget / BUDGET_PART / self.logs.len().max(1) as u64;
         let window = Window {
             records: WINDOW,
@@ -308,15 +332,21 @@ impl Storage {
         }
     }
 
-    /// Logs with something in them whose places `spec` does not have, and how much that is.
-    pub(crate) fn leaving(&self, spec: &Spec) -> Vec<(Arc<str>, u64)> {
+    /// Logs with something in them whose places `spec` does not have, how much that is, and whether their places are in the file
+    /// in force: of the others it was said before what shall become of them.
+    pub(crate) fn leaving(&self, spec: &Spec) -> Vec<Parting> {
         let there: HashSet<_> = places(spec).collect();
         let gone = self
             .logs
             .iter()
-            .filter(|(name, open)| open.queue.kind == Kind::Backlog && !there.contains(name));
-        let pending = gone.map(|(name, open)| (Arc::clone(name), open.queue.pending()));
-        pending.filter(|(_, pending)| *pending > 0).collect()
+            .filter(|(name, open)| open.queue.kind == Kind::Backlog && !there.contains(name))
+            .filter(|(_, open)| !open.queue.is_orphan());
+        let leaving = gone.map(|(name, open)| Parting {
+            name: Arc::clone(name),
+            pending: open.queue.pending(),
+            is_news: self.places.contains(name),
+        });
+        leaving.filter(|log| log.pending > 0).collect()
     }
 
     /// Drops and counts what is in a log.
@@ -340,7 +370,6 @@ impl Storage {
 
     /// Reads nothing more out of the logs, and gives back what waits for room in them.
     pub(crate) fn drain(&self) {
-        self.desk.drain();
         for open in self.logs.values() {
             if let Some(running) = &open.running {
                 running.orders.send_replace(Order::Drain);
@@ -352,7 +381,6 @@ impl Storage {
     /// Ends everything: what came back is acknowledged, and all of it on the disk when this returns, unless the disk does
     /// not answer.
     pub(crate) async fn stop(self) {
-        self.desk.stop().await;
         for open in self.logs.into_values() {
             open.queue.give_back(Reason::Stopping);
             if let Some(mut running) = open.running {
@@ -376,6 +404,16 @@ impl Storage {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Whose turn it is where a store is not opened.
+fn not_opened(error: &OpenError) -> StartError {
+    let line = error.to_string();
+    match error {
+        OpenError::Locked(_) => StartError::Taken(line),
+        error if error.is_of_path() => StartError::Wrong(line),
+        _ => StartError::Failed(line),
     }
 }
 

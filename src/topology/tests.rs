@@ -28,13 +28,15 @@ struct Tap {
     events: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,
     settled: mpsc::UnboundedSender<Outcome>,
     opened: Arc<AtomicU32>,
+    lag: watch::Receiver<u64>,
 }
 
 #[async_trait]
 impl Ingress for Tap {
-    async fn run(self: Box<Self>, mut cx: IngressContext) -> Result<(), IngressError> {
+    async fn run(mut self: Box<Self>, mut cx: IngressContext) -> Result<(), IngressError> {
         self.opened.fetch_add(1, Ordering::SeqCst);
-        let mut events = self.events.lock().await;
+        let events = Arc::clone(&self.events);
+        let mut events = events.lock().await;
         let lane = cx.lanes.open(spec(Settle::Individual, 100));
         let mut running = true;
         loop {
@@ -52,6 +54,7 @@ impl Ingress for Tap {
                 Some(event) = events.recv(), if running => {
                     cx.lanes.deliver(lane, &mut vec![event.into()]);
                 }
+                Ok(()) = self.lag.changed() => cx.report.lag(Some(*self.lag.borrow_and_update())),
             }
         }
     }
@@ -111,12 +114,15 @@ struct Ends {
     tap: Arc<TapBuilder>,
     sink: Arc<SinkBuilder>,
     open: watch::Sender<bool>,
+    /// What the ingress says that the remote still holds.
+    lag: watch::Sender<u64>,
 }
 
 struct TapBuilder {
     events: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,
     settled: mpsc::UnboundedSender<Outcome>,
     opened: Arc<AtomicU32>,
+    lag: watch::Receiver<u64>,
 }
 
 struct SinkBuilder {
@@ -132,6 +138,7 @@ impl IngressBuilder for TapBuilder {
             events,
             settled,
             opened: Arc::clone(&self.opened),
+            lag: self.lag.clone(),
         }))
     }
 
@@ -164,11 +171,13 @@ impl Ends {
         let (send, events) = mpsc::unbounded_channel();
         let (told, settled) = mpsc::unbounded_channel();
         let (open, gate) = watch::channel(true);
+        let (lag, hears) = watch::channel(0);
         let events = Arc::new(tokio::sync::Mutex::new(events));
         let tap = Arc::new(TapBuilder {
             events,
             settled: told,
             opened: Arc::default(),
+            lag: hears,
         });
         let sink = Arc::new(SinkBuilder {
             got: Arc::default(),
@@ -181,6 +190,7 @@ impl Ends {
             tap,
             sink,
             open,
+            lag,
         }
     }
 

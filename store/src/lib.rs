@@ -46,7 +46,7 @@ pub use log::{Claim, Holding, Log, LogSettings, Refused};
 pub use reader::{Most, Reader, Record};
 pub use record::PAYLOAD_MAX;
 pub use stats::Stats;
-pub use store::{OpenError, Settings, Store};
+pub use store::{OpenError, Settings, Store, Survey, survey};
 
 /// When a token is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

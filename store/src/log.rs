@@ -97,6 +97,8 @@ pub struct Holding {
     pub open: u64,
     /// Bytes of records that are not acknowledged, and of what goes with them: whole segments, but the retained ones.
     pub bytes: u64,
+    /// Bytes that it may have.
+    pub max_bytes: u64,
     /// Bytes of segments that are acknowledged, and stay for a while ([`LogSettings::retain`]).
     pub retained: u64,
     /// Segments.
@@ -194,6 +196,12 @@ impl<T> Log<T> {
         self.full.load(Ordering::Acquire)
     }
 
+    /// Whether its disk has less left than it should: nothing from outside is taken, whether anybody has tried or not.
+    #[must_use]
+    pub fn is_disk_low(&self) -> bool {
+        self.shared.is_low()
+    }
+
     /// Whether a record of so many bytes from outside would find room now. Where it would not, the log is full.
     #[must_use]
     pub fn takes(self: &Arc<Self>, length: usize) -> bool {
@@ -217,6 +225,12 @@ impl<T> Log<T> {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Whether this record is not acknowledged.
+    #[must_use]
+    pub fn has_open(&self, sequence: u64) -> bool {
+        self.lock().open_in(sequence..sequence.saturating_add(1)) > 0
+    }
+
     /// Whether each of its records is acknowledged.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -236,6 +250,7 @@ impl<T> Log<T> {
         Holding {
             open: self.open(),
             bytes: state.charged(),
+            max_bytes: state.settings.max_bytes,
             retained: state.retained(),
             segments: state.segments.len(),
             unsynced: state.next - state.durable,

@@ -35,10 +35,12 @@ use crate::write::Writer;
 use crate::{Keeper, Sync};
 
 mod directory;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 use directory::{is_name, prepare};
+pub use survey::{Survey, survey};
 
 /// What the file says of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +73,14 @@ pub enum OpenError {
         /// What it says.
         found: String,
     },
+    /// A file stands where its directory should be, or one above it.
+    #[error("the store at {path}: {file} is a file: name a directory")]
+    File {
+        /// Its directory.
+        path: PathBuf,
+        /// What is no directory.
+        file: PathBuf,
+    },
     /// A name that no log can have.
     #[error(
         "{0:?} cannot name a log: 1 to 200 bytes of letters, digits, '.', '_', '-' and '%', not beginning with '.'"
@@ -86,6 +96,23 @@ pub enum OpenError {
         /// What the system says.
         error: io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether the same again fails again until somebody names another path, or mends this one or its permissions.
+    #[must_use]
+    pub fn is_of_path(&self) -> bool {
+        match self {
+            OpenError::File { .. } | OpenError::Format { .. } | OpenError::Name(_) => true,
+            OpenError::Io { error, doing, .. } => match error.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => true,
+                // Where nothing can be made, not even a directory.
+                io::ErrorKind::NotFound | io::ErrorKind::Unsupported => *doing == directory::MAKING,
+                _ => false,
+            },
+            OpenError::Locked(_) => false,
+        }
+    }
 }
 
 /// What keeps others out of the directory.
@@ -193,7 +220,7 @@ impl<T: Send + 'static> Store<T> {
         let room = Arc::clone(&store.room);
         let journal = room.with(&*disk, begin).map_err(io("writing acknowledgements"))?;
         room.keep(&*disk, store.settings.keep_free);
-        let committer = Committer {
+        let mut committer = Committer {
             bell: Arc::clone(&bell),
             disk: Arc::clone(&disk),
             keeper,
@@ -224,6 +251,8 @@ impl<T: Send + 'static> Store<T> {
             alone: false,
             _lock: lock,
         };
+        // Before anything is taken: nothing else looks as long as there is room for it.
+        committer.writer.look_at_space(&*store.disk);
         Ok((store, committer))
     }
 
@@ -291,13 +320,31 @@ impl<T: Send + 'static> Store<T> {
     /// Directories of logs that nobody has opened: what is left of places that are no longer in the file.
     ///
     /// # Errors
-    /// As the disk has it.
-    pub fn unopened(&self) -> io::Result<Vec<String>> {
+    /// See [`OpenError`].
+    pub fn unopened(&self) -> Result<Vec<String>, OpenError> {
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut names = self.disk.list(&self.settings.path.join("logs"))?;
+        let all = self.settings.path.join("logs");
+        let mut names = self.disk.list(&all).map_err(|error| OpenError::Io {
+            path: self.settings.path.clone(),
+            doing: "looking for logs",
+            error,
+        })?;
         names.retain(|name| !logs.contains_key(name));
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Whether everything is acknowledged in a log that nobody has opened; looks through it as an opening would.
+    ///
+    /// # Errors
+    /// As the disk has it.
+    pub fn is_empty(&self, name: &str) -> io::Result<bool> {
+        let path = &self.settings.path;
+        let (dir, quarantine) = (path.join("logs").join(name), path.join("quarantine"));
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let open = || recover::open(&*self.disk, &dir, &quarantine, &known);
+        let found = self.room.with(&*self.disk, open)?;
+        Ok(found.acked.count(0..found.next) == found.next)
     }
 
     /// Reads a log from its front. `open_only`: without what is acknowledged.
@@ -311,6 +358,21 @@ impl<T: Send + 'static> Store<T> {
     #[must_use]
     pub fn used(&self) -> u64 {
         self.space.used()
+    }
+
+    /// Bytes that those logs may still take of the space.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.space.max().saturating_sub(self.space.used())
+    }
+
+    /// Bytes of the file system that may still be used before it has less left than it should. Asks the disk.
+    ///
+    /// # Errors
+    /// As the disk has it.
+    pub fn disk_left(&self) -> io::Result<u64> {
+        let free = self.disk.free_bytes(&self.settings.path)?;
+        Ok(free.saturating_sub(self.settings.keep_free))
     }
 
     /// What it has done since it was opened.
@@ -350,7 +412,7 @@ impl<T: Send + 'static> Store<T> {
         let logs = self.bell.logs();
         let mut there: BTreeSet<u64> = logs.iter().map(|log| log.id).collect();
         let mut look = || {
-            for name in self.unopened()? {
+            for name in self.unopened().map_err(io::Error::other)? {
                 let dir = self.settings.path.join("logs").join(name);
                 there.extend(recover::id(&*self.disk, &dir)?);
                 // Or what is gone might come back, and be told again.

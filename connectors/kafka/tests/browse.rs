@@ -209,6 +209,7 @@ async fn an_end_whose_last_offsets_are_no_records_is_reached() {
     kafka.transaction(&[record(&topic, 0, "c"), record(&topic, 1, "d")], true);
     kafka.transaction(&[record(&topic, 0, "never"), record(&topic, 1, "never")], false);
     let browse = browse(&section(&topic));
+    let mut looker = browse.look(0).await.unwrap();
     assert_eq!(shown(&browse).await, ["a", "b", "c", "d"]);
 
     take(&browse, &["b", "c", "d"]).await.close().await.unwrap();
@@ -220,6 +221,11 @@ async fn an_end_whose_last_offsets_are_no_records_is_reached() {
         Some(6),
         "markers and aborted records left with the records behind them"
     );
+
+    kafka.produce(&[record(&topic, 0, "later"), record(&topic, 1, "later")]);
+    let seen = all(&mut looker, 10).await;
+    assert_eq!(seen.iter().map(text).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(shown(&browse).await, ["later", "later"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

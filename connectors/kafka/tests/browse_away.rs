@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use support::{LIMIT, egress_settings, node};
-use weft_api::browse::{Browse, Browser, Held};
+use weft_api::browse::{Browse, BrowseError, Browser, Held};
 use weft_api::connector::Connector;
 use weft_rig::{Broker, Kafka, Record, SCRAM, free_port, tls};
 
@@ -33,8 +33,6 @@ fn fill(broker: &Broker, topic: &str) {
     broker.create_topic(topic, 1, &[]);
     let records: Vec<Record> = (0..5).map(|n| Record::to(topic).value(n.to_string())).collect();
     broker.produce(&records);
-    // The brokers make what groups commit to with the first group that asks.
-    assert!(broker.committed("first", topic).is_empty());
 }
 
 async fn all(browser: &mut Box<dyn Browser>) -> Vec<Held> {
@@ -71,7 +69,8 @@ async fn a_broker_that_goes_away_ends_what_is_read_and_what_left_is_told() {
     })
     .await;
     let browse = browse(&json!({ "brokers": [broker.brokers()], "topic": "dead" }));
-    let (mut looker, mut taker) = (browse.look(0).await.unwrap(), browse.take().await.unwrap());
+    let mut looker = opened(|| browse.look(0)).await;
+    let mut taker = opened(|| browse.take()).await;
     let held = all(&mut taker).await;
     assert_eq!(held.len(), 5);
     broker.freeze();
@@ -93,15 +92,7 @@ async fn a_broker_that_goes_away_ends_what_is_read_and_what_left_is_told() {
     .await;
     assert!(error.contains("does not answer"), "{error}");
     broker.thaw();
-    let mut again = ends(async {
-        loop {
-            // A broker that stood still for so long is let in again after a while.
-            if let Ok(again) = browse.look(0).await {
-                return again;
-            }
-        }
-    })
-    .await;
+    let mut again = opened(|| browse.look(0)).await;
     let left = all(&mut again).await.len();
     assert!(
         left == 5 || left == 3,
@@ -130,32 +121,34 @@ async fn what_is_not_ours_to_see_is_named_with_the_right_that_lacks() {
         "topic": "dead",
     });
     let browse = browse(&section);
-    let error = ends(browse.look(0)).await.err().unwrap().0;
-    assert!(error.contains("topic `dead`; grant Describe and Read"), "{error}");
+    let topic = "topic `dead`; grant Describe and Read";
+    let group = "group `weft-dlq-dead`, where is remembered what left topic `dead`; grant Read";
+    refused(|| browse.look(0), topic).await;
 
     allow("Describe", "topic", "dead").await;
-    let mut looker = ends(until_allowed(|| browse.look(0))).await;
+    let mut looker = opened(|| browse.look(0)).await;
     let error = ends(looker.next(1)).await.unwrap_err().0;
-    assert!(error.contains("topic `dead`; grant Describe and Read"), "{error}");
+    assert!(error.contains(topic), "{error}");
 
     allow("Read", "topic", "dead").await;
-    let mut looker = ends(until_allowed(|| browse.look(0))).await;
+    ends(async {
+        loop {
+            let mut looker = opened(|| browse.look(0)).await;
+            if looker.next(1).await.is_ok() {
+                return;
+            }
+        }
+    })
+    .await;
+    let mut looker = opened(|| browse.look(0)).await;
     assert_eq!(all(&mut looker).await.len(), 5, "without the group, all is shown");
-    let error = ends(browse.take()).await.err().unwrap().0;
-    assert!(
-        error.contains("group `weft-dlq-dead`") && error.contains("grant Read"),
-        "{error}"
-    );
+    refused(|| browse.take(), group).await;
 
     allow("Describe", "group", "weft-dlq-dead").await;
-    let error = ends(browse.take()).await.err().unwrap().0;
-    assert!(
-        error.contains("group `weft-dlq-dead`") && error.contains("grant Read"),
-        "{error}"
-    );
+    refused(|| browse.take(), group).await;
 
     allow("Read", "group", "weft-dlq-dead").await;
-    let mut taker = ends(until_allowed(|| browse.take())).await;
+    let mut taker = opened(|| browse.take()).await;
     let held = all(&mut taker).await;
     taker.remove(held[0].place);
     ends(taker.close()).await.unwrap();
@@ -163,13 +156,35 @@ async fn what_is_not_ours_to_see_is_named_with_the_right_that_lacks() {
     assert_eq!(all(&mut looker).await.len(), 4);
 }
 
-/// A right is granted a moment after it was given.
-async fn until_allowed<T, E, F: Future<Output = Result<T, E>>>(mut open: impl FnMut() -> F) -> T {
-    loop {
-        if let Ok(opened) = open().await {
-            return opened;
+/// A right holds a moment after it was given, and a broker that has just begun, or stood still, serves a moment later.
+async fn opened<F>(mut open: impl FnMut() -> F) -> Box<dyn Browser>
+where
+    F: Future<Output = Result<Box<dyn Browser>, BrowseError>>,
+{
+    ends(async {
+        loop {
+            if let Ok(opened) = open().await {
+                return opened;
+            }
         }
-    }
+    })
+    .await
+}
+
+async fn refused<F>(mut open: impl FnMut() -> F, why: &str)
+where
+    F: Future<Output = Result<Box<dyn Browser>, BrowseError>>,
+{
+    ends(async {
+        loop {
+            let error = open().await.err().expect("it is refused").0;
+            if error.contains(why) {
+                return;
+            }
+            assert!(error.contains("does not answer"), "{error}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,6 +202,35 @@ async fn a_wrong_password_is_named() {
         "topic": "dead",
     });
     let error = ends(browse(&section).look(0)).await.err().unwrap().0;
-    assert!(error.to_lowercase().contains("authentication"), "{error}");
+    assert!(
+        error.contains("refuses our credentials") && error.contains("check `auth`"),
+        "{error}"
+    );
     assert!(!error.contains("wrong"), "the password is told: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_take_less_metadata_are_given_less() {
+    let broker = aside(|| {
+        let broker = Kafka::private_with(&[("offset.metadata.max.bytes", "100")]);
+        fill(&broker, "dead");
+        let more: Vec<Record> = (5..200)
+            .map(|n| Record::to("dead").value(n.to_string()))
+            .collect();
+        broker.produce(&more);
+        broker
+    })
+    .await;
+    let browse = browse(&json!({ "brokers": [broker.brokers()], "topic": "dead" }));
+    let mut taker = browse.take().await.unwrap();
+    let held = all(&mut taker).await;
+    held.iter()
+        .skip(1)
+        .step_by(2)
+        .for_each(|held| taker.remove(held.place));
+    let error = ends(taker.close()).await.unwrap_err().0;
+    let told: usize = error.split(' ').next().unwrap().parse().unwrap();
+    assert!(error.contains("cannot be remembered") && told < 100, "{error}");
+    let mut again = browse.look(0).await.unwrap();
+    assert_eq!(all(&mut again).await.len(), 100 + told);
 }

@@ -1,5 +1,7 @@
 //! What `/dlq`, `/replay` and `/job` take and give, and the commands read back: the wire types.
 //!
+//! `in` is where the dead letters are: at this destination; left out: in this router's own log.
+//!
 //! Owns the JSON's shape; fields are added, never renamed. Times are RFC 3339. What comes in denies unknown fields: a
 //! filter that is misspelt would mean everything.
 
@@ -8,15 +10,17 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-/// Where the endpoints get letters; the router's side. Methods may wait for the disk, and for their turn.
+/// Where the endpoints get letters; the router's side. Methods may wait for the disk or a remote, and for their turn.
 #[async_trait]
 pub trait Letters: Send + Sync {
-    /// Letters of the local dead letters, a page at a time.
+    /// Dead letters, a page at a time.
     async fn page(&self, ask: Ask) -> Result<Page, Refusal>;
-    /// How many there are, by reason and destination; a part of the log at a time.
-    async fn counts(&self, filter: Filter, after: u64) -> Result<Counts, Refusal>;
-    /// One of them with everything.
-    async fn letter(&self, id: u64) -> Result<Whole, Refusal>;
+    /// How many there are, by reason and destination; a part of them at a time.
+    async fn counts(&self, ask: Ask) -> Result<Counts, Refusal>;
+    /// The one with this number or place, with everything.
+    async fn letter(&self, r#in: Option<String>, id: String) -> Result<Whole, Refusal>;
+    /// The first that is meant, with everything.
+    async fn first(&self, ask: Ask) -> Result<Whole, Refusal>;
     /// Where letters would go, a page at a time.
     async fn rehearse(&self, order: ReplayOrder) -> Result<Page, Refusal>;
     /// Sends letters again.
@@ -77,11 +81,16 @@ pub struct Filter {
     /// The letter's numbers; none: any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<u64>,
+    /// Where letters are elsewhere: their places in place of numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
 }
 
 /// A page that is asked for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ask {
+    /// See the module.
+    pub r#in: Option<String>,
     /// Which letters.
     pub filter: Filter,
     /// The number from which on; [`Page::next`] of the page before.
@@ -135,8 +144,11 @@ pub struct Counts {
 /// One letter.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Letter {
-    /// Its number: its sequence in the log.
+    /// Its number: its sequence in the log. Elsewhere only good for [`Ask::after`].
     pub id: u64,
+    /// Elsewhere: its place, where that is the same tomorrow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The event's `id`, `source`, `type`.
     pub event_id: String,
     /// The same.
@@ -151,7 +163,7 @@ pub struct Letter {
     pub reason: String,
     /// What happened, in one line.
     pub error: Option<String>,
-    /// When it came here.
+    /// When it came there; empty where nobody tells.
     pub dead_at: String,
     /// When it failed first and last.
     pub first_failed: Option<String>,
@@ -208,6 +220,9 @@ pub struct Attribute {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayOrder {
+    /// See the module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#in: Option<String>,
     /// Which letters.
     pub filter: Filter,
     /// All of them: must be said where there is no filter.
@@ -232,6 +247,9 @@ pub struct ReplayOrder {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PurgeOrder {
+    /// See the module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#in: Option<String>,
     /// Which letters.
     pub filter: Filter,
     /// All of them: must be said where there is no filter.
@@ -267,8 +285,14 @@ pub struct JobStatus {
     pub job: u64,
     /// `replay`, `purge`, `replay_kept`.
     pub what: String,
-    /// The log.
+    /// The log, or the destination that holds the letters.
     pub log: String,
+    /// What that destination delivers to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What it means there that a letter has left, where it is not simply gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
     /// `running`, `done`, `cancelled`, `failed`.
     pub state: String,
     /// Why it failed.
@@ -306,8 +330,23 @@ pub struct JobStatus {
 pub struct Stays {
     /// Its number.
     pub id: u64,
+    /// Its place, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Why, and what to do.
     pub why: String,
+}
+
+impl Letter {
+    /// How people call it: by its place, or its number. Elsewhere it may have neither that holds.
+    #[must_use]
+    pub fn name(&self, elsewhere: bool) -> String {
+        match (&self.place, elsewhere) {
+            (Some(place), _) => place.clone(),
+            (None, true) => "-".to_owned(),
+            (None, false) => self.id.to_string(),
+        }
+    }
 }
 
 impl Filter {

@@ -1,4 +1,4 @@
-//! `GET /dlq?FILTER`: a page of the local dead letters ([`super::letters::Page`]).
+//! `GET /dlq?FILTER`: a page of dead letters ([`super::letters::Page`]).
 
 use super::letters::Letters;
 use super::{Answer, query, refused, told};

@@ -1,4 +1,4 @@
-//! The endpoints over the local dead letters, over what logs kept, and over the one job that may run.
+//! The endpoints over dead letters, here and elsewhere, over what logs kept, and over the one job that may run.
 //!
 //! Invariants: a `GET` looks and takes nothing; what changes something is a `POST` with a JSON body that says which
 //! letters are meant, and nothing said is refused rather than taken for everything.
@@ -22,7 +22,7 @@ use super::{Method, Source};
 use letters::Refusal;
 
 /// Endpoints that are looked at.
-pub(super) const LOOKED_AT: [&str; 3] = ["/dlq", "/dlq/counts", "/job"];
+pub(super) const LOOKED_AT: [&str; 4] = ["/dlq", "/dlq/counts", "/dlq/first", "/job"];
 /// Endpoints that do something.
 pub(super) const DOING: [&str; 4] = ["/dlq/replay", "/dlq/purge", "/replay", "/job/cancel"];
 
@@ -34,9 +34,12 @@ pub(super) async fn answer(
     query: &str,
     body: &[u8],
 ) -> Option<Answer> {
-    let number = path.strip_prefix("/dlq/").and_then(|id| id.parse::<u64>().ok());
-    let looks = LOOKED_AT.contains(&path) || number.is_some();
-    if !looks && !DOING.contains(&path) {
+    let does = DOING.contains(&path);
+    let id = path
+        .strip_prefix("/dlq/")
+        .filter(|id| !id.is_empty() && !does && !LOOKED_AT.contains(&path));
+    let looks = LOOKED_AT.contains(&path) || id.is_some();
+    if !looks && !does {
         return None;
     }
     match method {
@@ -44,15 +47,11 @@ pub(super) async fn answer(
         Method::Get if !looks => return Some(Answer::method("POST")),
         _ => {}
     }
-    let Some(letters) = source.letters() else {
-        return Some(Answer::text(
-            StatusCode::NOT_FOUND,
-            "this router has no store: set `store:` in its file, and `dead_letter: local` on routes\n",
-        ));
-    };
+    let letters = source.letters();
     let letters = &*letters;
-    Some(match (path, number) {
-        (_, Some(id)) => show::answer(letters, id).await,
+    Some(match (path, id) {
+        (_, Some(id)) => show::answer(letters, id, query).await,
+        ("/dlq/first", _) => show::first(letters, query).await,
         ("/dlq", _) => list::answer(letters, query).await,
         ("/dlq/counts", _) => counts::answer(letters, query).await,
         ("/dlq/replay", _) => replay::answer(letters, body).await,

@@ -1,4 +1,4 @@
-//! The query of `GET /dlq` and `GET /dlq/counts`.
+//! The query of `GET /dlq` and what is below it.
 
 use super::letters::{Ask, Events, Refusal};
 
@@ -34,6 +34,8 @@ pub(super) fn read(query: &str) -> Result<Ask, Refusal> {
             "since" => once(&mut filter.since)?,
             "until" => once(&mut filter.until)?,
             "id" => filter.ids.push(number(&value)?),
+            "place" => filter.places.push(value),
+            "in" => once(&mut ask.r#in)?,
             "after" => ask.after = number(&value)?,
             "limit" => ask.limit = Some(number(&value)?),
             "events" => {
@@ -50,7 +52,7 @@ pub(super) fn read(query: &str) -> Result<Ask, Refusal> {
             }
             _ => {
                 return Err(Refusal::Wrong(format!(
-                    "{name:?} is no filter; there are: destination route reason type event since until id after \
+                    "{name:?} is no filter; there are: destination route reason type event since until id place in after \
                      limit events"
                 )));
             }
@@ -60,7 +62,7 @@ pub(super) fn read(query: &str) -> Result<Ask, Refusal> {
 }
 
 /// `%41` and `+`, as forms and clients write them.
-fn decode(text: &str) -> Option<String> {
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -91,6 +93,11 @@ mod tests {
     #[test]
     fn a_query_says_which_letters() {
         let ask = read("destination=c%72m&type=a+b%2B&id=7&id=8&limit=3&after=9&events=true").unwrap();
+        let there = read("in=dlt&place=3%2F1042&place=0/1").unwrap();
+        assert_eq!(
+            (there.r#in.as_deref(), there.filter.places),
+            (Some("dlt"), vec!["3/1042".to_owned(), "0/1".to_owned()])
+        );
         assert_eq!(ask.filter.destination.as_deref(), Some("crm"));
         assert_eq!(ask.filter.r#type.as_deref(), Some("a b+"));
         assert_eq!(
@@ -116,6 +123,7 @@ mod tests {
             "type=%ff",
             "id=99999999999999999999",
             "type=a&type=b",
+            "in=a&in=b",
             "events=some",
             "=",
             &many,

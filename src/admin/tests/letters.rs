@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use super::super::dlq::letters::{
-    Ask, Counts, Filter, JobStatus, KeptOrder, Letters, Page, PurgeOrder, Refusal, ReplayOrder, Whole,
+    Ask, Counts, JobStatus, KeptOrder, Letters, Page, PurgeOrder, Refusal, ReplayOrder, Whole,
 };
 use super::*;
 
@@ -28,13 +28,19 @@ impl Letters for FakeLetters {
             _ => Ok(Page::default()),
         }
     }
-    async fn counts(&self, _: Filter, _: u64) -> Result<Counts, Refusal> {
+    async fn counts(&self, _: Ask) -> Result<Counts, Refusal> {
         Ok(Counts::default())
     }
-    async fn letter(&self, id: u64) -> Result<Whole, Refusal> {
-        match id {
-            7 => Ok(Whole::default()),
+    async fn letter(&self, r#in: Option<String>, id: String) -> Result<Whole, Refusal> {
+        match (r#in.as_deref(), id.as_str()) {
+            (None, "7") | (Some("dlt"), "3/1042") => Ok(Whole::default()),
             _ => Err(Refusal::Unknown(format!("there is no letter {id}"))),
+        }
+    }
+    async fn first(&self, ask: Ask) -> Result<Whole, Refusal> {
+        match (ask.r#in.as_deref(), ask.filter.event.as_deref()) {
+            (Some("dlt"), Some("42")) | (None, None) => Ok(Whole::default()),
+            _ => Err(Refusal::Unknown("there is no such letter".to_owned())),
         }
     }
     async fn rehearse(&self, _: ReplayOrder) -> Result<Page, Refusal> {
@@ -201,11 +207,36 @@ async fn dead_letters_are_no_matter_of_the_observers() {
     assert_eq!(done(&served), [""; 0]);
 }
 
+/// An id is whatever stands behind the last word of the path, decoded, and goes with the place where it is meant.
 #[tokio::test]
-async fn a_router_without_a_store_says_what_to_set() {
+async fn a_letter_elsewhere_is_asked_for_by_its_place() {
     let served = start(Surface::Admin).await;
-    served.source.no_store.store(true, Ordering::Relaxed);
-    let answer = get(served.address, "/dlq").await;
-    assert_eq!(status(&answer), "404");
-    assert!(answer.contains("set `store:`"), "{answer}");
+    for (target, code) in [
+        ("/dlq/3%2F1042?in=dlt", "200"),
+        ("/dlq/3/1042?in=dlt", "200"),
+        ("/dlq/3%2F1042", "404"),
+        ("/dlq/%zz?in=dlt", "400"),
+        ("/dlq/?in=dlt", "404"),
+        ("/dlq/first?in=dlt&event=42", "200"),
+        ("/dlq/first?event=42", "404"),
+        ("/dlq?in=dlt&place=3%2F1042", "200"),
+        ("/dlq/counts?in=dlt", "200"),
+    ] {
+        assert_eq!(status(&get(served.address, target).await), code, "{target}");
+    }
+    for (path, body) in [
+        (
+            "/dlq/replay",
+            r#"{"in": "dlt", "filter": {"places": ["3/1042"]}}"#,
+        ),
+        ("/dlq/purge", r#"{"in": "dlt", "all": true}"#),
+    ] {
+        let answer = post(&served, path, JSON, body).await;
+        assert_eq!(status(&answer), "202", "{path}: {answer}");
+        let done = done(&served);
+        assert!(done[0].contains("in: Some(\"dlt\")"), "{done:?}");
+    }
+    let nothing = post(&served, "/dlq/purge", JSON, r#"{"in": "dlt"}"#).await;
+    assert_eq!(status(&nothing), "400", "which letters?");
+    assert_eq!(done(&served), [""; 0]);
 }

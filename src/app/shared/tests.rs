@@ -58,6 +58,7 @@ fn each_log_is_an_endpoint_that_writes_and_an_ingress_that_reads() {
     let of_a = SharedSpec {
         of: "a".into(),
         max_age: Some(std::time::Duration::from_secs(3600)),
+        place: "topic a of k:9092 as group weft-store-a".into(),
     };
     assert_eq!(readers[0], ("a.log", of_a));
     assert_eq!([readers[1].0, readers[2].0], ["same.log", "mixed.log"]);

@@ -85,7 +85,7 @@ fn write(status: &JobStatus, out: &mut dyn Write) -> Result<(), CliError> {
         "job {}  {} of {}  {}",
         status.job,
         plain(&status.what),
-        plain(&status.log),
+        place(status),
         plain(&status.state)
     )?;
     let counts = [
@@ -107,9 +107,20 @@ fn write(status: &JobStatus, out: &mut dyn Write) -> Result<(), CliError> {
     let shown: Vec<String> = shown.map(|(name, count)| format!("{name} {count}")).collect();
     writeln!(out, "  {}", shown.join(", "))?;
     for stays in &status.stays {
-        writeln!(out, "  {} stays: {}", stays.id, plain(&stays.why))?;
+        let name = stays.place.clone().unwrap_or_else(|| stays.id.to_string());
+        writeln!(out, "  {} stays: {}", plain(&name), plain(&stays.why))?;
+    }
+    if let Some(left) = status.left.as_ref().filter(|_| status.ended + status.purged > 0) {
+        writeln!(out, "  {}", plain(left))?;
     }
     Ok(())
+}
+
+fn place(status: &JobStatus) -> String {
+    match &status.address {
+        Some(address) => format!("{} ({})", plain(&status.log), plain(address)),
+        None => plain(&status.log),
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +144,7 @@ mod tests {
             stayed: 1,
             stays: vec![Stays {
                 id: 7,
+                place: None,
                 why: "no route".to_owned(),
             }],
             ..JobStatus::default()

@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
         };
         return Ok(writeln!(out, "{}", json(&told)?)?);
     }
-    write(&letters, next, &counts, out)
+    write(&letters, next, &counts, args.filter.elsewhere(), out)
 }
 
 /// Pages until there are enough; a page may be short, or empty, where much had to be looked through.
@@ -68,7 +68,7 @@ fn letters(args: &Args, query: &[(&'static str, String)]) -> Result<(Vec<Letter>
     Ok((letters, next))
 }
 
-/// How many there are, over the whole log.
+/// How many there are, over all of it.
 pub(super) fn counts(router: &Router, query: &[(&'static str, String)]) -> Result<Counts, CliError> {
     let mut all = Counts {
         next: Some(0),
@@ -96,6 +96,7 @@ fn write(
     letters: &[Letter],
     next: Option<u64>,
     counts: &Counts,
+    elsewhere: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     if !letters.is_empty() {
@@ -111,7 +112,9 @@ fn write(
             "EVENT",
             "ERROR",
         ]);
-        letters.iter().for_each(|letter| table.row(row(letter)));
+        letters
+            .iter()
+            .for_each(|letter| table.row(row(letter, elsewhere.is_some())));
         table.write(out)?;
         writeln!(out)?;
     }
@@ -144,10 +147,10 @@ pub(super) fn summary(counts: &Counts, out: &mut dyn Write) -> Result<(), CliErr
     Ok(())
 }
 
-fn row(letter: &Letter) -> Vec<String> {
+fn row(letter: &Letter, elsewhere: bool) -> Vec<String> {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     vec![
-        letter.id.to_string(),
+        letter.name(elsewhere),
         since(&letter.dead_at),
         or_none(&letter.destination),
         or_none(&letter.route),
@@ -162,6 +165,9 @@ fn row(letter: &Letter) -> Vec<String> {
 
 /// How long ago that was.
 fn since(at: &str) -> String {
+    if at.is_empty() {
+        return "-".to_owned();
+    }
     let passed = time::parse(at).and_then(|at| SystemTime::now().duration_since(at).ok());
     passed.map_or_else(|| at.to_owned(), |passed| age(passed.as_secs_f64()))
 }
@@ -193,7 +199,7 @@ mod tests {
             ..Counts::default()
         };
         let mut text = Vec::new();
-        write(&[letter], Some(8), &counts, &mut text).unwrap();
+        write(&[letter], Some(8), &counts, None, &mut text).unwrap();
         let expected = "\
 ID    DEAD FOR  DESTINATION  ROUTE   REASON   TRIES  REPLAYS  TYPE   EVENT    ERROR
  7  not a time  crm          orders  refused      3        0  order  42\u{fffd}[31m  422

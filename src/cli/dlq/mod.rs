@@ -1,4 +1,5 @@
-//! `weft dlq`: the dead letters that a running router keeps, from its admin port. One file a command.
+//! `weft dlq`: the dead letters that a running router keeps, or finds in a topic or queue, from its admin port. One file a
+//! command.
 
 pub(super) mod ask;
 mod export;

@@ -7,6 +7,7 @@ use super::filter::FilterArgs;
 use super::{job, list};
 use crate::admin::dlq::letters::{JobStatus, PurgeOrder};
 use crate::cli::CliError;
+use crate::cli::text::plain;
 
 /// The command's arguments.
 #[derive(clap::Args, Debug)]
@@ -31,6 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
     let order = PurgeOrder {
+        r#in: args.filter.elsewhere().map(str::to_owned),
         filter: args.filter.filter()?,
         all: args.all,
         limit: args.limit,
@@ -47,8 +49,12 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
         let count = args
             .limit
             .map_or(counts.letters, |limit| limit.min(counts.letters));
+        let end = match args.filter.elsewhere() {
+            Some(destination) => format!("would leave {} for good", plain(destination)),
+            None => "would be gone for good".to_owned(),
+        };
         return Err(CliError::Failed(format!(
-            "nothing was purged: {count} would be gone for good; say --yes to do it"
+            "nothing was purged: {count} {end}; say --yes to do it"
         )));
     }
     let begun: JobStatus = args.router.post("/dlq/purge", &order)?;

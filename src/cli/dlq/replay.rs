@@ -47,6 +47,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
     let order = ReplayOrder {
+        r#in: args.filter.elsewhere().map(str::to_owned),
         filter: args.filter.filter()?,
         all: args.all,
         limit: args.limit,
@@ -76,7 +77,8 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
             };
             args.router.post("/dlq/replay", &order)
         };
-        return rehearse(args.limit, args.json, page, out);
+        let elsewhere = args.filter.elsewhere().is_some();
+        return rehearse(args.limit, args.json, elsewhere, page, out);
     }
     let begun: JobStatus = args.router.post("/dlq/replay", &order)?;
     job::follow(&args.router, begun, args.no_wait, args.json, out)
@@ -86,6 +88,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
 pub(in crate::cli) fn rehearse(
     limit: Option<u64>,
     as_json: bool,
+    elsewhere: bool,
     page: impl Fn(Option<u64>, u64) -> Result<Page, CliError>,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -105,7 +108,7 @@ pub(in crate::cli) fn rehearse(
                 false => writeln!(
                     out,
                     "{}  {}  {}",
-                    letter.id,
+                    plain(&letter.name(elsewhere)),
                     plain(&letter.event_id),
                     letter.would.as_ref().map(show::told).unwrap_or_default()
                 )?,

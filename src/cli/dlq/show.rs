@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::ask::{Router, json};
+use super::filter::{FilterArgs, encoded, target};
 use crate::admin::dlq::letters::{Whole, Would};
 use crate::cli::CliError;
 use crate::cli::text::{Table, bytes, plain};
@@ -10,28 +11,58 @@ use crate::cli::text::{Table, bytes, plain};
 /// The command's arguments.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The number that `weft dlq list` shows.
+    /// The ID that `weft dlq list` shows; left out: the first that the filter means.
     #[arg(value_name = "ID")]
-    id: u64,
+    id: Option<String>,
     #[command(flatten)]
     router: Router,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Look for it from this number on.
+    #[arg(long, value_name = "N", conflicts_with = "id")]
+    after: Option<u64>,
     /// Print what the router says, as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
-    let whole: Whole = args.router.get(&format!("/dlq/{}", args.id))?;
+    let mut query = args.filter.query()?;
+    let path = match (&args.id, args.filter.filter()?.is_everything()) {
+        (Some(id), true) => format!("/dlq/{}", encoded(id)),
+        (Some(_), false) => {
+            return Err(CliError::Config(
+                "an ID and a filter contradict each other".to_owned(),
+            ));
+        }
+        (None, false) => "/dlq/first".to_owned(),
+        (None, true) => {
+            return Err(CliError::Config(
+                "which letter? give its ID, as `weft dlq list` shows it, or a filter (--event, ...)"
+                    .to_owned(),
+            ));
+        }
+    };
+    query.extend(args.after.map(|after| ("after", after.to_string())));
+    let whole: Whole = args.router.get(&target(&path, &query))?;
     if args.json {
         return Ok(writeln!(out, "{}", json(&whole)?)?);
     }
-    write(&whole, out)
+    write(&whole, args.filter.elsewhere(), out)
 }
 
-fn write(whole: &Whole, out: &mut dyn Write) -> Result<(), CliError> {
+fn write(whole: &Whole, elsewhere: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
     let letter = &whole.letter;
     let or = |text: &Option<String>, none: &str| plain(text.as_deref().unwrap_or(none));
-    writeln!(out, "letter {}  dead since {}", letter.id, plain(&letter.dead_at))?;
+    let name = plain(&letter.name(elsewhere.is_some()));
+    let since = match letter.dead_at.as_str() {
+        "" => "nobody knows when".to_owned(),
+        at => plain(at),
+    };
+    match elsewhere {
+        Some(destination) => writeln!(out, "letter {name} in {}  dead since {since}", plain(destination))?,
+        None => writeln!(out, "letter {name}  dead since {since}")?,
+    }
     writeln!(
         out,
         "  reason       {}  {}",

@@ -182,15 +182,23 @@ fn place(model: &Model, plan: &Plan) -> String {
     let Plan::To(target) = plan else {
         return "a plan of this route".to_owned();
     };
-    let (at, log) = match model.destination(&target.name) {
+    let (at, here, shared) = match model.destination(&target.name) {
         Some(Destination::Endpoint(endpoint)) => {
             let at = format!("{} {}", endpoint.kind, endpoint.builder.address());
-            (at, endpoint.store.is_some())
+            (at, endpoint.store.is_some(), endpoint.shared.is_some())
         }
-        Some(Destination::Group(group)) => (group.plan.to_string(), group.store.is_some()),
-        None => ("unknown".to_owned(), false),
+        Some(Destination::Group(group)) => (
+            group.plan.to_string(),
+            group.store.is_some(),
+            group.shared.is_some(),
+        ),
+        None => ("unknown".to_owned(), false, false),
     };
-    if log { format!("{at}, through its log") } else { at }
+    match (here, shared) {
+        (true, _) => format!("{at}, through its log"),
+        (false, true) => format!("{at}, through its log in Kafka"),
+        (false, false) => at,
+    }
 }
 
 fn said(unmatched: &Unmatched) -> String {

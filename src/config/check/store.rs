@@ -1,6 +1,7 @@
 //! The store and those who use it: who needs one that the file does not have, and what is not as its writer may think.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use weft_api::config::{ByteSize, Finding, Node};
 
@@ -62,6 +63,14 @@ fn warn_of_store(draft: &Draft, store: &StoreKeys, node: &Node, findings: &mut V
             what,
             "add `store: true` to a destination, or remove it",
         ));
+    }
+    if Path::new(&store.path).is_relative() {
+        let what = format!(
+            "`{}` is below the directory in which weft is started: started from another one, it has another store",
+            store.path
+        );
+        let remedy = "write the whole path, for example `/var/lib/weft`";
+        findings.push(Finding::warning(node.get("path").unwrap_or(node), what, remedy));
     }
     promised(draft, node, store.max_bytes, findings);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use weft_api::config::{ByteSize, Finding, HumanDuration, Node, Value};
 
 use super::super::keys::{Keep, LogKeys, StoreKeys, SyncKeys};
@@ -32,40 +33,47 @@ impl Kept {
     }
 }
 
+/// What is at a key, if it can be read.
+fn part<T: DeserializeOwned>(node: Option<&Node>) -> Option<T> {
+    weft_api::config::decode(node?).ok()
+}
+
 impl Reader<'_> {
     /// The router's own.
     pub(super) fn store(&mut self, root: &Node) -> Option<StoreKeys> {
         let node = root.get(STORE)?;
-        let store = self.decode::<StoreKeys>(node)?;
+        let store = self.decode::<StoreKeys>(node);
         let at = |key: &str| node.get(key).unwrap_or(node);
-        if store.path.trim().is_empty() {
+        // Where one key cannot be read, the others are looked at all the same.
+        let (known, letters) = (store.as_ref(), node.get("dead_letters"));
+        if part::<String>(node.get("path")).is_some_and(|path| path.trim().is_empty()) {
             let what = "a store without a path is nowhere";
             let remedy = "name a directory on a local disk, for example `path: /var/lib/weft`";
             self.findings.push(Finding::error(at("path"), what, remedy));
         }
-        self.log_bytes(
-            at("max_bytes"),
-            "the store",
-            store.max_bytes,
-            StoreKeys::BYTES_MIN,
-        );
-        if matches!(store.sync, SyncKeys::Interval(every) if every.get().is_zero()) {
+        if let Some(bytes) = known
+            .map(|known| known.max_bytes)
+            .or_else(|| part(node.get("max_bytes")))
+        {
+            self.log_bytes(at("max_bytes"), "the store", bytes, StoreKeys::BYTES_MIN);
+        }
+        if matches!(part(node.get("sync")), Some(SyncKeys::Interval(every)) if every.get().is_zero()) {
             let what = "an interval of nothing would never let the disk rest";
             let remedy = "write `sync: always`, or for example `sync: { interval: 200ms }`";
             self.findings.push(Finding::error(at("sync"), what, remedy));
         }
-        let letters = node.get("dead_letters");
-        let bytes = letters.map_or(node, |letters| letters.get("max_bytes").unwrap_or(letters));
-        self.log_bytes(
-            bytes,
-            "the log of the dead letters",
-            store.dead_letters.max_bytes,
-            LogKeys::BYTES_MIN,
-        );
-        if let Some(letters) = letters {
-            self.log_age(letters, store.dead_letters.max_age);
+        let given = letters.and_then(|letters| letters.get("max_bytes"));
+        if let Some(bytes) = known
+            .map(|known| known.dead_letters.max_bytes)
+            .or_else(|| part(given))
+        {
+            let at = given.or(letters).unwrap_or(node);
+            self.log_bytes(at, "the log of the dead letters", bytes, LogKeys::BYTES_MIN);
         }
-        Some(store)
+        if let Some(letters) = letters {
+            self.log_age(letters, part(letters.get("max_age")));
+        }
+        store
     }
 
     /// The log of the entry `name`. In the entry as it is in effect, `true` is an empty mapping, and `false` nothing at all.

@@ -1,12 +1,17 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use weft_api::event::Attributes;
 use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
 use weft_api::outcome::{Outcome, Reason, SendError};
 
+use super::advice;
 use crate::delivery::breaker::BreakerState;
+use crate::delivery::leg::Leg;
+use crate::delivery::origin::{LanePort, Origin, Port};
 use crate::delivery::sweep::Leftover;
 use crate::testing::{Draft, World, all, any, down, event, failed, first, ids, pass, refused, spec, to};
 
@@ -168,6 +173,26 @@ async fn without_a_dead_letter_a_refusal_holds_an_in_order_lane_until_it_is_take
     a.accept_all();
     assert_eq!(outcome(&mut lanes), Some(Outcome::Accepted));
     world.assert_at_rest();
+}
+
+/// What a reload says reaches no leg that is held, and a log has no `on_rejected`.
+#[tokio::test(start_paused = true)]
+async fn what_came_out_of_a_log_is_given_advice_of_its_own() {
+    let world = Draft::new(&["a"]).route(to("a")).build();
+    let advice = |port: Port| {
+        let lane = Arc::new(LanePort::new(Arc::new(port), "t/0".into(), 0, 1, true));
+        let origin = Origin::Slot {
+            lane,
+            epoch: 1,
+            seq: 0,
+        };
+        let wiring = Arc::clone(&world.wiring);
+        advice(&Leg::new(event("1"), origin, wiring, 0, Instant::now()))
+    };
+    let metrics = || Arc::clone(&world.port.metrics);
+    assert!(advice(Port::new("in".into(), metrics(), false)).contains("on_rejected: drop"));
+    let of_log = advice(Port::of_log("a.log".into(), metrics()));
+    assert!(of_log.contains("restart") && !of_log.contains("on_rejected"));
 }
 
 #[tokio::test(start_paused = true)]

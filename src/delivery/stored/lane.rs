@@ -7,7 +7,7 @@
 //! Owns: what is read and not settled. Invariants
 //! - A place in the window is free once the acknowledgement is durable, so that a crash repeats one window at most (C4).
 //! - Records are handed out in the order of the log (C20). No worker of the runtime waits for the disk.
-//! - Nothing that cannot be read leaves the log.
+//! - Nothing that cannot be read leaves the log, unless that is purged.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -35,6 +35,8 @@ use crate::delivery::leg::Leg;
 use crate::delivery::origin::{Claim, LanePort, Origin, Port, Settled};
 use crate::delivery::wiring::Wiring;
 use crate::routing::plan::{LogId, Target};
+
+mod later;
 
 /// How much is read in one go.
 const READ_BYTES: u64 = 256 * 1024;
@@ -89,6 +91,8 @@ pub struct LogLane {
     builder: EventBuilder,
     damaged: u64,
     purging: bool,
+    /// It has passed records that this version cannot read.
+    passed: bool,
     published: Instant,
 }
 
@@ -133,6 +137,7 @@ impl LogLane {
             builder: EventBuilder::new(),
             damaged: 0,
             purging: false,
+            passed: false,
             published: Instant::now(),
         }
     }
@@ -183,6 +188,7 @@ impl LogLane {
         let port = &self.port.port;
         self.full.retain(|destination| destination.is_full_for(port));
         self.purging = order == Order::Purge;
+        self.go_back();
         if matches!(order, Order::Run | Order::Purge)
             && self.full.is_empty()
             && self.not_before.is_none_or(|at| at <= now)
@@ -267,12 +273,11 @@ impl LogLane {
         let mut count = 0u64;
         for raw in records {
             let sequence = raw.sequence;
+            if self.open.contains_key(&sequence) {
+                continue;
+            }
             let Some(record) = record::read(raw.payload, &mut self.builder) else {
-                tracing::error!(
-                    log = %self.queue.name,
-                    sequence,
-                    "a record that this version cannot read: it stays in the log (use the version that wrote it)"
-                );
+                self.unreadable(sequence);
                 continue;
             };
             let taken = Taken::new(record, &wiring, log, &self.queue);

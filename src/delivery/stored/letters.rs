@@ -8,9 +8,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use weft_store::{Most, Reader};
 
-use super::clock::now_ms;
 use super::lane::Order;
-use super::{DurableQueue, LOOK_EVERY, record};
+use super::{DurableQueue, Kind, LOOK_EVERY, record};
 use crate::delivery::leg::Leg;
 
 /// How often letters are looked at that may be too old; where `max_age` is shorter, as often as that.
@@ -18,6 +17,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How many are read in one go.
 const PIECE: Most = Most {
     records: 1024,
+    bytes: 256 * 1024,
+};
+
+/// The same for the oldest: a few, of which one says when it came.
+const FIRST: Most = Most {
+    records: 16,
     bytes: 256 * 1024,
 };
 
@@ -45,12 +50,55 @@ impl DurableQueue {
     }
 }
 
+/// The oldest letter.
+#[derive(Default)]
+struct Oldest {
+    /// Its sequence, and when it came.
+    known: Option<(u64, u64)>,
+    looked: Option<Instant>,
+}
+
+impl Oldest {
+    /// Shows its age. Once it has left, another one is looked for in the log, now and then.
+    async fn show(&mut self, queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option<Reader<Leg>> {
+        let mut reader = reader?;
+        self.known = self.known.filter(|(sequence, _)| queue.log.has_open(*sequence));
+        let is_due = self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+        if self.known.is_none() && !queue.log.is_empty() && is_due {
+            self.looked = Some(Instant::now());
+            let known = reader.damaged();
+            let read = queue.work.run(move || {
+                let mut records = Vec::new();
+                reader.rewind();
+                let result = reader.read(FIRST, &mut records);
+                (reader, records, result)
+            });
+            let records;
+            (reader, records, _) = read.await.ok()?;
+            queue.metrics.damaged.inc_by(reader.damaged() - known);
+            // One of a later version does not say.
+            let mut found = records
+                .iter()
+                .filter_map(|record| Some((record.sequence, record::stored_ms(&record.payload)?)));
+            self.known = found.next();
+        }
+        let age_ms = |(_, stored_ms)| queue.clock.now_ms().saturating_sub(stored_ms);
+        let age = Duration::from_millis(self.known.map_or(0, age_ms));
+        queue.metrics.oldest.set(age.as_secs_f64());
+        Some(reader)
+    }
+}
+
 /// Looks after the log until it is told to stop: what waits for room, and what is too old.
 pub async fn keep(queue: Arc<DurableQueue>, reader: Reader<Leg>, mut orders: watch::Receiver<Order>) {
     let mut reader = Some(reader);
     let mut sweep_at = Instant::now();
+    let mut oldest = Oldest::default();
     loop {
         queue.look();
+        if queue.kind == Kind::DeadLetters {
+            reader = oldest.show(&queue, reader).await;
+        }
         let order = *orders.borrow_and_update();
         match order {
             Order::Stop => return,
@@ -63,6 +111,8 @@ pub async fn keep(queue: Arc<DurableQueue>, reader: Reader<Leg>, mut orders: wat
             Order::Run => {}
         }
         tokio::select! {
+            // Orders first: the end waits for nothing.
+            biased;
             changed = orders.changed() => if changed.is_err() { return },
             () = queue.bell.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -108,7 +158,7 @@ async fn sweep(queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option
                     queue.log.acknowledge(record.sequence..record.sequence + 1);
                     count += 1;
                 }
-                _ if stored_ms > now_ms() => {}
+                _ if stored_ms > queue.clock.now_ms() => {}
                 _ => {
                     done = true;
                     break;

@@ -5,7 +5,7 @@
 //! same plan, and leaves the log only when the next place has it.
 //!
 //! Does not know: files and bytes (`weft-store`), which routes lead here.
-//! Owns: who is told when there is room in the log; the legs that wait for it stand in [`waiting`]. Invariants
+//! Owns: who is told when there is room in the log; the legs that wait for it stand in `waiting.rs`. Invariants
 //! - Legs of one lane are appended in the order in which they came, those that had to wait before those behind them.
 //! - A leg that waits for room, or whose log failed, has not ended: its sender still has it.
 
@@ -94,6 +94,8 @@ pub struct DurableQueue {
     bell: Notify,
     /// An operator's jobs that are at work on it.
     jobs: AtomicUsize,
+    /// The file does not have its place, and nobody delivers what is in it.
+    orphan: AtomicBool,
 }
 
 thread_local! {
@@ -153,6 +155,7 @@ impl DurableQueue {
             swept: Mutex::new(Instant::now()),
             bell: Notify::new(),
             jobs: AtomicUsize::new(0),
+            orphan: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&queue);
         queue.log.on_change(Arc::new(move || {
@@ -264,11 +267,35 @@ impl DurableQueue {
         let holding = self.log.holding();
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.metrics.bytes.set(gauge(holding.bytes));
+        self.metrics.max_bytes.set(gauge(holding.max_bytes));
         self.metrics.pending.set(gauge(holding.open));
         self.metrics
             .waiting
             .set(gauge(self.waits.load(Ordering::Acquire) as u64));
-        self.metrics.full.set(i64::from(self.is_full()));
+        let full = self.is_full() || self.log.is_disk_low();
+        self.metrics.full.set(i64::from(full));
+        let orphaned = if self.is_orphan() { holding.open } else { 0 };
+        self.metrics.orphaned.set(gauge(orphaned));
+    }
+
+    /// Whether the file has its place, or somebody still delivers what is in it.
+    pub fn set_orphan(&self, orphan: bool) {
+        self.orphan.store(orphan, Ordering::Release);
+    }
+
+    /// Whether nobody delivers what is in it, since the file does not have its place.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.orphan.load(Ordering::Acquire)
+    }
+
+    /// Drops what is in a log from which nobody reads, and counts it. Returns how much that was.
+    pub fn purge(&self) -> u64 {
+        let before = self.log.open();
+        self.log.acknowledge(0..self.log.durable());
+        let purged = before.saturating_sub(self.log.open());
+        self.metrics.purged.inc_by(purged);
+        purged
     }
 
     /// Its log has failed, and these legs with it: whether they are on the disk nobody knows, and the next start may find

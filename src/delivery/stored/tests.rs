@@ -303,6 +303,32 @@ async fn what_is_older_than_max_age_has_expired_when_it_comes_out() {
     until("the log is empty", || log.pending() == 0).await;
 }
 
+/// Nobody reads them, and so nobody else would know it.
+#[tokio::test]
+async fn the_age_of_the_oldest_dead_letter_is_shown_until_all_have_left() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"]).route(to("a")).build();
+    let dead = world.log("local");
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    deliver(&mut lanes, lane, 0..2);
+    accepted(&mut lanes, 2).await;
+    let mut a = world.remote("a");
+    while dead.log.open() < 2 {
+        tokio::select! {
+            batch = a.next() => batch.fail_rest(&refused()),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+    }
+    let age = || dead.metrics.oldest.get();
+    until("its age is shown", || age() > 0.0).await;
+    let first = age();
+    until("it grows", || age() > first).await;
+    dead.log.acknowledge(0..1);
+    until("the other one is the oldest", || age() > first).await;
+    dead.log.acknowledge(1..2);
+    until("nothing is left", || age() <= 0.0).await;
+}
+
 #[tokio::test]
 async fn dead_letters_are_given_up_once_they_are_older_than_max_age() {
     let dir = Dir::new();

@@ -1,7 +1,7 @@
 //! The legs that wait for room in a log, or for the end of one that failed.
 //!
 //! Two rows in one: first what other logs hold, then what came from outside. A log may have the last of the room for what
-//! another holds already ([`Claim::Moved`]), and that other one may be itself, or wait for it: behind what has to wait for
+//! another holds already ([`weft_store::Claim::Moved`]), and that other one may be itself, or wait for it: behind what has to wait for
 //! room it would wait for ever. Within a row, and once the log has failed, it goes by the order in which they came.
 
 use std::collections::VecDeque;

@@ -9,6 +9,7 @@ use weft_api::event::{Attributes, Event};
 use weft_api::ingress::{Incoming, LaneEvent, LaneId, Lanes, Settle};
 use weft_api::outcome::{Outcome, Reason};
 
+use super::complaint;
 use crate::delivery::shared::{ATTRIBUTES_MAX, NAME};
 use crate::testing::{Draft, World, down, event, first, ids, keyed, pass, refused, spec, to};
 
@@ -222,6 +223,35 @@ async fn a_record_of_a_later_version_holds_its_lane_and_one_that_is_not_ours_is_
     assert_eq!((books.held_lanes.get(), books.pending.get()), (1, 0));
     pass(Duration::from_secs(60)).await;
     assert!(world.remote("a").take().is_none());
+}
+
+#[test]
+fn what_holds_a_lane_says_why_and_what_can_be_done() {
+    let with = |note: &str| event("1").edit().extension(NAME, note).build().unwrap();
+    let said = |event: Event, malformed: bool| complaint(&Incoming { event, malformed });
+    assert_eq!(said(event("1"), false), None);
+    let mut poison = event("t/0/42").edit();
+    let poison = poison
+        .extension("weftreason", "it is no CloudEvent")
+        .build()
+        .unwrap();
+    for (told, parts) in [
+        (
+            said(poison, true),
+            ["it is no CloudEvent", "move the group's offset"],
+        ),
+        (
+            said(with("spoilt"), false),
+            ["cannot be read", "move the group's offset"],
+        ),
+        (
+            said(with("{\"v\":2}"), false),
+            ["later version", "after an update"],
+        ),
+    ] {
+        let told = told.unwrap();
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
 }
 
 /// What is no event, or has a note that somebody spoilt: nobody is there who could be told.

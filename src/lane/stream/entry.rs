@@ -14,6 +14,7 @@ use crate::delivery::room::Place;
 use crate::lane::admit::{Gate, Owed, Owing};
 use crate::lane::books;
 use crate::lane::limbo::{LineId, Parked};
+use crate::lane::shared;
 use crate::routing::plan::{Steps, Target};
 
 impl StreamLanes {
@@ -78,6 +79,8 @@ impl StreamLanes {
         };
         self.budget.charge(bytes);
         let seq = lane.ledger.admit(bytes, 1, Outcome::Accepted, now_ms);
+        let complaint = self.port.is_log.then(|| shared::complaint(&incoming)).flatten();
+        let id = complaint.is_some().then(|| incoming.event.id().to_owned());
         let parked = Parked {
             epoch: lane.shared.epoch(),
             seq,
@@ -86,6 +89,10 @@ impl StreamLanes {
         };
         if self.limbo.park(index, parked, now) {
             lane.shared.hold();
+            if let Some(why) = complaint {
+                // Of what is no event the id says where it is: topic, partition and offset.
+                tracing::error!(ingress = %self.port.name, lane = %lane.shared.name, id, "a record of a store cannot be read: {why}");
+            }
         }
         seq
     }

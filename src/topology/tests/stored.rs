@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::delivery::leg::{Leg, NO_ROUTE};
+use crate::delivery::origin::{LanePort, Origin};
 use crate::testing::{first, refused};
 use crate::topology::spec::{LogSpec, PlanSpec, StoreSpec, WhenFull};
 
@@ -129,11 +131,38 @@ async fn a_destination_with_a_backlog_goes_only_with_a_word_and_is_drained_first
         "{refused}"
     );
     let drain = words(&[("a", Removal::Drain)]);
-    topology.reload(spec(&ends, &["b"], "b"), &drain).await.unwrap();
+    let report = topology.reload(spec(&ends, &["b"], "b"), &drain).await.unwrap();
+    assert_eq!(
+        report.ending,
+        [("a".to_owned(), 20)],
+        "an operator hears what is waited for"
+    );
     ends.open.send_replace(true);
     until("all are delivered", || pending(&topology, "a") == 0).await;
     topology.stop().await;
     assert_eq!(ends.got(), numbers(0..20));
+}
+
+/// C30: a later reload, which has no reason to speak of it, is not refused because of what still waits there.
+#[tokio::test]
+async fn a_backlog_whose_place_is_gone_is_asked_about_once() {
+    let (dir, mut ends) = (Dir::new("once"), Ends::new());
+    ends.open.send_replace(false);
+    let spec = |ends: &Ends, names: &[&str], to: &str| stored(ends.spec(names, to), &dir, &["a"]);
+    let mut topology = {
+        let spec = spec(&ends, &["a", "b"], "a");
+        with_backlog(&mut ends, spec, 20).await
+    };
+    let away = words(&[("a", Removal::DeadLetter)]);
+    topology.reload(spec(&ends, &["b"], "b"), &away).await.unwrap();
+    // The same file again, and one that says nothing more of it.
+    topology.reload(spec(&ends, &["b"], "b"), &away).await.unwrap();
+    topology
+        .reload(spec(&ends, &["b"], "b"), &words(&[]))
+        .await
+        .unwrap();
+    ends.open.send_replace(true);
+    topology.stop().await;
 }
 
 #[tokio::test]
@@ -147,7 +176,8 @@ async fn a_purged_backlog_is_dropped_and_counted() {
     };
     let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
     let purge = words(&[("a", Removal::Purge)]);
-    topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
+    let report = topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
+    assert_eq!(report.ending, []);
     // What is in flight has its answer.
     ends.open.send_replace(true);
     until("nothing is left", || queue.pending() == 0).await;
@@ -156,6 +186,107 @@ async fn a_purged_backlog_is_dropped_and_counted() {
     assert!(books.dropped.get() >= 10, "most of it was waiting");
     assert_eq!(books.dropped.get() + books.delivered.get(), 20);
     assert_eq!(ends.got().len() as u64, books.delivered.get());
+}
+
+/// Nothing of it would ever be told of it: a purge takes what it cannot read.
+#[tokio::test]
+async fn a_purge_takes_what_a_later_version_wrote() {
+    let (dir, mut ends) = (Dir::new("later"), Ends::new());
+    let spec = |ends: &Ends, names: &[&str], to: &str| stored(ends.spec(names, to), &dir, &["a"]);
+    let mut topology = ends.start(spec(&ends, &["a", "b"], "a"));
+    let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
+    let ingress = topology.ingresses.values().next().unwrap();
+    let lane = LanePort::new(Arc::clone(&ingress.port), "none".into(), 0, 1, true);
+    let origin = Origin::Slot {
+        lane: Arc::new(lane),
+        epoch: 2,
+        seq: 0,
+    };
+    let wiring = Arc::clone(&ingress.gate.load().wiring);
+    let leg = Leg::new(event("later"), origin, wiring, NO_ROUTE, Instant::now());
+    let appended = queue
+        .log
+        .append(&[&[250]], (leg, weft_store::Claim::New), 1, |_| true);
+    assert!(appended.is_ok());
+    // What is behind it in the log has come out: it was passed.
+    assert_eq!(ends.deliver("1").await, Outcome::Accepted);
+    until("it alone is left", || ends.got() == ["1"] && queue.pending() == 1).await;
+    let purge = words(&[("a", Removal::Purge)]);
+    topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
+    until("nothing is left", || queue.pending() == 0).await;
+    topology.stop().await;
+}
+
+/// A word for the name would be for the log of the group, too, and `check` takes none for what is in the file.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_becomes_a_group_is_told_to_go_first() {
+    let mut ends = Ends::new();
+    let mut topology = ends.start(ends.spec(&["a", "b"], "a"));
+    ends.hang(&topology, "1").await;
+    let regrouped = group(ends.spec(&["b"], "a"), "a", first(vec![to("b")]));
+    let refused = topology.reload(regrouped, &words(&[])).await.unwrap_err();
+    assert!(
+        refused.contains("in one reload (removed: { a: drain }), and add the group in the next"),
+        "{refused}"
+    );
+    ends.open.send_replace(true);
+    topology.stop().await;
+}
+
+/// Twenty events in the log of a destination that the file of the next start does not have.
+async fn with_orphan(dir: &Dir) -> (Ends, Topology) {
+    let mut ends = Ends::new();
+    ends.open.send_replace(false);
+    let spec = stored(ends.spec(&["a", "b"], "a"), dir, &["a"]);
+    let topology = with_backlog(&mut ends, spec, 20).await;
+    topology.stop().await;
+    ends.open.send_replace(true);
+    let topology = ends.start(stored(ends.spec(&["b"], "b"), dir, &[]));
+    (ends, topology)
+}
+
+fn orphaned(topology: &Topology) -> i64 {
+    let queue = topology.storage.as_ref().unwrap().queue("a").unwrap();
+    queue.publish();
+    queue.metrics.orphaned.get()
+}
+
+#[tokio::test]
+async fn a_log_without_its_destination_is_shown_refuses_no_reload_and_is_delivered_once_it_is_named() {
+    let dir = Dir::new("orphan");
+    let (ends, mut topology) = with_orphan(&dir).await;
+    topology.look_after_orphans(&words(&[]));
+    assert_eq!((orphaned(&topology), pending(&topology, "a")), (20, 20));
+    let shown = topology.board().logs();
+    assert!(shown.iter().any(|log| &*log.name == "a" && log.is_orphan()));
+    let without = stored(ends.spec(&["b", "c"], "b"), &dir, &[]);
+    topology.reload(without, &words(&[])).await.unwrap();
+    assert_eq!(orphaned(&topology), 20);
+    let again = stored(ends.spec(&["b", "a"], "b"), &dir, &[]);
+    topology.reload(again, &words(&[])).await.unwrap();
+    until("all are delivered", || pending(&topology, "a") == 0).await;
+    assert_eq!(orphaned(&topology), 0);
+    topology.stop().await;
+    assert_eq!(ends.got(), numbers(0..20));
+}
+
+#[tokio::test]
+async fn of_the_words_on_what_goes_purge_holds_at_a_start_and_the_others_lose_nothing() {
+    let dir = Dir::new("orphan-purge");
+    let (ends, mut topology) = with_orphan(&dir).await;
+    for word in [Removal::Drain, Removal::DeadLetter] {
+        topology.look_after_orphans(&words(&[("a", word)]));
+        assert_eq!(orphaned(&topology), 20, "{word:?}");
+    }
+    topology.look_after_orphans(&words(&[("a", Removal::Purge)]));
+    let queue = Arc::clone(topology.storage.as_ref().unwrap().queue("a").unwrap());
+    assert_eq!((orphaned(&topology), queue.metrics.purged.get()), (0, 20));
+    topology.stop().await;
+    // It stays so.
+    let topology = ends.start(stored(ends.spec(&["a"], "a"), &dir, &["a"]));
+    assert_eq!(pending(&topology, "a"), 0);
+    topology.stop().await;
+    assert_eq!(ends.got(), [""; 0]);
 }
 
 /// A group has no egress, but a log, and its members stay until that is empty.

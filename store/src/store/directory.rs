@@ -9,7 +9,9 @@ use crate::disk::Disk;
 use crate::window::read_at;
 
 /// What `format` says.
-const FORMAT: &[u8] = b"weft store 1\n";
+pub(super) const FORMAT: &[u8] = b"weft store 1\n";
+/// What is being done to a directory that is not there.
+pub(super) const MAKING: &str = "making the directory";
 /// The longest name of a log, as a file's name.
 const NAME_MAX: usize = 200;
 
@@ -25,7 +27,10 @@ pub(super) fn prepare(
             error,
         }
     };
-    disk.make_dir(path).map_err(io("making the directory"))?;
+    disk.make_dir(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => no_directory(disk, path, error),
+        _ => io(MAKING)(error),
+    })?;
     let lock = disk
         .lock(&path.join("lock"))
         .map_err(|error| match error.kind() {
@@ -33,11 +38,10 @@ pub(super) fn prepare(
             _ => io("locking")(error),
         })?;
     for name in ["acks", "quarantine", "logs"] {
-        disk.make_dir(&path.join(name))
-            .map_err(io("making the directory"))?;
+        disk.make_dir(&path.join(name)).map_err(io(MAKING))?;
     }
     format(disk, path)?;
-    disk.sync_dir(path).map_err(io("making the directory"))?;
+    disk.sync_dir(path).map_err(io(MAKING))?;
     Ok(lock)
 }
 
@@ -47,6 +51,27 @@ fn above(path: &Path) -> impl Iterator<Item = &Path> {
     path.ancestors()
         .skip(1)
         .map(move |dir| if named(dir) { dir } else { Path::new(".") })
+}
+
+/// Says which part of the path is a file.
+fn no_directory(disk: &dyn Disk, path: &Path, error: io::Error) -> OpenError {
+    let is_file = |part: &&Path| {
+        let listed = disk.list(part);
+        listed.is_err_and(|error| error.kind() == io::ErrorKind::NotADirectory)
+    };
+    let path = path.to_owned();
+    // What is below a file is none, either: the shortest is the file.
+    match path.ancestors().filter(is_file).last() {
+        Some(file) => OpenError::File {
+            file: file.to_owned(),
+            path,
+        },
+        None => OpenError::Io {
+            path,
+            doing: MAKING,
+            error,
+        },
+    }
 }
 
 /// Reads what format the store has, and says so in one that is new.

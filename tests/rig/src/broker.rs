@@ -39,21 +39,19 @@ struct Ports {
     safe: u16,
     /// The port behind a relay or a hop, and the address that leads there.
     far: Option<(u16, String)>,
-    /// Who comes by `safe` may do what an access list says.
-    guarded: bool,
 }
 
 impl Broker {
     /// Chooses an address and prepares the storage; nobody listens yet. For tests that start Weft first.
     #[must_use]
     pub fn reserve() -> Self {
-        Self::prepare(None, false)
+        Self::prepare(None, &[])
     }
 
-    /// The same with an authorizer: who comes by [`Broker::secure`] may do what [`Broker::allow`] says.
+    /// The same with further settings.
     #[must_use]
-    pub fn reserve_guarded() -> Self {
-        Self::prepare(None, true)
+    pub fn reserve_with(settings: &[(&str, &str)]) -> Self {
+        Self::prepare(None, settings)
     }
 
     /// The same with a second address that leads through a relay, for the client whose network is to fail. The broker
@@ -63,7 +61,7 @@ impl Broker {
     pub fn reserve_with_relay() -> (Self, Relay) {
         let far = free_port();
         let relay = Relay::to(far);
-        (Self::prepare(Some((far, relay.address())), false), relay)
+        (Self::prepare(Some((far, relay.address())), &[]), relay)
     }
 
     /// The same with a second address that leads through a hop, and that is returned too.
@@ -71,19 +69,18 @@ impl Broker {
     pub fn reserve_behind(hop: &Hop) -> (Self, String) {
         let far = free_port();
         let address = format!("{}:{far}", hop.host());
-        (Self::prepare(Some((far, address.clone())), false), address)
+        (Self::prepare(Some((far, address.clone())), &[]), address)
     }
 
-    fn prepare(far: Option<(u16, String)>, guarded: bool) -> Self {
+    fn prepare(far: Option<(u16, String)>, more: &[(&str, &str)]) -> Self {
         let ports = Ports {
             plain: free_port(),
             controller: free_port(),
             safe: free_port(),
             far,
-            guarded,
         };
         let dir = Dir::new("kafka");
-        dir.write("server.properties", &properties(&ports, &dir));
+        dir.write("server.properties", &properties(&ports, &dir, more));
         let broker = Self {
             kafka: Kafka::at(&format!("127.0.0.1:{}", ports.plain)),
             port: ports.plain,
@@ -210,14 +207,13 @@ impl Deref for Broker {
     }
 }
 
-fn properties(ports: &Ports, dir: &Dir) -> String {
+fn properties(ports: &Ports, dir: &Dir, more: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let Ports {
         plain,
         controller,
         safe,
         far,
-        guarded,
     } = ports;
     let (keystore, _) = tls::java_stores();
     let (behind, before) = far.as_ref().map_or_else(Default::default, |(behind, before)| {
@@ -278,13 +274,8 @@ fn properties(ports: &Ports, dir: &Dir) -> String {
     ] {
         writeln!(text, "{name}={value}").expect("writing to a string");
     }
-    if *guarded {
-        let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
-        writeln!(
-            text,
-            "authorizer.class.name={authorizer}\nsuper.users=User:ANONYMOUS"
-        )
-        .expect("writing to a string");
+    for (name, value) in more {
+        writeln!(text, "{name}={value}").expect("writing to a string");
     }
     text
 }

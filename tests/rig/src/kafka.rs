@@ -55,7 +55,17 @@ impl Kafka {
     /// A broker of one's own that lets the user of [`SCRAM`](crate::SCRAM) do what [`Broker::allow`] says, and nothing else.
     #[must_use]
     pub fn guarded() -> Broker {
-        let mut broker = Broker::reserve_guarded();
+        let authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        Self::private_with(&[
+            ("authorizer.class.name", authorizer),
+            ("super.users", "User:ANONYMOUS"),
+        ])
+    }
+
+    /// A broker of one's own with further settings.
+    #[must_use]
+    pub fn private_with(settings: &[(&str, &str)]) -> Broker {
+        let mut broker = Broker::reserve_with(settings);
         broker.start();
         broker
     }

@@ -248,4 +248,32 @@ mod tests {
         assert_eq!(status(Outcome::Released(Reason::Overloaded)), 503);
         assert_eq!(status(Outcome::Unknown(Reason::Timeout)), 504);
     }
+
+    /// Who sends has the docs only: each answer that a verdict may have stands in their table.
+    #[test]
+    fn the_docs_say_of_each_answer_whether_to_send_again() {
+        let docs = include_str!("../../../../docs/connectors/http.md");
+        let stored = Verdict {
+            stored: true,
+            ..verdict(Outcome::Accepted)
+        };
+        let answers = [
+            (verdict(Outcome::Accepted), "| 204 |"),
+            (stored, "| 202 without a body;"),
+            (verdict(Outcome::Rejected(Reason::Refused)), "| 422 |"),
+            (
+                verdict(Outcome::Released(Reason::Unavailable)),
+                "| 503 + `Retry-After` |",
+            ),
+            (verdict(Outcome::Unknown(Reason::Timeout)), "| 504 |"),
+        ];
+        for (verdict, row) in answers {
+            let status = one(&verdict).status();
+            assert!(row.contains(status.as_str()), "{row}: {status}");
+            assert!(
+                docs.contains(&format!("\n{row}")),
+                "docs/connectors/http.md has no row {row}"
+            );
+        }
+    }
 }

@@ -91,6 +91,10 @@ pub(super) fn settings(
         // The last offsets may be no records.
         ("enable.partition.eof", "true".into()),
         ("allow.auto.create.topics", "false".into()),
+        // A follower's end may lie before the leader's.
+        ("client.rack", String::new()),
+        // An end behind which there are no records is told with the answer to a fetch, and nothing else waits for one.
+        ("fetch.wait.max.ms", "50".into()),
         ("max.partition.fetch.bytes", fetch.to_string()),
         ("fetch.max.bytes", fetch.to_string()),
         ("queued.max.messages.kbytes", (fetch / 1024).to_string()),

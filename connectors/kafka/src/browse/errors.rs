@@ -19,20 +19,17 @@ pub(super) fn failed(plan: &Plan, client: &Client, doing: &str, error: &KafkaErr
             | Code::InvalidTopic,
         ) => missing(plan),
         Some(Code::SaslAuthenticationFailed | Code::Authentication | Code::ClusterAuthorizationFailed) => {
-            BrowseError(format!(
-                "kafka {} refuses our credentials: {error}; check `auth`",
-                plan.brokers
-            ))
+            credentials(plan, &error.to_string())
         }
         Some(Code::UnknownMemberId) => BrowseError(format!(
             "kafka group `{}` has a consumer in it, and is for what Weft remembers of topic `{}`; end that consumer",
             plan.group, plan.topic
         )),
+        Some(Code::OperationTimedOut | Code::TimedOutQueue | Code::RequestTimedOut) => {
+            silent(plan, client, doing, None)
+        }
         Some(
-            Code::OperationTimedOut
-            | Code::TimedOutQueue
-            | Code::RequestTimedOut
-            | Code::BrokerTransportFailure
+            Code::BrokerTransportFailure
             | Code::AllBrokersDown
             | Code::Resolve
             | Code::WaitingForCoordinator
@@ -49,8 +46,18 @@ pub(super) fn failed(plan: &Plan, client: &Client, doing: &str, error: &KafkaErr
 pub(super) fn silent(plan: &Plan, client: &Client, doing: &str, last: Option<&str>) -> BrowseError {
     let why = trouble(client).or_else(|| last.map(str::to_owned));
     let why = why.unwrap_or_else(|| "no answer in time".into());
+    if why.contains("uthentication") {
+        return credentials(plan, &why);
+    }
     BrowseError(format!(
         "kafka {} does not answer, {doing}: {why}; see to the brokers or to the way there, and try again",
+        plan.brokers
+    ))
+}
+
+fn credentials(plan: &Plan, why: &str) -> BrowseError {
+    BrowseError(format!(
+        "kafka {} refuses our credentials: {why}; check `auth`",
         plan.brokers
     ))
 }

@@ -135,7 +135,7 @@ impl Keeper {
         };
         let oldest = place::of(first.number, first.marks.next()).map_or_else(String::new, place::write);
         Err(BrowseError(format!(
-            "{} left but cannot be remembered, and would come again: group `{}` holds {METADATA_BYTES} bytes a partition of what left out of order; replay or purge the oldest first ({oldest})",
+            "{} left but cannot be remembered, and would come again: group `{}` has no room for more of what left out of order; replay or purge the oldest first ({oldest})",
             letters(forgotten),
             self.plan.group
         )))

@@ -4,8 +4,8 @@
 //! Invariants
 //! - A record is given once, in ascending order, and none that has left, and none behind the end as it stood. What comes out
 //!   of order (a log that went back) is passed over.
-//! - Nothing is fetched ahead past librdkafka's bound; a reader that nobody asks lets go of its partition, and keeps serving
-//!   its connections.
+//! - Nothing is fetched ahead past librdkafka's bound; a reader that nobody asks, or that is at the end, lets go of its
+//!   partition, and keeps serving its connections.
 //! - A page ends as soon as there is nothing more at hand, so that nobody waits for a full one.
 //!
 //! Does not know: what becomes of a record.
@@ -104,8 +104,11 @@ impl Reader {
         loop {
             match asks.recv_timeout(if resting { LISTEN } else { REST }) {
                 Ok(most) => {
-                    resting = false;
                     let page = self.page(most.max(1), &|| pages.is_closed());
+                    resting = page.as_ref().is_ok_and(Vec::is_empty);
+                    if resting {
+                        self.rest();
+                    }
                     if pages.send(page).is_err() {
                         return;
                     }

@@ -2,10 +2,12 @@
 //!
 //! Shared by who does it and who watches it. Bounded: of the letters that stay only the first few are told one by one.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
+use weft_api::browse::Browse;
 
 use super::way::Way;
 use crate::delivery::stored::replay::letter::Selection;
@@ -16,11 +18,11 @@ const STAYS_MAX: usize = 20;
 /// What is done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Work {
-    /// Dead letters are sent again, and leave the log once that has ended.
+    /// Dead letters are sent again, and leave where they lie once that has ended.
     Replay(Way),
     /// What a log kept is sent again, and stays there.
     Again(Way),
-    /// They leave the log.
+    /// They leave.
     Purge,
 }
 
@@ -56,7 +58,7 @@ pub enum State {
 pub struct Progress {
     /// How it stands.
     pub state: State,
-    /// Records looked at.
+    /// Records or messages looked at.
     pub looked: u64,
     /// Letters that were meant.
     pub selected: u64,
@@ -78,13 +80,25 @@ pub struct Progress {
     pub unreadable: u64,
 }
 
+/// What holds letters where that is no log of this router.
+#[derive(Clone)]
+pub struct Elsewhere(pub Arc<dyn Browse>);
+
+impl fmt::Debug for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.address())
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Job {
     /// Its number in the life of the process.
     pub id: u64,
-    /// The log.
+    /// The log, or the destination that holds the letters.
     pub log: Arc<str>,
+    /// What that destination delivers to.
+    pub elsewhere: Option<Elsewhere>,
     /// What was asked for.
     pub order: Order,
     progress: Mutex<Progress>,
@@ -94,10 +108,11 @@ pub struct Job {
 impl Job {
     /// One that has done nothing yet.
     #[must_use]
-    pub fn new(id: u64, log: Arc<str>, order: Order) -> Arc<Job> {
+    pub fn new(id: u64, log: Arc<str>, elsewhere: Option<Elsewhere>, order: Order) -> Arc<Job> {
         Arc::new(Job {
             id,
             log,
+            elsewhere,
             order,
             progress: Mutex::default(),
             cancelled: watch::channel(false).0,

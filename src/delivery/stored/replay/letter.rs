@@ -1,28 +1,36 @@
-//! A record of a log as an operator sees it, and the choice among many.
+//! A record of a log, or a message that is held elsewhere, as an operator sees it, and the choice among many.
 //!
 //! Does not know: where a letter would go, who asks.
 
 use std::time::SystemTime;
 
-use weft_api::event::{Attributes, Event, EventBuilder, MALFORMED_TYPE};
-use weft_api::outcome::Reason;
+use weft_api::browse::Held;
+use weft_api::event::{Attributes, Event, EventBuilder, MALFORMED_TYPE, time};
+use weft_api::outcome::{Reason, SendError};
 
 use crate::delivery::dead_letter;
 use crate::delivery::leg::LastFailure;
 use crate::delivery::stored::record;
 
-/// One record that was read to be looked at, or to be sent again.
+/// The reason of what lies among dead letters elsewhere and is none of Weft's.
+pub const FOREIGN: &str = "foreign";
+
+/// One that was read to be looked at, or to be sent again.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    /// Its sequence in the log.
+    /// Its sequence in the log, or its place elsewhere.
     pub id: u64,
+    /// That place as people read it, where it is the same tomorrow; never that of a log's.
+    pub place: Option<Box<str>>,
     /// The event as the log has it: a dead letter's with its description.
     pub event: Event,
     /// The route that owed it; empty where there was none.
     pub route: Box<str>,
     /// Some destination, or none, could not have it.
     pub dead: bool,
-    /// When it came into the log, in milliseconds since 1970.
+    /// It lies elsewhere, and nothing in it says that it is a dead letter: its reason is [`FOREIGN`].
+    pub foreign: bool,
+    /// When it came there, in milliseconds since 1970; 0 where nobody tells.
     pub stored_ms: u64,
     /// How often it was sent.
     pub attempts: u32,
@@ -68,8 +76,10 @@ impl Letter {
         let known = record.replays.max(told);
         Some(Letter {
             id,
+            place: None,
             route: record.route,
             dead: record.dead_letter,
+            foreign: false,
             stored_ms: record.stored_ms,
             attempts: record.tries,
             replays: known,
@@ -78,11 +88,38 @@ impl Letter {
         })
     }
 
+    /// One that is held elsewhere: all that is known of it stands in it.
+    #[must_use]
+    pub fn held(held: Held) -> Letter {
+        let event = held.incoming.event;
+        let dead = event.get("weftclass").is_some();
+        let told = |name: &str| event.get(name).map(|value| value.text).filter(|_| dead);
+        let failure = failure(told);
+        let last_ms = failure.as_ref().map(|failure| record::wall_ms(failure.last));
+        Letter {
+            id: held.place,
+            place: None,
+            route: told("weftroute").unwrap_or_default().into(),
+            dead,
+            foreign: !dead,
+            stored_ms: held.at_ms.or(last_ms).unwrap_or(0),
+            attempts: told("weftattempts")
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(0),
+            replays: if dead { dead_letter::replays(&event) } else { 0 },
+            failure: failure.map(Box::new),
+            event,
+        }
+    }
+
     /// Why it is here. What no route wanted, and the file sends here, has no description.
     #[must_use]
     pub fn reason(&self) -> &str {
-        let told = self.told("weftclass").filter(|_| self.dead);
-        told.unwrap_or(Reason::Unmatched.as_str())
+        match self.told("weftclass").filter(|_| self.dead) {
+            Some(told) => told,
+            None if self.foreign => FOREIGN,
+            None => Reason::Unmatched.as_str(),
+        }
     }
 
     /// What happened, in one line.
@@ -152,4 +189,16 @@ impl Selection {
             && is(&self.event, Some(letter.event.id()))
             && self.attributes.iter().all(has)
     }
+}
+
+/// What failed, as a description tells.
+fn failure<'a>(told: impl Fn(&str) -> Option<&'a str>) -> Option<LastFailure> {
+    let reason = told("weftclass")?;
+    let reason = Reason::ALL.iter().find(|known| known.as_str() == reason);
+    let detail = told("weftreason").unwrap_or_default().to_owned();
+    Some(LastFailure {
+        error: SendError::event(reason.copied().unwrap_or(Reason::Failed), detail),
+        first: told("weftfirst").and_then(time::parse)?,
+        last: told("weftlast").and_then(time::parse)?,
+    })
 }

@@ -1,41 +1,43 @@
-//! Replay (C18): letters out of a log are sent again, through the routes that are in force.
+//! Replay (C18): letters out of a log, or out of what a destination holds, are sent again, through the routes that are in
+//! force.
 //!
 //! One task a job. Like the lane of a log it has a window and a mailbox, and hands out legs whose end comes back; unlike
 //! that lane it reads only what is meant, once, and in no order that anybody was promised (C20).
 //!
 //! Owns: what is read and not settled. Invariants
-//! - A dead letter leaves its log only when all its legs have ended: delivered, in another log, or as a dead letter that
+//! - A dead letter leaves its pile only when all its legs have ended: delivered, in another log, or as a dead letter that
 //!   is itself durable. What expires, is dropped or given back, and what can go nowhere, stays.
 //! - At most [`WINDOW`] letters, or [`WINDOW_BYTES`] and one letter, are under way. A crash repeats those at most (C4).
-//! - A letter is one obligation of the log's books, however many legs it has: their ends are joined.
-//! - What comes into the log while the job runs is not part of it: a letter that dies again does not go round.
+//! - A letter is one obligation of the books, however many legs it has: their ends are joined.
+//! - What comes into the pile while the job runs is not part of it: a letter that dies again does not go round.
+//! - A job is done only once what left is gone for good ([`Pile::close`]).
 
+pub mod hunt;
 pub mod job;
 pub mod letter;
+pub mod pile;
+pub mod remote;
 pub mod scan;
 pub mod way;
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weft_api::crash;
 use weft_api::outcome::Outcome;
 
-use super::DurableQueue;
-use super::letters::AtWork;
 use crate::delivery::forward::start;
 use crate::delivery::leg::{Leg, NO_ROUTE};
 use crate::delivery::origin::{Claim, Join, LanePort, Origin, Port, Settled};
 use crate::delivery::wiring::Wiring;
 use job::{Job, Progress, State, Work};
 use letter::Letter;
-use scan::{Found, Look, Scan};
+use pile::Pile;
+use scan::{Found, Look};
 use way::{Owed, Way, owed};
 
 #[cfg(test)]
@@ -54,23 +56,18 @@ const AHEAD: Look = Look {
 };
 /// How long what is under way may take to end once the job is cancelled.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long the notes of what left may take to be on the disk, and how often that is looked at.
-const WRITTEN_MAX: Duration = Duration::from_secs(10);
-const WRITTEN_EVERY: Duration = Duration::from_millis(5);
 /// How much of a pause a rate makes good at once.
 const BURST: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub struct Replay {
     job: Arc<Job>,
-    queue: Arc<DurableQueue>,
+    /// `None` once it is closed.
+    pile: Option<Pile>,
     wiring: Arc<ArcSwapOption<Wiring>>,
     port: Arc<LanePort>,
     epoch: u32,
     claim: Claim,
-    /// `None` while it looks.
-    scan: Option<Scan>,
-    looking: Option<JoinHandle<(Scan, io::Result<Found>)>>,
     ready: VecDeque<Letter>,
     /// Bytes of what is under way, by the letter.
     open: HashMap<u64, u64>,
@@ -82,35 +79,25 @@ pub struct Replay {
     due: Instant,
     /// When what is under way is given up.
     end: Option<Instant>,
-    /// Why it cannot go on.
+    /// Why it goes on no further.
     failed: Option<String>,
-    _at_work: AtWork,
 }
 
 impl Replay {
-    /// A job over what `scan` finds in `queue`. The ends of what is sent count in the books of `port`, which is nobody
-    /// else's while it runs.
+    /// A job over what lies in `pile`. The ends of what is sent count in the books of `port`, which is nobody else's while
+    /// it runs.
     #[must_use]
-    pub fn new(
-        job: Arc<Job>,
-        queue: Arc<DurableQueue>,
-        scan: Scan,
-        port: &Arc<Port>,
-        wiring: Arc<ArcSwapOption<Wiring>>,
-    ) -> Replay {
-        let at_work = AtWork::on(&queue);
+    pub fn new(job: Arc<Job>, pile: Pile, port: &Arc<Port>, wiring: Arc<ArcSwapOption<Wiring>>) -> Replay {
         let epoch = port.take_epoch();
-        let lane = LanePort::new(Arc::clone(port), Arc::clone(&queue.name), 0, epoch, false);
+        let lane = LanePort::new(Arc::clone(port), Arc::clone(&job.log), 0, epoch, false);
         Replay {
             before: kinds(port),
             claim: port.mailbox.claim(),
             port: Arc::new(lane),
             epoch,
             job,
-            queue,
+            pile: Some(pile),
             wiring,
-            scan: Some(scan),
-            looking: None,
             ready: VecDeque::new(),
             open: HashMap::new(),
             open_bytes: 0,
@@ -118,50 +105,53 @@ impl Replay {
             due: Instant::now(),
             end: None,
             failed: None,
-            _at_work: at_work,
         }
     }
 
     /// Runs until everything has ended, or the job is cancelled, or `stop` says so.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(mut self, stop: watch::Receiver<bool>) {
+        let Some(mut pile) = self.pile.take() else { return };
+        self.work(&mut pile, stop).await;
+        // Before the pile ends: what can leave no more shall not be sent any more.
+        self.abandon();
+        let closed = pile.close().await;
+        let failed = self.failed.take().into_iter().chain(closed.err());
+        let failed: Vec<String> = failed.collect();
+        self.job.end(match (&failed[..], self.end) {
+            ([_, ..], _) => State::Failed(failed.join("; ")),
+            ([], Some(_)) => State::Cancelled,
+            ([], None) => State::Done,
+        });
+    }
+
+    async fn work(&mut self, pile: &mut Pile, mut stop: watch::Receiver<bool>) {
         let mut cancelled = self.job.cancelled();
         loop {
-            self.settle();
+            self.settle(pile);
             let ends = *cancelled.borrow_and_update() || *stop.borrow_and_update();
-            if ends {
+            if ends || self.failed.is_some() {
                 self.give_up();
             }
             if self.end.is_none() {
                 self.send();
-                self.look();
+                self.look(pile);
             }
-            if self.is_over() {
-                let state = match (self.failed.take(), self.end) {
-                    (Some(why), _) => State::Failed(why),
-                    (None, Some(_)) => State::Cancelled,
-                    (None, None) => self.written().await,
-                };
-                return self.job.end(state);
+            if self.is_over(pile) {
+                return;
             }
             let waits_for_the_rate = self.has_room() && !self.ready.is_empty();
             let due = self.end.or(waits_for_the_rate.then_some(self.due));
             let (mailbox, claim) = (&self.port.port.mailbox, self.claim);
             let inbox = &mut self.inbox;
-            let looked = async {
-                match &mut self.looking {
-                    Some(looking) => looking.await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 // Outcomes first: what they free is what everything else waits for.
                 biased;
                 () = std::future::poll_fn(|cx| mailbox.poll_take(claim, inbox, cx)) => {}
                 changed = cancelled.changed(), if self.end.is_none() => if changed.is_err() { return },
                 changed = stop.changed(), if self.end.is_none() => if changed.is_err() { return },
-                looked = looked => match looked {
-                    Ok((scan, found)) => self.take(scan, found),
-                    Err(_) => return self.job.end(State::Failed("looking through the log panicked".to_owned())),
+                found = pile.looked() => match found {
+                    Ok(found) => self.take(pile, found),
+                    Err(why) => self.failed = Some(why),
                 },
                 () = until(due) => {}
             }
@@ -178,77 +168,47 @@ impl Replay {
         self.open.len() < WINDOW && self.open_bytes < WINDOW_BYTES
     }
 
-    /// Waits until a crash cannot bring back what has left.
-    async fn written(&self) -> State {
-        let end = Instant::now() + WRITTEN_MAX;
-        while self.queue.log.unwritten() > 0 {
-            if Instant::now() >= end {
-                let why = "what left the log is not noted on the disk, and may come again after a crash: look at the disk";
-                return State::Failed(why.to_owned());
-            }
-            tokio::time::sleep(WRITTEN_EVERY).await;
-        }
-        State::Done
-    }
-
-    fn is_over(&self) -> bool {
+    fn is_over(&self, pile: &Pile) -> bool {
         match self.end {
             Some(end) => self.open.is_empty() || Instant::now() >= end,
-            None => {
-                self.open.is_empty() && self.ready.is_empty() && self.looking.is_none() && self.scan.is_none()
-            }
+            None => self.open.is_empty() && self.ready.is_empty() && pile.is_over(),
         }
     }
 
     /// Begins to look on, if there is nothing left to send.
-    fn look(&mut self) {
-        if !self.ready.is_empty() || self.looking.is_some() {
+    fn look(&self, pile: &mut Pile) {
+        if !self.ready.is_empty() {
             return;
         }
         let selected = self.job.progress().selected;
         let left = self.job.order.limit.map(|limit| limit.saturating_sub(selected));
         if left == Some(0) {
-            self.scan = None;
+            pile.is_enough();
         }
-        let Some(mut scan) = self.scan.take() else { return };
         let mut look = AHEAD;
         if let Some(left) = left {
             look.letters = look.letters.min(usize::try_from(left).unwrap_or(usize::MAX));
         }
-        self.looking = Some(self.queue.work.run(move || {
-            let found = scan.next(look);
-            (scan, found)
-        }));
+        pile.look(look);
     }
 
-    fn take(&mut self, scan: Scan, found: io::Result<Found>) {
-        self.looking = None;
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => {
-                self.failed = Some(format!("reading the log: {error}"));
-                return self.give_up();
-            }
-        };
-        self.scan = found.next.is_some().then_some(scan);
+    fn take(&mut self, pile: &mut Pile, found: Found) {
         self.job.update(|progress| {
             progress.looked += found.looked;
             progress.unreadable += found.unreadable;
             progress.selected += found.letters.len() as u64;
         });
         if self.job.order.work == Work::Purge {
-            self.purge(&found.letters);
+            self.purge(pile, &found.letters);
         } else if self.end.is_none() {
             self.ready.extend(found.letters);
         }
     }
 
-    fn purge(&self, letters: &[Letter]) {
-        for letter in letters {
-            self.queue.log.acknowledge(letter.id..letter.id + 1);
-        }
+    fn purge(&self, pile: &mut Pile, letters: &[Letter]) {
+        letters.iter().for_each(|letter| pile.remove(letter.id));
         let count = letters.len() as u64;
-        self.queue.metrics.purged.inc_by(count);
+        pile.purged(count);
         self.job.update(|progress| progress.purged += count);
     }
 
@@ -320,7 +280,7 @@ impl Replay {
     }
 
     /// Applies what came back.
-    fn settle(&mut self) {
+    fn settle(&mut self, pile: &mut Pile) {
         let keeps = matches!(self.job.order.work, Work::Again(_));
         let mut inbox = std::mem::take(&mut self.inbox);
         let now = kinds(&self.port.port);
@@ -336,7 +296,7 @@ impl Replay {
             let accepted = settled.outcome == Outcome::Accepted;
             if accepted && !keeps {
                 crash::point("replay.ended");
-                self.queue.log.acknowledge(settled.seq..settled.seq + 1);
+                pile.remove(settled.seq);
             }
             self.job.update(|progress| {
                 progress.under_way -= 1;
@@ -350,20 +310,13 @@ impl Replay {
         self.job.update(|progress| self.kinds(progress, now));
     }
 
-    fn kinds(&self, progress: &mut Progress, now: [u64; 4]) {
-        for (kind, (now, before)) in progress.kinds.iter_mut().zip(now.into_iter().zip(self.before)) {
-            *kind = now.saturating_sub(before);
-        }
-    }
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        // Legs of this job are nobody's now; what they stood for is still in the log.
+    /// Legs of this job are nobody's from now on; what they stood for is still there.
+    fn abandon(&mut self) {
         self.port.set_epoch(self.port.port.take_epoch());
+        let open = std::mem::take(&mut self.open);
         self.job.update(|progress| {
             progress.under_way = 0;
-            for id in self.open.keys() {
+            for id in open.keys() {
                 progress.stays(
                     *id,
                     "the job ended while it was under way: it may have been delivered".to_owned(),
@@ -375,6 +328,18 @@ impl Drop for Replay {
                 destination.sweep_stale();
             }
         }
+    }
+
+    fn kinds(&self, progress: &mut Progress, now: [u64; 4]) {
+        for (kind, (now, before)) in progress.kinds.iter_mut().zip(now.into_iter().zip(self.before)) {
+            *kind = now.saturating_sub(before);
+        }
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.abandon();
         self.job.end(State::Cancelled);
     }
 }

@@ -57,6 +57,24 @@ pub struct Found {
     pub looked: u64,
     /// Records that only a later version can read.
     pub unreadable: u64,
+    /// Bytes of the letters' events.
+    pub bytes: u64,
+    /// Bytes of what it looked at.
+    pub read: u64,
+}
+
+impl Found {
+    /// Whether a look has all that it may have.
+    #[must_use]
+    pub fn fills(&self, look: Look) -> bool {
+        self.letters.len() >= look.letters || self.bytes >= look.bytes || self.is_long(look)
+    }
+
+    /// Whether it has looked at all that it may.
+    #[must_use]
+    pub fn is_long(&self, look: Look) -> bool {
+        self.looked >= look.records || self.read >= look.read
+    }
 }
 
 impl Scan {
@@ -84,10 +102,8 @@ impl Scan {
     /// A read failed; nothing was passed over.
     pub fn next(&mut self, look: Look) -> io::Result<Found> {
         let mut found = Found::default();
-        let (mut bytes, mut read) = (0, 0);
         while self.from < self.to {
-            let is_enough = found.letters.len() >= look.letters || bytes >= look.bytes;
-            if is_enough || found.looked >= look.records || read >= look.read {
+            if found.fills(look) {
                 found.next = Some(self.from);
                 return Ok(found);
             }
@@ -104,10 +120,10 @@ impl Scan {
             }
             self.from = record.sequence + 1;
             found.looked += 1;
-            read += record.payload.len() as u64;
+            found.read += record.payload.len() as u64;
             match Letter::read(record, &mut self.builder) {
                 Some(letter) if self.selection.takes(&letter) => {
-                    bytes += letter.event.size();
+                    found.bytes += letter.event.size();
                     found.letters.push(letter);
                 }
                 Some(_) => {}

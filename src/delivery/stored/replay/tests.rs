@@ -15,7 +15,10 @@ use crate::delivery::stored::DurableQueue;
 use crate::delivery::stored::replay::letter::Selection;
 use crate::delivery::stored::tests::{Dir, accepted, deliver, draft, lane, numbers, take, until};
 use crate::testing::{World, all, event, ids, refused, to};
-use crate::topology::desk::{Desk, Look, Refused};
+use crate::topology::desk::{Desk, In, Look, Refused};
+
+mod elsewhere;
+mod heap;
 
 mod stays;
 
@@ -35,7 +38,7 @@ async fn with_letters(world: &World, count: u32) -> (Arc<DurableQueue>, Arc<Desk
         dead.metrics.appended.get() == u64::from(count)
     })
     .await;
-    let desk = world.storage.as_ref().unwrap().desk();
+    let desk = &world.desk;
     (dead, Arc::clone(desk), lanes)
 }
 
@@ -49,7 +52,7 @@ fn order(work: Work) -> Order {
 }
 
 fn replay(desk: &Desk, way: Way) -> Arc<Job> {
-    desk.start("local", order(Work::Replay(way))).unwrap()
+    desk.start(In::Log("local"), order(Work::Replay(way))).unwrap()
 }
 
 async fn ended(job: &Job) -> super::Progress {
@@ -135,7 +138,10 @@ async fn a_letter_that_dies_again_says_how_often_it_was_sent_again() {
             records: 100,
             read: 1 << 20,
         };
-        let found = desk.look("local", Selection::default(), 0, look).await.unwrap();
+        let found = desk
+            .look(In::Log("local"), Selection::default(), 0, look)
+            .await
+            .unwrap();
         let [letter] = &found.letters[..] else {
             panic!("one letter, not {}", found.letters.len())
         };
@@ -199,7 +205,7 @@ async fn a_leg_that_dies_again_is_a_letter_of_its_own() {
         records: 100,
         read: 1 << 20,
     };
-    let found = desk.look("local", only, 0, look).await.unwrap();
+    let found = desk.look(In::Log("local"), only, 0, look).await.unwrap();
     assert_eq!((found.letters.len(), found.letters[0].replays), (1, 1));
     assert_balanced(&dead);
 }
@@ -219,7 +225,7 @@ async fn a_letter_that_can_go_nowhere_stays_and_says_why() {
     world.stop().await;
     // The route leads elsewhere now.
     let world = build("b");
-    let desk = world.storage.as_ref().unwrap().desk();
+    let desk = &world.desk;
     let progress = ended(&replay(desk, Way::Obligation)).await;
     assert_eq!(
         (progress.state, progress.sent, progress.stayed),
@@ -272,9 +278,12 @@ async fn a_job_that_is_cancelled_leaves_what_has_not_ended() {
         rate: NonZeroU32::new(1),
         ..order(Work::Replay(Way::Obligation))
     };
-    let job = desk.start("local", slow).unwrap();
+    let job = desk.start(In::Log("local"), slow).unwrap();
     assert!(
-        matches!(desk.start("local", order(Work::Purge)), Err(Refused::Busy(_))),
+        matches!(
+            desk.start(In::Log("local"), order(Work::Purge)),
+            Err(Refused::Busy(_))
+        ),
         "one at a time"
     );
     let mut a = world.remote("a");
@@ -306,13 +315,16 @@ async fn what_is_purged_is_gone_and_counted() {
         },
         ..order(Work::Purge)
     };
-    assert_eq!(ended(&desk.start("local", some).unwrap()).await.purged, 1);
+    assert_eq!(
+        ended(&desk.start(In::Log("local"), some).unwrap()).await.purged,
+        1
+    );
     assert_eq!(dead.log.open(), 4);
     let two = Order {
         limit: Some(2),
         ..order(Work::Purge)
     };
-    assert_eq!(ended(&desk.start("local", two).unwrap()).await.purged, 2);
+    assert_eq!(ended(&desk.start(In::Log("local"), two).unwrap()).await.purged, 2);
     assert_eq!((dead.log.open(), dead.metrics.purged.get()), (2, 3));
     assert_balanced(&dead);
 }
@@ -330,10 +342,10 @@ async fn what_a_log_kept_is_sent_again_and_stays() {
     take(&mut world.remote("a"), 10).await;
     let log = world.log("a");
     until("the log is empty", || log.pending() == 0).await;
-    let desk = world.storage.as_ref().unwrap().desk();
+    let desk = &world.desk;
     let mut kept = order(Work::Again(Way::Again("b".into())));
     kept.selection.attributes = vec![("id".into(), "other".into())];
-    let job = desk.start("a", kept).unwrap();
+    let job = desk.start(In::Log("a"), kept).unwrap();
     assert_eq!(take(&mut world.remote("b"), 1).await, ["other"]);
     let progress = ended(&job).await;
     assert_eq!((progress.looked, progress.ended), (10, 1));
@@ -358,7 +370,7 @@ async fn whoever_looks_sees_every_letter_once_and_takes_none() {
     let (mut seen, mut next) = (Vec::new(), Some(0));
     while let Some(from) = next {
         let found = desk
-            .look("local", Selection::default(), from, look)
+            .look(In::Log("local"), Selection::default(), from, look)
             .await
             .unwrap();
         seen.extend(found.letters.iter().map(|letter| letter.event.id().to_owned()));
@@ -367,7 +379,7 @@ async fn whoever_looks_sees_every_letter_once_and_takes_none() {
     assert_eq!(seen, numbers(0..25));
     assert_eq!(dead.log.open(), 25);
     assert!(matches!(
-        desk.look("nowhere", Selection::default(), 0, look).await,
+        desk.look(In::Log("nowhere"), Selection::default(), 0, look).await,
         Err(Refused::Unknown(_))
     ));
 }

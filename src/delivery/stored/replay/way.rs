@@ -66,6 +66,9 @@ pub fn owed(letter: &Letter, way: &Way, wiring: &Wiring, now: Instant) -> Result
         ),
     };
     match way {
+        Way::Obligation if letter.foreign => Err(
+            "it is no dead letter of Weft, and nobody knows who owed it: use --to or --all-routes, or purge it".to_owned(),
+        ),
         Way::Obligation if letter.reason() == Reason::Malformed.as_str() => Err(
             "no route owed it, since it could not become the event that it should have been: \
                  mend its sender or its ingress, then use --to or --all-routes, or purge it"

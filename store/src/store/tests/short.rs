@@ -195,3 +195,24 @@ fn fill_up(running: &mut Running) {
         running.round(false);
     }
 }
+
+/// C27: the first records of a start are records like others.
+#[test]
+fn a_start_takes_nothing_while_the_disk_has_less_than_is_to_be_left() {
+    let sim = Sim::default();
+    sim.set_capacity(Some(2 << 20));
+    let settings = Settings {
+        keep_free: 4 << 20,
+        ..settings()
+    };
+    let mut running = start_with(&sim, settings, &bounds()).unwrap();
+    let log = running.log("a");
+    assert!(log.is_disk_low() && running.log("b").is_disk_low());
+    assert_eq!(running.append("a", 1, 300, 7), Err(Refused::Full));
+    sim.set_capacity(None);
+    look(&mut running);
+    assert!(!log.is_disk_low() && !log.is_full());
+    running.append("a", 1, 300, 7).unwrap();
+    running.round(false);
+    running.audit();
+}

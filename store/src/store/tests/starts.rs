@@ -41,6 +41,38 @@ fn a_store_in_directories_that_it_made_survives_a_power_cut() {
     }
 }
 
+/// A log that nobody opens, as the place that it was of is gone: looked at, it stays what it is.
+#[test]
+fn what_is_left_of_a_log_that_is_gone_says_whether_it_holds_anything() {
+    let mut world = World::new(1);
+    let mut running = start(&world.sim).unwrap();
+    world.append(&running, "a");
+    running.round(true);
+    world.learn(&running);
+    let empty = |sim: &Sim| {
+        let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+        let keeper: Arc<dyn Keeper<u64>> = Arc::new(Told::default());
+        let (store, _committer) = Store::assemble(disk, settings(), &[], keeper, Spares::none()).unwrap();
+        assert_eq!(store.unopened().unwrap(), ["a", "b"]);
+        ["a", "b"].map(|name| store.is_empty(name).unwrap())
+    };
+    drop(running);
+    world.sim = world.sim.after_kill();
+    for _ in 0..2 {
+        assert_eq!(empty(&world.sim), [false, true]);
+        world.sim = world.sim.after_kill();
+    }
+    let mut running = start(&world.sim).unwrap();
+    let model = world.models.get_mut("a").unwrap();
+    let all = 0..model.appended.len() as u64;
+    running.log("a").acknowledge(all.clone());
+    model.acknowledged.extend(all);
+    running.round(true);
+    drop(running);
+    world.sim = world.sim.after_kill();
+    assert_eq!(empty(&world.sim), [true, true]);
+}
+
 /// A log whose end nothing marks, so that a start copies it; and two starts that end at this call, of which the second
 /// mends what the first one left. Says whether any of them ended.
 fn ends_starts(seed: u64, calls: u64) -> bool {

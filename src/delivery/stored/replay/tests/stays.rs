@@ -81,7 +81,7 @@ async fn a_letter_that_its_route_could_not_add_to_has_the_addition_when_it_is_se
     deliver(&mut lanes, lane, 0..2);
     let dead = world.log("local");
     until("both are dead letters", || dead.metrics.appended.get() == 2).await;
-    let desk = world.storage.as_ref().unwrap().desk();
+    let desk = &world.desk;
     let progress = ended(&replay(desk, Way::Obligation)).await;
     assert_eq!((progress.sent, progress.stayed), (0, 2));
     assert!(progress.stays[0].1.contains("customer"), "{:?}", progress.stays);
@@ -89,13 +89,13 @@ async fn a_letter_that_its_route_could_not_add_to_has_the_addition_when_it_is_se
     world.stop().await;
 
     let world = build("mended");
-    let desk = world.storage.as_ref().unwrap().desk();
+    let desk = &world.desk;
     for (way, place) in [(Way::Obligation, "a"), (Way::To("b".into()), "b")] {
         let one = Order {
             limit: Some(1),
             ..order(Work::Replay(way))
         };
-        let job = desk.start("local", one).unwrap();
+        let job = desk.start(In::Log("local"), one).unwrap();
         let mut remote = world.remote(place);
         let batch = remote.next().await;
         let tenant = batch.events()[0].get("tenant").map(|value| value.text.to_owned());
@@ -128,7 +128,7 @@ async fn a_letter_goes_to_the_part_that_failed_and_not_to_a_group_that_has_it_to
         limit: Some(1),
         ..order(Work::Replay(Way::Obligation))
     };
-    let job = desk.start("local", one).unwrap();
+    let job = desk.start(In::Log("local"), one).unwrap();
     take(&mut world.remote("a"), 1).await;
     assert_eq!(ended(&job).await.ended, 1);
     assert!(b.take().is_none(), "b has had it");
@@ -136,7 +136,7 @@ async fn a_letter_goes_to_the_part_that_failed_and_not_to_a_group_that_has_it_to
     world.stop().await;
 
     let world = build("below another");
-    let desk = world.storage.as_ref().unwrap().desk();
+    let desk = &world.desk;
     let progress = ended(&replay(desk, Way::Obligation)).await;
     assert_eq!((progress.sent, progress.stayed), (0, 1));
     assert!(
@@ -168,8 +168,11 @@ async fn a_description_that_came_with_the_event_is_not_believed() {
     lanes.deliver(lane, &mut batch);
     let dead = world.log("local");
     until("it is a dead letter", || dead.metrics.appended.get() == 1).await;
-    let desk = world.storage.as_ref().unwrap().desk();
-    let found = desk.look("local", Selection::default(), 0, some()).await.unwrap();
+    let desk = &world.desk;
+    let found = desk
+        .look(In::Log("local"), Selection::default(), 0, some())
+        .await
+        .unwrap();
     let letter = &found.letters[0];
     assert_eq!(
         (letter.reason(), letter.destination(), letter.replays),
