@@ -16,6 +16,7 @@ pub mod rehearse;
 pub mod reload;
 pub mod report;
 pub mod spec;
+mod start_error;
 pub(crate) mod storage;
 pub mod supervise;
 
@@ -44,6 +45,7 @@ use desk::Desk;
 use leaving::Leaving;
 use report::{Board, Post};
 use spec::{SharedSpec, Spec};
+pub use start_error::StartError;
 use storage::Storage;
 pub use storage::{DiskWork, Ground};
 use supervise::{RunningEgress, RunningIngress};
@@ -59,20 +61,6 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 const HELD_DRAIN: Duration = Duration::from_secs(2);
 /// How long stopped connectors may take to return before their tasks are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-
-/// Why a topology did not start: one line for an operator.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum StartError {
-    /// The same file fails again.
-    #[error("{0}")]
-    Wrong(String),
-    /// Somebody else has what it needs; later it may succeed.
-    #[error("{0}")]
-    Taken(String),
-    /// A fault of ours, or of the machine.
-    #[error("{0}")]
-    Failed(String),
-}
 
 /// See the module.
 pub struct Topology {

@@ -62,7 +62,10 @@ impl Topology {
     ) -> Result<Report, String> {
         Storage::check(self.storage.as_ref(), &spec)?;
         let mut report = self.compare(&spec);
-        let ending = self.storage.as_ref().map(|storage| storage.undelivered(&spec));
+        let ending = self
+            .storage
+            .as_ref()
+            .map(|storage| storage.delivered_first(&spec));
         let delivered = |name: &str| removed.get(name) != Some(&Removal::Purge);
         report.ending = ending.unwrap_or_default();
         report.ending.retain(|(name, _)| delivered(name));

@@ -39,7 +39,7 @@ impl Storage {
     }
 
     /// Logs that `spec` does not ask for, and how much is in each that has something: that is delivered first.
-    pub(crate) fn undelivered(&self, spec: &Spec) -> Vec<(String, u64)> {
+    pub(crate) fn delivered_first(&self, spec: &Spec) -> Vec<(String, u64)> {
         let asked: HashSet<_> = asked(spec).into_iter().map(|(name, ..)| name).collect();
         let mut ending = Vec::new();
         for queue in self.queues() {

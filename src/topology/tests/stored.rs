@@ -214,6 +214,7 @@ async fn a_purge_takes_what_a_later_version_wrote() {
     let purge = words(&[("a", Removal::Purge)]);
     topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
     until("nothing is left", || queue.pending() == 0).await;
+    assert_eq!(queue.metrics.purged.get(), 1);
     topology.stop().await;
 }
 

@@ -104,7 +104,7 @@ fn under(facts: &Facts<'_>, load: &Load, life: &Life, outcome: Outcome, setup: &
             continue;
         }
         if purged(facts, setup, life, owed) || kept && may_lapse(facts, owed, &load.key) {
-            lapsed += 1;
+            lapsed += u64::from(!is_joined(setup, owed));
             continue;
         }
         refused = true;
@@ -189,6 +189,12 @@ pub(super) fn expired(life: &Life, owed: &Owed<'_>) -> bool {
     let ended = life.end.map(|(stamp, _)| stamp.at);
     owed.max_age()
         .is_some_and(|age| ended.is_none_or(|ended| ended >= life.admitted.at + age))
+}
+
+/// Several destinations that a group treats as one count as one, and as stored where one of them has a log.
+fn is_joined(setup: &Setup, owed: &Owed<'_>) -> bool {
+    let several = |part: &Part| matches!(part, Part::All(_));
+    matches!(owed.part, Part::Group(at) if setup.groups[at].members.iter().any(several))
 }
 
 /// In a log its age may have passed, that of its route or that of the log.

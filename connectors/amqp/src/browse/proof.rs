@@ -2,7 +2,10 @@
 //!
 //! Some brokers answer an attach by its own words, `distribution-mode: copy` among them, and then hand messages out for good.
 //! So two links ask for one message each: where both get the first one, the broker copies; where the second gets another one
-//! or none, the first link has it. Neither message is accepted, and both go back.
+//! or none, the first link has it. Neither message is accepted, and both go back. Since others may take the first message
+//! away in between, or give one back, a broker is condemned only when it was so several times ([`TRIES`]).
+
+use std::time::Duration;
 
 use super::opening::{Delivered, Opening, release};
 use crate::client::trouble::Trouble;
@@ -10,6 +13,11 @@ use crate::mapping::same;
 
 /// Brokers that are known to answer so and to take, told by the product in their `open`: they are not tried.
 const TAKES: &[&str] = &["RabbitMQ"];
+
+/// How often two links must differ.
+const TRIES: usize = 3;
+/// The wait before two links are compared again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What was seen.
 pub(super) enum Proof {
@@ -30,19 +38,31 @@ pub(super) async fn of(opening: &mut Opening) -> Result<Proof, Trouble> {
     if TAKES.contains(&product) {
         return Ok(Proof::Takes(takes(opening, &format!("{product} {version}"))));
     }
+    for _ in 1..TRIES {
+        if let Some(proof) = compare(opening).await? {
+            return Ok(proof);
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    let proof = compare(opening).await?;
+    Ok(proof.unwrap_or_else(|| Proof::Takes(takes(opening, "this broker"))))
+}
+
+/// Asks two links for the first message; none: they got different ones.
+async fn compare(opening: &mut Opening) -> Result<Option<Proof>, Trouble> {
     let token = match opening.attach(true).await? {
         Ok(token) => token,
-        Err(refused) => return Ok(Proof::Takes(refused)),
+        Err(refused) => return Ok(Some(Proof::Takes(refused))),
     };
     if !opening.wire.copies(token) {
-        return Ok(Proof::Takes(takes(opening, "this broker")));
+        return Ok(Some(Proof::Takes(takes(opening, "this broker"))));
     }
     let Some(first) = one(opening, token).await? else {
-        return Ok(Proof::Empty { token });
+        return Ok(Some(Proof::Empty { token }));
     };
     let other = match opening.attach(true).await? {
         Ok(other) => other,
-        Err(refused) => return Ok(Proof::Takes(refused)),
+        Err(refused) => return Ok(Some(Proof::Takes(refused))),
     };
     let second = one(opening, other).await?;
     release(&mut opening.wire, first.delivery);
@@ -55,11 +75,12 @@ pub(super) async fn of(opening: &mut Opening) -> Result<Proof, Trouble> {
             _ => false,
         }
     });
-    if !copies {
-        return Ok(Proof::Takes(takes(opening, "this broker")));
-    }
     opening.wire.detach(other);
-    Ok(Proof::Copies { token, first })
+    if !copies {
+        opening.wire.detach(token);
+        return Ok(None);
+    }
+    Ok(Some(Proof::Copies { token, first }))
 }
 
 async fn one(opening: &mut Opening, token: usize) -> Result<Option<Delivered>, Trouble> {

@@ -129,6 +129,14 @@ pub async fn proves(fake: &mut Fake) -> u32 {
     one
 }
 
+/// What was said of the next delivery.
+pub async fn disposition(fake: &mut Fake) -> (u32, Option<DeliveryState>) {
+    match within("an answer", fake.until("disposition")).await {
+        Some(Performative::Disposition(said)) => (said.first, said.state),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What was said of deliveries until the peer closes.
 pub async fn dispositions(fake: &mut Fake) -> Vec<(u32, DeliveryState)> {
     let mut all = Vec::new();
