@@ -1,7 +1,6 @@
 //! The store of a router as its operator sees it: killed processes, a disk that fails, and the dead letters at the desk.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,9 +181,12 @@ impl Router<'_> {
                 Err(_) => return,
             },
         };
-        let (limit, rate) = match order {
+        let (limit, every) = match order {
             DeskOrder::Purge { limit } => (limit, None),
-            DeskOrder::Replay { rate } => (None, rate.and_then(NonZeroU32::new)),
+            DeskOrder::Replay { rate } => (
+                None,
+                rate.and_then(|rate| Duration::from_secs(1).checked_div(rate)),
+            ),
             _ => (None, None),
         };
         self.glimpse().await;
@@ -192,7 +194,7 @@ impl Router<'_> {
             work: way.map_or(Work::Purge, Work::Replay),
             selection: Selection::default(),
             limit,
-            rate,
+            every,
         };
         let began = self.hub.stamp();
         // Refused while another job is at work.
