@@ -27,6 +27,7 @@ fn every_family_that_is_scraped_is_in_the_list_and_the_other_way_round() {
     drop(metrics.ingress("web").dropped_by_rule("tombstone"));
     drop(metrics.destination("crm"));
     drop(metrics.log("crm"));
+    drop(metrics.store());
     drop(metrics.route("all"));
     let text = metrics.render();
     let scraped: Vec<&str> = series(&text, "# TYPE ")
