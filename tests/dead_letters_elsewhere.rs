@@ -1,6 +1,6 @@
 //! Dead letters in a topic or a queue, on the real binary, without a store: found, shown with their cause, sent again, gone
 //! (C18); nothing of them is lost by a kill in the middle (C4).
-#![cfg(all(feature = "kafka", feature = "http"))]
+#![cfg(all(feature = "kafka", feature = "amqp", feature = "http"))]
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use support::{LIMIT, event, record};
-use weft_rig::{Kafka, Receiver, Record, Reply, Request, Weft, eventually, free_port, http};
+use weft_rig::{Artemis, Kafka, Receiver, Record, Reply, Request, Weft, eventually, free_port, http, unique};
 
 const WINDOW: usize = 64;
 
@@ -27,6 +27,13 @@ fn topic(kafka: &Kafka, label: &str) -> (String, String) {
     let topic = kafka.topic(label, 3);
     let section = format!("kafka: {{ brokers: [\"{}\"], topic: {topic} }}", kafka.brokers());
     (topic, section)
+}
+
+/// A queue, and it as a destination.
+fn queue(artemis: &Artemis, label: &str) -> (String, String) {
+    let (url, address) = (artemis.amqp_url(), unique(label));
+    let section = format!("amqp: {{ url: \"{url}\", address: {address}, kind: queue }}");
+    (address, section)
 }
 
 impl Case {
@@ -239,10 +246,11 @@ fn a_poison_record_is_found_in_its_topic_shown_sent_again_and_gone() {
 
     // Not mended yet: it dies again, is another letter, and says so.
     case.receiver.answer(422);
-    let again = case.says(&["replay", "--destination", "crm"]);
+    let again = case.fails(1, &["replay", "--in", "dead", "--destination", "crm"]);
     assert_has(
         &again,
         &[
+            "1 died again, and are letters anew: `weft dlq list --in dead`",
             &format!("replay of dead (topic {dead})  done"),
             "dead again 1",
             "until its retention has passed",
@@ -264,8 +272,8 @@ fn a_poison_record_is_found_in_its_topic_shown_sent_again_and_gone() {
     );
     assert_eq!(requests[0].body, first.body);
     assert_eq!(case.letters(), [json!(null); 0]);
-    let again = case.says(&["replay", "--all"]);
-    assert!(again.contains("meant 0"), "{again}");
+    let again = case.fails(1, &["replay", "--in", "dead", "--all"]);
+    assert_has(&again, &["meant 0", "no letter is meant"]);
 
     // What left is remembered by Kafka, not by this process.
     case.weft.kill9();
@@ -342,6 +350,73 @@ fn letters_of_a_topic_are_chosen_one_by_one() {
     assert_eq!((ended("delivered"), ended("dead_lettered")), (4.0, 0.0));
 }
 
+/// The same in a queue, whose messages have no number that holds: they are chosen by what they are.
+#[test]
+fn letters_of_a_queue_are_found_shown_sent_again_and_gone() {
+    let artemis = Artemis::shared();
+    let (address, section) = queue(artemis, "dead");
+    let case = Case::new(&section);
+    case.refused(0..30);
+    assert_eq!((case.left(), artemis.depth(&address)), (numbers(0..30), 30));
+    let letter = case.letters().remove(3);
+    assert_eq!(
+        (&letter["place"], &letter["reason"]),
+        (&Value::Null, &json!("refused"))
+    );
+    let shown = case.says(&["show", "--event", "3"]);
+    assert_has(
+        &shown,
+        &[
+            "letter - in dead",
+            "422",
+            "would send it to crm",
+            "{\"id\":\"3\"}",
+        ],
+    );
+    let by_id = case.fails(64, &["show", "3", "--in", "dead"]);
+    assert!(by_id.contains("--event") || by_id.contains("event"), "{by_id}");
+    let dry = case.says(&["replay", "--event", "3", "--dry-run"]);
+    assert_has(&dry, &["would send it to crm", "1 would be sent"]);
+
+    // Not mended yet: it dies again, comes behind the others, and is not met again.
+    case.receiver.answer(422);
+    let again = case.fails(1, &["replay", "--in", "dead", "--event", "3"]);
+    assert_has(&again, &["meant 1", "dead again 1", "replay of dead (queue"]);
+    let letters = case.letters();
+    let last = letters.last().unwrap();
+    assert_eq!((&last["event_id"], &last["replays"]), (&json!("3"), &json!(1)));
+    assert_eq!(letters.len(), 30);
+    case.receiver.forget();
+
+    case.receiver.answer(204);
+    for id in ["3", "17"] {
+        let mended = case.says(&["replay", "--event", id]);
+        assert!(mended.contains("delivered 1"), "{mended}");
+    }
+    let requests = case.receiver.wait_for(2, LIMIT);
+    assert_eq!(ids(&requests), ["3", "17"].map(str::to_owned).into());
+    assert!(
+        requests.iter().all(|request| request
+            .headers
+            .iter()
+            .all(|(name, _)| !name.starts_with("ce-weft"))),
+        "as the events that they were"
+    );
+    assert_eq!((case.letters().len(), artemis.depth(&address)), (28, 28));
+    let purged = case.says(&["purge", "--event", "5", "--yes"]);
+    assert!(purged.contains("purged 1"), "{purged}");
+    assert!(!case.left().contains("5"));
+    let all = case.says(&["replay", "--all"]);
+    assert!(all.contains("delivered 27"), "{all}");
+    assert_eq!((case.left(), artemis.depth(&address)), (numbers(0..0), 0));
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_replay_out_of_a_queue_loses_nothing() {
+    let (_, section) = queue(Artemis::shared(), "killed");
+    Case::new(&section).a_kill_in_the_middle_of_a_replay_loses_nothing();
+}
+
 #[test]
 fn a_kill_in_the_middle_of_a_replay_out_of_a_topic_loses_nothing() {
     let (_, section) = topic(Kafka::shared(), "killed");
@@ -356,7 +431,7 @@ fn a_place_where_no_letters_are_says_so() {
     let case = Case::new(&section);
     for (code, args, said) in [
         (1, vec!["list"], "set `store:`"),
-        (1, vec!["list", "--in", "nowhere"], "here are: audit crm dead"),
+        (64, vec!["list", "--in", "nowhere"], "here are: audit crm dead"),
         (64, vec!["list", "--in", "crm"], "destination crm: "),
         (64, vec!["list", "--in", "both"], "is a group"),
         (64, vec!["show", "7", "--in", "dead"], "PARTITION/OFFSET"),

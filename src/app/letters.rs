@@ -1,7 +1,6 @@
 //! What the admin endpoints show of letters, and have done with them: between the wire's words and the desk's.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,12 +8,15 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use weft_api::event::time;
+use weft_api::outcome::Reason;
 
 use crate::admin::dlq::letters::{
     Ask, Attribute, Counts, Events, Filter, JobStatus, KeptOrder, Letter, Letters, Page, PurgeOrder, Refusal,
     ReplayOrder, Stays, Whole, Would,
 };
-use crate::topology::desk::{self, Desk, In, Job, Look, Order, Refused, Selection, State, Way, Work};
+use crate::topology::desk::{
+    self, Desk, FOREIGN, In, Job, Look, Order, Refused, Selection, State, Way, Work,
+};
 use crate::topology::spec::LOCAL;
 
 /// Letters of a page, if nobody says how many, and at most.
@@ -118,7 +120,7 @@ impl Letters for AppLetters {
             work: Work::Replay(self.way(&order)?),
             selection: self.selection(at, &order.filter)?,
             limit: order.limit,
-            rate: order.rate.and_then(NonZeroU32::new),
+            every: every(order.rate, order.per),
         };
         self.begin(at, begun)
     }
@@ -129,7 +131,7 @@ impl Letters for AppLetters {
             work: Work::Purge,
             selection: self.selection(at, &order.filter)?,
             limit: order.limit,
-            rate: None,
+            every: None,
         };
         self.begin(at, begun)
     }
@@ -149,7 +151,7 @@ impl Letters for AppLetters {
             work: Work::Again(way),
             selection: self.selection(at, &order.filter)?,
             limit: order.limit,
-            rate: order.rate.and_then(NonZeroU32::new),
+            every: every(order.rate, order.per),
         };
         self.begin(at, begun)
     }
@@ -330,16 +332,11 @@ fn status(job: &Job) -> JobStatus {
         State::Cancelled => ("cancelled", None),
         State::Failed(why) => ("failed", Some(why)),
     };
-    let what = match job.order.work {
-        Work::Replay(_) => "replay",
-        Work::Again(_) => "replay_kept",
-        Work::Purge => "purge",
-    };
     let [delivered, dead_lettered, stored, gone] = progress.kinds;
     let browse = job.elsewhere.as_ref().map(|elsewhere| &elsewhere.0);
     JobStatus {
         job: job.id,
-        what: what.to_owned(),
+        what: job.order.work.name().to_owned(),
         log: job.log.to_string(),
         state: state.to_owned(),
         error,
@@ -364,6 +361,15 @@ fn status(job: &Job) -> JobStatus {
             })
             .collect(),
         unreadable: progress.unreadable,
+        missing: progress
+            .missing
+            .into_iter()
+            .map(|id| {
+                browse
+                    .and_then(|browse| browse.write_place(id))
+                    .unwrap_or_else(|| id.to_string())
+            })
+            .collect(),
         address: browse.map(|browse| browse.address()),
         left: browse.and_then(|browse| browse.left()),
     }
@@ -378,7 +384,26 @@ fn at(r#in: &Option<String>) -> In<'_> {
 }
 
 fn selection(filter: &Filter, ids: Vec<u64>) -> Result<Selection, Refusal> {
+    let wrong = |why: String| Err(Refusal::Wrong(why));
     let text = |text: &Option<String>| text.as_deref().map(Box::from);
+    let (since_ms, until_ms) = (moment(&filter.since)?, moment(&filter.until)?);
+    if let (Some(since), Some(until)) = (since_ms, until_ms)
+        && since >= until
+    {
+        return wrong(
+            "nothing is since then and before then: `since` is not earlier than `until`".to_owned(),
+        );
+    }
+    let reasons = || Reason::ALL.iter().map(|known| known.as_str()).chain([FOREIGN]);
+    if let Some(reason) = &filter.reason
+        && !reasons().any(|known| known == reason)
+    {
+        let known: Vec<&str> = reasons().collect();
+        return wrong(format!(
+            "no reason is called {reason:?}; there are: {}",
+            known.join(" ")
+        ));
+    }
     let attributes = filter.attributes.iter();
     Ok(Selection {
         destination: text(&filter.destination),
@@ -389,17 +414,24 @@ fn selection(filter: &Filter, ids: Vec<u64>) -> Result<Selection, Refusal> {
         attributes: attributes
             .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
             .collect(),
-        since_ms: filter.since.as_deref().map(moment).transpose()?,
-        until_ms: filter.until.as_deref().map(moment).transpose()?,
+        since_ms,
+        until_ms,
         ids,
     })
 }
 
-fn moment(text: &str) -> Result<u64, Refusal> {
+/// `rate` letters in `per` seconds, as the time between two.
+fn every(rate: Option<u32>, per: Option<u32>) -> Option<Duration> {
+    let per = Duration::from_secs(per.unwrap_or(1).into());
+    rate.and_then(|rate| per.checked_div(rate))
+}
+
+fn moment(text: &Option<String>) -> Result<Option<u64>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
     let at = time::parse(text)
         .ok_or_else(|| Refusal::Wrong(format!("{text:?} is no time; write 2026-01-31T12:00:00Z")))?;
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    Ok(Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// Nothing where nobody knows.

@@ -7,8 +7,9 @@ use super::CliError;
 use super::dlq::ask::Router;
 use super::dlq::filter::moment;
 use super::dlq::job::follow;
-use super::dlq::replay::{rate, rehearse};
+use super::dlq::replay::{per, rate, rehearse};
 use crate::admin::dlq::letters::{Filter, JobStatus, KeptOrder};
+use crate::config::keys::Rate;
 
 /// The command's arguments.
 #[derive(clap::Args, Debug)]
@@ -30,11 +31,11 @@ pub(super) struct Args {
     /// Where it is sent.
     #[arg(long, value_name = "DESTINATION")]
     to_destination: String,
-    /// How many a second.
+    /// How fast: 100/s, 30/min, 10/h.
     #[arg(long, value_name = "N/s", value_parser = rate)]
-    rate: Option<u32>,
+    rate: Option<Rate>,
     /// How many at most.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Say for each event where it would go, and send nothing.
     #[arg(long)]
@@ -64,7 +65,8 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
         },
         to: args.to_destination.clone(),
         limit: args.limit,
-        rate: args.rate,
+        rate: args.rate.map(|rate| rate.events.get()),
+        per: args.rate.map(per),
         dry_run: args.dry_run,
         after: 0,
     };

@@ -82,6 +82,7 @@ impl Ender {
                 self.switch_to(&lane.port);
                 let end = match end {
                     // The log has it still, and hands it out again: that one is its end.
+                    End::Returned(_) => end,
                     _ if lane.port.is_log && lane.epoch() != epoch => STALE,
                     end if lane.port.keeps => end.kept(),
                     end => end,

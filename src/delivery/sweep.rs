@@ -32,6 +32,9 @@ pub(super) fn repeated(leg: &Leg, now: Instant) -> End {
 /// The end of a leg for which nobody waits any more.
 pub const STALE: End = End::Returned(Outcome::Unknown(Reason::Abandoned));
 
+/// The same, where it is known that nobody has it.
+const UNSENT: End = End::Returned(Outcome::Released(Reason::Abandoned));
+
 /// What becomes of the legs of a destination that goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leftover {
@@ -61,7 +64,11 @@ impl Destination {
     pub fn sweep_stale(&self) {
         let mut ender = Ender::default();
         for leg in self.extract(|leg| leg.duty.is_stale()) {
-            ender.end(leg.duty, STALE);
+            let end = match leg.duty.maybe_delivered {
+                true => STALE,
+                false => UNSENT,
+            };
+            ender.end(leg.duty, end);
         }
     }
 

@@ -26,7 +26,7 @@ use crate::delivery::origin::Port;
 use crate::delivery::stored::replay::Replay;
 use crate::delivery::stored::replay::hunt;
 pub use crate::delivery::stored::replay::job::{Elsewhere, Job, Order, Progress, State, Work};
-pub use crate::delivery::stored::replay::letter::{Letter, Selection};
+pub use crate::delivery::stored::replay::letter::{FOREIGN, Letter, Selection};
 use crate::delivery::stored::replay::pile::Pile;
 pub use crate::delivery::stored::replay::scan::{Found, Look, Scan};
 pub use crate::delivery::stored::replay::way::Way;
@@ -280,13 +280,13 @@ impl Desk {
         };
         jobs.count += 1;
         let job = Job::new(jobs.count, Arc::clone(&name), elsewhere, order);
-        tracing::info!(job = job.id, log = %name, order = ?job.order, "job begins");
+        tracing::info!(job = job.id, log = %name, what = job.order.work.name(), "job begins");
         let port = Arc::new(Port::of_replay(name, metrics));
         let replay = Replay::new(Arc::clone(&job), pile, &port, Arc::clone(&self.wiring));
         let (told, stop) = (Arc::clone(&job), self.stop.subscribe());
         jobs.task = Some(tokio::spawn(async move {
             replay.run(stop).await;
-            tracing::info!(job = told.id, progress = ?told.progress(), "job ended");
+            tell(&told);
         }));
         jobs.last = Some(Arc::clone(&job));
         Ok(job)
@@ -365,7 +365,7 @@ impl Desk {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         queues.get(log).cloned().ok_or_else(|| {
             let names: Vec<&str> = queues.keys().map(|name| &**name).collect();
-            Refused::Unknown(format!("no log is named {log:?}; here are: {}", names.join(" ")))
+            Refused::Wrong(format!("no log is named {log:?}; here are: {}", names.join(" ")))
         })
     }
 
@@ -385,5 +385,22 @@ impl Desk {
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a job, for the log.
+fn tell(job: &Job) {
+    let progress = job.progress();
+    let [delivered, dead_lettered, stored, _] = progress.kinds;
+    let (log, what) = (&job.log, job.order.work.name());
+    let (selected, stayed, purged) = (progress.selected, progress.stayed, progress.purged);
+    match progress.state {
+        State::Failed(error) => tracing::error!(
+            job = job.id, %log, what, selected, delivered, dead_lettered, stored, purged, stayed, error, "job failed"
+        ),
+        state => tracing::info!(
+            job = job.id, %log, what, selected, delivered, dead_lettered, stored, purged, stayed,
+            cancelled = state == State::Cancelled, "job ended"
+        ),
     }
 }

@@ -12,7 +12,7 @@ use weft_api::outcome::Reason;
 
 use super::leaving::{Leaving, Reading};
 use super::spec::{DestinationSpec, Spec};
-use super::storage::{Delivering, Storage};
+use super::storage::{Delivering, Parting, Storage};
 use super::{Egress, STOP_GRACE, Topology};
 use crate::delivery::destination::Destination;
 use crate::delivery::sweep::Leftover;
@@ -84,7 +84,7 @@ impl Topology {
         self.look_after_orphans(removed);
         if let Some(storage) = &self.storage {
             let gone = report.destinations.removed.iter().map(String::as_str);
-            for name in gone.chain(leaving.iter().map(|(name, _)| &**name)) {
+            for name in gone.chain(leaving.iter().map(|log| &*log.name)) {
                 if removed.get(name) == Some(&Removal::Purge) {
                     storage.purge(name);
                 }
@@ -162,7 +162,7 @@ impl Topology {
         &self,
         spec: &Spec,
         report: &Report,
-        leaving: &[(Arc<str>, u64)],
+        leaving: &[Parting],
         removed: &BTreeMap<String, Removal>,
     ) -> Result<(), String> {
         let mut readers = report.ingresses.removed.iter();
@@ -188,7 +188,7 @@ impl Topology {
                 });
             }
         }
-        for (name, pending) in leaving {
+        for Parting { name, pending, .. } in leaving.iter().filter(|log| log.is_news) {
             let is_group = !self.destinations.contains_key(name);
             match removed.get(&**name) {
                 Some(Removal::Drain | Removal::Purge) => {}

@@ -68,6 +68,8 @@ pub(crate) struct Storage {
     clock: Arc<WallClock>,
     metrics: Arc<Metrics>,
     logs: BTreeMap<Arc<str>, Open>,
+    /// The destinations and groups of the file in force.
+    places: HashSet<Arc<str>>,
     desk: Arc<Desk>,
     /// Directories and logs that are nobody's, and of which an operator has heard.
     strangers: HashSet<String>,
@@ -83,6 +85,14 @@ struct Running {
     orders: watch::Sender<Order>,
     wiring: Arc<ArcSwap<Wiring>>,
     task: JoinHandle<()>,
+}
+
+/// A log whose place goes.
+pub(crate) struct Parting {
+    pub(crate) name: Arc<str>,
+    pub(crate) pending: u64,
+    /// It goes now.
+    pub(crate) is_news: bool,
 }
 
 /// A log and the wiring through which it delivers.
@@ -144,6 +154,7 @@ impl Storage {
             metrics: Arc::clone(metrics),
             logs: BTreeMap::new(),
             strangers: HashSet::new(),
+            places: HashSet::new(),
         };
         storage.prepare(spec).map_err(|error| not_opened(&error))?;
         storage.tell_what_was_found(machine.now().saturating_duration_since(began));
@@ -275,6 +286,7 @@ impl Storage {
     /// before.
     pub(crate) fn adopt(&mut self, wiring: &Arc<Wiring>, spec: &Spec) {
         self.configure(spec);
+        self.places = places(spec).cloned().collect();
         let each = spec.budget / BUDGET_PART / self.logs.len().max(1) as u64;
         let window = Window {
             records: WINDOW,
@@ -320,16 +332,21 @@ impl Storage {
         }
     }
 
-    /// Logs with something in them whose places `spec` does not have, and how much that is.
-    pub(crate) fn leaving(&self, spec: &Spec) -> Vec<(Arc<str>, u64)> {
+    /// Logs with something in them whose places `spec` does not have, how much that is, and whether their places are in the file
+    /// in force: of the others it was said before what shall become of them.
+    pub(crate) fn leaving(&self, spec: &Spec) -> Vec<Parting> {
         let there: HashSet<_> = places(spec).collect();
         let gone = self
             .logs
             .iter()
             .filter(|(name, open)| open.queue.kind == Kind::Backlog && !there.contains(name))
             .filter(|(_, open)| !open.queue.is_orphan());
-        let pending = gone.map(|(name, open)| (Arc::clone(name), open.queue.pending()));
-        pending.filter(|(_, pending)| *pending > 0).collect()
+        let leaving = gone.map(|(name, open)| Parting {
+            name: Arc::clone(name),
+            pending: open.queue.pending(),
+            is_news: self.places.contains(name),
+        });
+        leaving.filter(|log| log.pending > 0).collect()
     }
 
     /// Drops and counts what is in a log.

@@ -27,6 +27,7 @@ use crate::write::write_seal;
 
 mod listed;
 
+use listed::Listed;
 pub(crate) use listed::id;
 
 /// What the copy of a tail is called until it is durable.
@@ -48,7 +49,11 @@ pub(crate) struct Found {
 /// # Errors
 /// As the disk has it. Nothing is lost by trying again.
 pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known) -> io::Result<Found> {
-    let (mut segments, mut number) = listed::segments(disk, dir)?;
+    let Listed {
+        mut segments,
+        aside,
+        mut number,
+    } = listed::segments(disk, dir)?;
     // What is gone stays gone: a segment that came back later would stand beside newer ones.
     disk.sync_dir(dir)?;
     let Some(last) = segments.pop() else {
@@ -70,7 +75,20 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path, quarantine: &Path, known: &Known
     let mut next = acked.next();
     match last.seal()? {
         Some((seal, at)) => held.push_back(whole(&last, seal, at)),
-        None => next = next.max(mend(disk, &last, quarantine, &mut held)?),
+        None => next = next.max(mend(disk, (&last, number), quarantine, &mut held)?),
+    }
+    for one in &aside {
+        let title = Title {
+            number: *one,
+            first: held.back().map_or(next, |last| last.next),
+            ..last.title
+        };
+        let seen = listed::next_of(disk, dir, title)?;
+        next = next.max(seen);
+        if let Some(last) = held.back_mut() {
+            // Whoever reads to its end misses these records, and says so.
+            last.next = seen;
+        }
     }
     for one in &held {
         next = next.max(one.next);
@@ -140,8 +158,13 @@ fn sealed(disk: &dyn Disk, segment: &Segment, follower: Title) -> io::Result<Hel
     Ok(whole(segment, seal, at))
 }
 
-/// Mends the last segment. Returns one more than the highest sequence that was ever seen in it.
-fn mend(disk: &dyn Disk, last: &Segment, quarantine: &Path, held: &mut VecDeque<Held>) -> io::Result<u64> {
+/// Mends the last segment; `number` is nobody's so far. Returns one more than the highest sequence that was ever seen in it.
+fn mend(
+    disk: &dyn Disk,
+    (last, number): (&Segment, u64),
+    quarantine: &Path,
+    held: &mut VecDeque<Held>,
+) -> io::Result<u64> {
     let walked = last.walk(u64::MAX)?;
     let seen = walked.next(last.title.first);
     let end = cut(last, &walked)?;
@@ -159,7 +182,7 @@ fn mend(disk: &dyn Disk, last: &Segment, quarantine: &Path, held: &mut VecDeque<
         }
         return Ok(seen);
     };
-    held.extend(mend_tail(disk, last, quarantine, &walked, (tail, end))?);
+    held.extend(mend_tail(disk, (last, number), quarantine, &walked, (tail, end))?);
     Ok(seen)
 }
 
@@ -254,7 +277,7 @@ fn tail(last: &Segment, mark: u64, end: Place) -> io::Result<Option<Place>> {
 /// Copies the tail into a segment of its own, and cuts it off the one where it was.
 fn mend_tail(
     disk: &dyn Disk,
-    last: &Segment,
+    (last, number): (&Segment, u64),
     quarantine: &Path,
     walked: &Walked,
     (tail, end): (Place, Place),
@@ -264,7 +287,7 @@ fn mend_tail(
         newest: disk.wall_ms(),
     };
     let title = Title {
-        number: last.title.number + 1,
+        number,
         first: tail.next,
         created: disk.wall_ms(),
         ..last.title

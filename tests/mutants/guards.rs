@@ -10,6 +10,8 @@ pub(crate) struct Guard {
     pub(crate) file: String,
     /// The first seed that failed without it.
     pub(crate) seed: String,
+    /// The cases that need it have a store.
+    pub(crate) stored: bool,
     pub(crate) from: String,
     pub(crate) to: String,
 }
@@ -31,6 +33,7 @@ fn block(text: &str) -> Guard {
         match line.split_once(": ") {
             Some(("clause", value)) => guard.clause = value.to_owned(),
             Some(("file", value)) => guard.file = value.to_owned(),
+            Some(("store", value)) => guard.stored = value == "yes",
             Some(("seed", value)) => guard.seed = value.to_owned(),
             _ if line == "to:" => after = true,
             _ => {

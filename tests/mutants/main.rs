@@ -64,12 +64,14 @@ fn undoing_any_guard_fails_the_simulator() {
     let scratch = Scratch::new(root());
     let wanted = env::var("WEFT_MUTANT").unwrap_or_default();
     if wanted.is_empty() {
-        let whole = scratch.run();
-        assert_eq!(
-            whole,
-            Ran::Passed,
-            "the simulator fails before anything is undone"
-        );
+        for stored in [false, true] {
+            let whole = scratch.run(stored);
+            assert_eq!(
+                whole,
+                Ran::Passed,
+                "the simulator fails before anything is undone"
+            );
+        }
     }
     let mut survivors = Vec::new();
     for guard in guards::read(LIST).iter().filter(|it| it.name.contains(&wanted)) {

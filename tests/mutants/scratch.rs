@@ -10,6 +10,9 @@ use crate::guards::Guard;
 
 /// What is not copied.
 const LEFT_OUT: [&str; 4] = ["target", ".git", "node_modules", "__pycache__"];
+/// The test that runs cases without a store, and the one with it.
+const PLAIN: &str = "every_obligation";
+const STORED: &str = "every_event_in_a_log";
 const SEEDS: &str = "1000";
 /// A router without a guard may go round for ever; `timeout` of the coreutils ends it.
 const SECONDS_MAX: &str = "900";
@@ -51,17 +54,18 @@ impl Scratch {
         let path = self.at.join(&guard.file);
         let whole = fs::read_to_string(&path).expect("the file was copied");
         fs::write(&path, whole.replacen(&guard.from, &guard.to, 1)).expect("the copy is ours");
-        let ran = self.run();
+        let ran = self.run(guard.stored);
         fs::write(&path, whole).expect("the copy is ours");
         ran
     }
 
-    pub(crate) fn run(&self) -> Ran {
+    /// The simulator's cases with a store, or those without one.
+    pub(crate) fn run(&self, stored: bool) -> Ran {
         let built = self.cargo(&["--no-run"]);
         if !built.status.success() {
             return Ran::Broken(text(&built.stderr));
         }
-        let ran = self.cargo(&["every_obligation", "--", "--nocapture"]);
+        let ran = self.cargo(&[if stored { STORED } else { PLAIN }, "--", "--nocapture"]);
         if ran.status.success() {
             return Ran::Passed;
         }

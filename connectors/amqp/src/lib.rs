@@ -1,7 +1,7 @@
 //! The AMQP 1.0 connector: messages in and out of any broker that speaks it.
 //!
-//! Owns: the `amqp:` sections, the mapping between messages and events (CloudEvents AMQP binding), links as lanes, and
-//! deliveries with their outcomes.
+//! Owns: the `amqp:` sections, the mapping between messages and events (CloudEvents AMQP binding), links as lanes,
+//! deliveries with their outcomes, and the look through what a queue holds.
 //!
 //! Invariants
 //! - A delivery is settled as accepted at the ack point, never before (C6); what is not settled when a link ends comes
@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod browse;
 mod client;
 mod config;
 mod egress;

@@ -113,3 +113,27 @@ async fn wrong_credentials_and_addresses_are_named() {
     assert_eq!(error.fault, Fault::Destination, "{error}");
     assert!(error.detail.contains("no-such-exchange"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_cannot_show_it_is_not_asked_for() {
+    // It answers that it copies, and takes; and it ends a session that drains a queue to its end.
+    let section = json!({ "url": url(), "address": format!("/queue/{}", unique("look")) });
+    let out = EgressDesk::start(support::egress(&section));
+    assert!(within("sent", out.send(&[plain("1")])).await[0].is_accepted());
+    let browse = support::browse(&section);
+    let why = within("refused", browse.look(0)).await.err().unwrap().0;
+    assert!(
+        why.contains("RabbitMQ 3") && why.contains("without taking them"),
+        "{why}"
+    );
+    let why = within("refused", browse.take()).await.err().unwrap().0;
+    assert!(
+        why.contains("RabbitMQ 3") && why.contains("nothing was taken"),
+        "{why}"
+    );
+    let desk = IngressDesk::start(support::ingress(&section, None), None);
+    let taken = within("it is still there", desk.accept(1)).await;
+    assert_eq!(taken[0].event.id(), "1");
+    within("closed", desk.close()).await.unwrap();
+    within("closed", out.close()).await.unwrap();
+}

@@ -20,8 +20,8 @@ fn check(order: KeptOrder) -> Result<KeptOrder, Refusal> {
             "\"log\" and \"to\" are names of destinations".to_owned(),
         ));
     }
-    if order.rate == Some(0) {
-        return Err(Refusal::Wrong("\"rate\" is at least 1 a second".to_owned()));
+    if order.rate == Some(0) || order.per == Some(0) {
+        return Err(Refusal::Wrong("\"rate\" and \"per\" are at least 1".to_owned()));
     }
     if order.filter.since.is_none() || order.filter.until.is_none() {
         return Err(Refusal::Wrong(

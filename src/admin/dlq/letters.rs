@@ -229,8 +229,11 @@ pub struct ReplayOrder {
     pub all: bool,
     /// How many at most.
     pub limit: Option<u64>,
-    /// How many a second.
+    /// How many in so many seconds ([`ReplayOrder::per`]).
     pub rate: Option<u32>,
+    /// In how many seconds; one if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<u32>,
     /// To this destination or group only.
     pub to: Option<String>,
     /// To whatever the routes owe, as if it came in anew.
@@ -270,8 +273,11 @@ pub struct KeptOrder {
     pub to: String,
     /// How many at most.
     pub limit: Option<u64>,
-    /// How many a second.
+    /// How many in so many seconds ([`ReplayOrder::per`]).
     pub rate: Option<u32>,
+    /// In how many seconds; one if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<u32>,
     /// Only say what would be sent, a page at a time.
     pub dry_run: bool,
     /// The number from which on, for a dry run.
@@ -317,6 +323,9 @@ pub struct JobStatus {
     pub gone: u64,
     /// Letters that were purged.
     pub purged: u64,
+    /// What was asked for by its number or place, and was not there.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// Letters that stay.
     pub stayed: u64,
     /// The first of them.

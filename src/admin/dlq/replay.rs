@@ -25,8 +25,8 @@ fn check(order: &ReplayOrder) -> Result<(), Refusal> {
     if order.ingress.is_some() && !order.all_routes {
         return wrong("\"ingress\" is for \"all_routes\"");
     }
-    if order.rate == Some(0) {
-        return wrong("\"rate\" is at least 1 a second");
+    if order.rate == Some(0) || order.per == Some(0) {
+        return wrong("\"rate\" and \"per\" are at least 1");
     }
     match order.dry_run {
         true => Ok(()),

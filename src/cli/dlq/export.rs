@@ -1,11 +1,12 @@
 //! `weft dlq export`
 
 use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 
 use super::ask::Router;
 use super::filter::{FilterArgs, target};
+use super::job;
 use crate::admin::dlq::letters::Page;
 use crate::cli::CliError;
 
@@ -20,7 +21,7 @@ pub(super) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
     /// How many at most.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// A new file; standard output if left out.
     #[arg(long, value_name = "FILE")]
@@ -47,11 +48,24 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
     let failed =
         |doing: &str, error: std::io::Error| CliError::Failed(format!("{doing} {}: {error}", path.display()));
     let file = OpenOptions::new().write(true).create_new(true).open(path);
-    let mut file = BufWriter::new(file.map_err(|error| failed("making", error))?);
+    let file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => CliError::Failed(format!(
+            "{} is there already, and is not written over: name a new file, or remove it",
+            path.display()
+        )),
+        _ => failed("making", error),
+    });
+    let mut file = BufWriter::new(file?);
     let count = export(args, &mut file).map_err(|error| match error {
         CliError::Output(error) => failed("writing", error),
         other => other,
     })?;
+    if count == 0 {
+        // Nobody shall take it for what was asked for.
+        drop(file);
+        std::fs::remove_file(path).map_err(|error| failed("removing", error))?;
+        return Err(job::nothing_meant());
+    }
     // Whoever purges next relies on it.
     let file = file
         .into_inner()

@@ -71,21 +71,50 @@ pub(in crate::cli) fn follow(
             status.ended + status.purged,
             status.selected
         ))),
-        "done" if status.stayed > 0 => Err(CliError::Failed(format!(
-            "{} could not be sent, and stay",
-            status.stayed
-        ))),
+        "done" => judge(&status),
         _ => Ok(()),
     }
+}
+
+/// Whether all of it is as whoever asked for it wants it: scripts look at the exit code.
+fn judge(status: &JobStatus) -> Result<(), CliError> {
+    let mut wrong = Vec::new();
+    if status.selected == 0 {
+        return Err(nothing_meant());
+    }
+    if !status.missing.is_empty() {
+        wrong.push(format!("not there: {}", plain(&status.missing.join(", "))));
+    }
+    if status.dead_lettered > 0 {
+        let elsewhere = match status.address {
+            Some(_) => format!(" --in {}", plain(&status.log)),
+            None => String::new(),
+        };
+        wrong.push(format!(
+            "{} died again, and are letters anew: `weft dlq list{elsewhere}` says why",
+            status.dead_lettered
+        ));
+    }
+    if status.stayed > 0 {
+        wrong.push(format!("{} could not be sent, and stay", status.stayed));
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(CliError::Failed(wrong.join("; "))),
+    }
+}
+
+/// A filter that nothing meets is more often mistyped than meant.
+pub(in crate::cli) fn nothing_meant() -> CliError {
+    CliError::Failed("no letter is meant: `weft dlq list` shows which there are".to_owned())
 }
 
 fn write(status: &JobStatus, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(
         out,
-        "job {}  {} of {}  {}",
+        "job {}  {}  {}",
         status.job,
-        plain(&status.what),
-        place(status),
+        what(status),
         plain(&status.state)
     )?;
     let counts = [
@@ -116,10 +145,12 @@ fn write(status: &JobStatus, out: &mut dyn Write) -> Result<(), CliError> {
     Ok(())
 }
 
-fn place(status: &JobStatus) -> String {
-    match &status.address {
-        Some(address) => format!("{} ({})", plain(&status.log), plain(address)),
-        None => plain(&status.log),
+fn what(status: &JobStatus) -> String {
+    let log = plain(&status.log);
+    match (&status.address, status.what.as_str()) {
+        (Some(address), what) => format!("{} of {log} ({})", plain(what), plain(address)),
+        (None, "replay_kept") => format!("replay of what {log} kept"),
+        (None, what) => format!("{} of {log}", plain(what)),
     }
 }
 
@@ -157,5 +188,47 @@ job 3  replay of local  done
   7 stays: no route
 ";
         assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
+
+    /// A script that goes on after it relies on that.
+    #[test]
+    fn a_job_ends_well_only_if_all_that_was_meant_was_done() {
+        let done = JobStatus {
+            log: "dlt".to_owned(),
+            selected: 3,
+            delivered: 3,
+            ..JobStatus::default()
+        };
+        assert!(judge(&done).is_ok());
+        let not = |change: fn(&mut JobStatus)| {
+            let mut status = done.clone();
+            change(&mut status);
+            let error = judge(&status).unwrap_err();
+            assert_eq!(error.code(), 1);
+            error.to_string()
+        };
+        assert!(not(|status| status.selected = 0).contains("no letter is meant"));
+        assert!(not(|status| status.stayed = 1).contains("1 could not be sent"));
+        assert_eq!(
+            not(|status| {
+                status.dead_lettered = 2;
+                status.address = Some("topic x".to_owned());
+                status.missing = vec!["3/1".to_owned(), "4/2".to_owned()];
+            }),
+            "not there: 3/1, 4/2; 2 died again, and are letters anew: `weft dlq list --in dlt` says why"
+        );
+    }
+
+    #[test]
+    fn a_job_says_where_its_letters_are() {
+        let status = |what: &str, address: Option<&str>| JobStatus {
+            what: what.to_owned(),
+            log: "dlt".to_owned(),
+            address: address.map(str::to_owned),
+            ..JobStatus::default()
+        };
+        assert_eq!(what(&status("replay", None)), "replay of dlt");
+        assert_eq!(what(&status("replay_kept", None)), "replay of what dlt kept");
+        assert_eq!(what(&status("purge", Some("topic x"))), "purge of dlt (topic x)");
     }
 }

@@ -12,6 +12,9 @@ use crate::admin::dlq::letters::{Counts, Letter, Page};
 use crate::cli::CliError;
 use crate::cli::text::{Table, age, bytes, plain};
 
+/// Characters of an error in a line.
+const ERROR_CHARS: usize = 60;
+
 /// The command's arguments.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -20,7 +23,7 @@ pub(super) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
     /// How many are shown.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
     /// Show those from this number on.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -159,8 +162,16 @@ fn row(letter: &Letter, elsewhere: bool) -> Vec<String> {
         letter.replays.to_string(),
         letter.r#type.clone(),
         letter.event_id.clone(),
-        letter.error.clone().unwrap_or_default(),
+        letter.error.as_deref().map(cut).unwrap_or_default(),
     ]
+}
+
+/// As much of an error as a line has room for; `weft dlq show` has all of it.
+fn cut(error: &str) -> String {
+    match error.char_indices().nth(ERROR_CHARS) {
+        Some((end, _)) => format!("{}...", &error[..end]),
+        None => error.to_owned(),
+    }
 }
 
 /// How long ago that was.
@@ -186,7 +197,7 @@ mod tests {
             destination: Some("crm".to_owned()),
             route: Some("orders".to_owned()),
             reason: "refused".to_owned(),
-            error: Some("422".to_owned()),
+            error: Some(format!("422{}", "é".repeat(80))),
             dead_at: "not a time".to_owned(),
             attempts: 3,
             ..Letter::default()
@@ -202,7 +213,7 @@ mod tests {
         write(&[letter], Some(8), &counts, None, &mut text).unwrap();
         let expected = "\
 ID    DEAD FOR  DESTINATION  ROUTE   REASON   TRIES  REPLAYS  TYPE   EVENT    ERROR
- 7  not a time  crm          orders  refused      3        0  order  42\u{fffd}[31m  422
+ 7  not a time  crm          orders  refused      3        0  order  42\u{fffd}[31m  422ééééééééééééééééééééééééééééééééééééééééééééééééééééééééé...
 
 there may be more: --after 8, or a larger --limit
 2 dead letters, 2.0 KiB

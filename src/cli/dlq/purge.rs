@@ -20,7 +20,7 @@ pub(super) struct Args {
     #[arg(long)]
     all: bool,
     /// How many at most, the oldest first.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Do it. Without it only their number is told.
     #[arg(long)]

@@ -8,6 +8,7 @@ use super::{job, show};
 use crate::admin::dlq::letters::{JobStatus, Letter, Page, ReplayOrder};
 use crate::cli::CliError;
 use crate::cli::text::plain;
+use crate::config::keys::Rate;
 
 /// The command's arguments.
 #[derive(clap::Args, Debug)]
@@ -22,11 +23,11 @@ pub(super) struct Args {
     /// Say for each letter where it would go, and send nothing.
     #[arg(long)]
     dry_run: bool,
-    /// How many a second.
+    /// How fast: 100/s, 30/min, 10/h.
     #[arg(long, value_name = "N/s", value_parser = rate)]
-    rate: Option<u32>,
+    rate: Option<Rate>,
     /// How many at most.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// To this destination or group only, whatever failed.
     #[arg(long, value_name = "DESTINATION", conflicts_with = "all_routes")]
@@ -51,7 +52,8 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
         filter: args.filter.filter()?,
         all: args.all,
         limit: args.limit,
-        rate: args.rate,
+        rate: args.rate.map(|rate| rate.events.get()),
+        per: args.rate.map(per),
         to: args.to.clone(),
         all_routes: args.all_routes,
         ingress: args.ingress.clone(),
@@ -119,7 +121,10 @@ pub(in crate::cli) fn rehearse(
     if !as_json {
         writeln!(out, "{go} would be sent, {stay} would stay; nothing was sent")?;
     }
-    Ok(())
+    match go + stay {
+        0 => Err(job::nothing_meant()),
+        _ => Ok(()),
+    }
 }
 
 fn line(letter: &Letter) -> Result<String, CliError> {
@@ -130,11 +135,35 @@ fn line(letter: &Letter) -> Result<String, CliError> {
     Ok(value.to_string())
 }
 
-/// `100`, `100/s`
-pub(in crate::cli) fn rate(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix("/s").unwrap_or(text).parse();
-    number
-        .ok()
-        .filter(|rate| *rate > 0)
-        .ok_or_else(|| "expected a number of events a second such as 100/s".to_owned())
+/// As the file writes it; a mere number is one a second.
+pub(in crate::cli) fn rate(text: &str) -> Result<Rate, String> {
+    let read = Rate::read(text).or_else(|| Rate::read(&format!("{text}/s")));
+    read.ok_or_else(|| "expected a number of events in a time, such as 100/s, 30/min or 10/h".to_owned())
+}
+
+/// In how many seconds.
+pub(in crate::cli) fn per(rate: Rate) -> u32 {
+    u32::try_from(rate.per.get().as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_rate_is_read_as_the_file_reads_it() {
+        for (text, expected) in [
+            ("100", (100, 1)),
+            ("100/s", (100, 1)),
+            ("30/min", (30, 60)),
+            ("10/h", (10, 3600)),
+        ] {
+            let read = rate(text).unwrap();
+            assert_eq!((read.events.get(), per(read)), expected, "{text}");
+        }
+        for wrong in ["", "0/s", "0", "-1/s", "1/d", "x/s", "1/s/s"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
 }

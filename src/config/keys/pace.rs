@@ -88,7 +88,9 @@ fn second() -> HumanDuration {
 }
 
 impl Rate {
-    fn read(text: &str) -> Option<Rate> {
+    /// Reads `200/s`, `10/min`, `5/h`.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Rate> {
         let (events, time) = text.split_once('/')?;
         let (_, per) = TIMES.iter().find(|(word, _)| *word == time.trim())?;
         Some(Rate {

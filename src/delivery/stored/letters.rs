@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use weft_store::{Most, Reader};
 
-use super::clock::now_ms;
 use super::lane::Order;
 use super::{DurableQueue, Kind, LOOK_EVERY, record};
 use crate::delivery::leg::Leg;
@@ -112,6 +111,8 @@ pub async fn keep(queue: Arc<DurableQueue>, reader: Reader<Leg>, mut orders: wat
             Order::Run => {}
         }
         tokio::select! {
+            // Orders first: the end waits for nothing.
+            biased;
             changed = orders.changed() => if changed.is_err() { return },
             () = queue.bell.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -157,7 +158,7 @@ async fn sweep(queue: &Arc<DurableQueue>, reader: Option<Reader<Leg>>) -> Option
                     queue.log.acknowledge(record.sequence..record.sequence + 1);
                     count += 1;
                 }
-                _ if stored_ms > now_ms() => {}
+                _ if stored_ms > queue.clock.now_ms() => {}
                 _ => {
                     done = true;
                     break;

@@ -56,7 +56,7 @@ impl Places {
                     .iter()
                     .filter(|(_, place)| matches!(place, Place::Endpoint(_)));
                 let names: Vec<&str> = endpoints.map(|(name, _)| &**name).collect();
-                Err(Refused::Unknown(format!(
+                Err(Refused::Wrong(format!(
                     "no destination is named {name:?}; here are: {}",
                     names.join(" ")
                 )))

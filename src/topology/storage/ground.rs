@@ -54,6 +54,7 @@ async fn drive(mut driver: Driver<Leg>, round: Duration) {
             return;
         }
         tokio::select! {
+            biased;
             // What comes while a round goes on is the next one's.
             () = bell.notified() => sleep(round).await,
             () = until(due.map(Instant::from_std)) => {}

@@ -143,6 +143,28 @@ async fn a_destination_with_a_backlog_goes_only_with_a_word_and_is_drained_first
     assert_eq!(ends.got(), numbers(0..20));
 }
 
+/// C30: a later reload, which has no reason to speak of it, is not refused because of what still waits there.
+#[tokio::test]
+async fn a_backlog_whose_place_is_gone_is_asked_about_once() {
+    let (dir, mut ends) = (Dir::new("once"), Ends::new());
+    ends.open.send_replace(false);
+    let spec = |ends: &Ends, names: &[&str], to: &str| stored(ends.spec(names, to), &dir, &["a"]);
+    let mut topology = {
+        let spec = spec(&ends, &["a", "b"], "a");
+        with_backlog(&mut ends, spec, 20).await
+    };
+    let away = words(&[("a", Removal::DeadLetter)]);
+    topology.reload(spec(&ends, &["b"], "b"), &away).await.unwrap();
+    // The same file again, and one that says nothing more of it.
+    topology.reload(spec(&ends, &["b"], "b"), &away).await.unwrap();
+    topology
+        .reload(spec(&ends, &["b"], "b"), &words(&[]))
+        .await
+        .unwrap();
+    ends.open.send_replace(true);
+    topology.stop().await;
+}
+
 #[tokio::test]
 async fn a_purged_backlog_is_dropped_and_counted() {
     let (dir, mut ends) = (Dir::new("purge"), Ends::new());
@@ -192,6 +214,7 @@ async fn a_purge_takes_what_a_later_version_wrote() {
     let purge = words(&[("a", Removal::Purge)]);
     topology.reload(spec(&ends, &["b"], "b"), &purge).await.unwrap();
     until("nothing is left", || queue.pending() == 0).await;
+    assert_eq!(queue.metrics.purged.get(), 1);
     topology.stop().await;
 }
 

@@ -33,8 +33,17 @@ pub(crate) fn id(disk: &dyn Disk, dir: &Path) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// The segments, and the number that the next one has at least.
-pub(super) fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>, u64)> {
+/// What a directory has.
+pub(super) struct Listed {
+    pub(super) segments: Vec<Segment>,
+    /// The numbers of those behind them that were set aside.
+    pub(super) aside: Vec<u64>,
+    /// The number that the next one has at least.
+    pub(super) number: u64,
+}
+
+/// Looks through a directory.
+pub(super) fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<Listed> {
     let names = disk.list(dir)?;
     for unfinished in [spares::NAME, MENDED] {
         if names.iter().any(|name| name == unfinished) {
@@ -60,16 +69,16 @@ pub(super) fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>,
     }
     let log = common(found.values().flatten());
     let mut segments: Vec<Segment> = Vec::new();
-    let mut hole = false;
-    let next = found.last_key_value().map_or(1, |(last, _)| last + 1);
+    let mut holes = Vec::new();
+    let number = found.last_key_value().map_or(1, |(last, _)| last + 1);
     for (number, segment) in found {
         let own = |segment: &Segment| (segment.title.number, Some(segment.title.log)) == (number, log);
         let Some(mut segment) = segment.filter(own) else {
             set_aside(disk, &dir.join(Title::name(number)))?;
-            hole = true;
+            holes.push(number);
             continue;
         };
-        if std::mem::take(&mut hole) {
+        if !std::mem::take(&mut holes).is_empty() {
             // Whoever reads on from the segment before misses these records, and says so.
             segment.title.first = match segments.last() {
                 Some(before) => sealed(disk, before, segment.title)?.next,
@@ -78,7 +87,22 @@ pub(super) fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<(Vec<Segment>,
         }
         segments.push(segment);
     }
-    Ok((segments, next))
+    Ok(Listed {
+        segments,
+        aside: holes,
+        number,
+    })
+}
+
+/// One more than the highest sequence from `first` on that a segment has which was set aside: its records have heads of their
+/// own, which say of what log they are.
+pub(super) fn next_of(disk: &dyn Disk, dir: &Path, title: Title) -> io::Result<u64> {
+    let path = dir
+        .join(Title::name(title.number))
+        .with_extension(&UNREADABLE[1..]);
+    let file = disk.open(&path)?.into();
+    let segment = Segment { title, path, file };
+    Ok(segment.walk(u64::MAX)?.next(title.first))
 }
 
 /// The log that most of these are of: the others were put here by somebody.

@@ -42,11 +42,15 @@ pub(super) fn prepare(
     }
     format(disk, path)?;
     disk.sync_dir(path).map_err(io(MAKING))?;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        // Where it may not be read, whoever made it has made it durable.
-        let _ = disk.sync_dir(parent);
-    }
     Ok(lock)
+}
+
+/// The directories that this one is in, from the nearest on.
+fn above(path: &Path) -> impl Iterator<Item = &Path> {
+    let named = |dir: &Path| !dir.as_os_str().is_empty();
+    path.ancestors()
+        .skip(1)
+        .map(move |dir| if named(dir) { dir } else { Path::new(".") })
 }
 
 /// Says which part of the path is a file.
@@ -83,12 +87,13 @@ fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
         Ok(file) => {
             let read = read_at(&name, &*file, 0, &mut found).map_err(io)?;
             found.truncate(read);
+            if found == FORMAT {
+                // Whoever wrote it may have been killed before it was durable.
+                return file.sync().map_err(io);
+            }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => found.clear(),
         Err(error) => return Err(io(error)),
-    }
-    if found == FORMAT {
-        return Ok(());
     }
     // A store of any format has logs, and this one was just being made.
     let is_new = disk.list(&path.join("logs")).map_err(io)?.is_empty();
@@ -97,6 +102,11 @@ fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
             path: path.to_owned(),
             found: String::from_utf8_lossy(&found).trim_end().to_owned(),
         });
+    }
+    // With a format it is a store that may hold something: it must not go with a name above it, which may be as new.
+    for dir in above(path) {
+        // Where one may not be read, whoever made it has made it durable.
+        let _ = disk.sync_dir(dir);
     }
     disk.remove(&name).map_err(io)?;
     let file = disk.create(&name).map_err(io)?;
@@ -108,4 +118,17 @@ fn format(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
 pub(super) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-%".contains(&byte);
     (1..=NAME_MAX).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_path_is_in_the_directory_of_the_process() {
+        let above = |path| Vec::from_iter(above(Path::new(path)));
+        assert_eq!(above("store"), [Path::new(".")]);
+        assert_eq!(above("a/store"), [Path::new("a"), Path::new(".")]);
+        assert_eq!(above("/a/store"), [Path::new("/a"), Path::new("/")]);
+    }
 }

@@ -92,6 +92,8 @@ fn format(there: &Path, path: &Path) -> Result<(), OpenError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     struct Dir(PathBuf);

@@ -6,6 +6,7 @@
 mod load;
 mod reload;
 mod setup;
+mod store;
 mod trouble;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub(crate) use load::{Load, event_of, key_of};
 pub(crate) use setup::{
     DestinationCase, GroupCase, GroupKind, IngressCase, PaceCase, Part, RouteCase, Setup, Stray,
 };
+pub(crate) use store::{DeskOrder, LogCase, StoreCase};
 pub(crate) use trouble::{Fault, Reload, Trouble};
 
 /// When the trouble is over and everything heals.
@@ -33,6 +35,8 @@ pub(crate) struct Case {
     pub(crate) load: Vec<Load>,
     /// In order of time.
     pub(crate) trouble: Vec<Trouble>,
+    /// What keeps events, if something does.
+    pub(crate) store: Option<StoreCase>,
 }
 
 impl Case {
@@ -64,7 +68,15 @@ impl Case {
             sinks,
             load,
             trouble,
+            store: None,
         }
+    }
+
+    /// The same with a store, and what befalls one.
+    pub(crate) fn stored(seed: u64) -> Case {
+        let mut case = Case::new(seed);
+        store::add(&mut Rng::with_seed(!seed), &mut case);
+        case
     }
 
     /// Every setup that has this destination, as it is there.

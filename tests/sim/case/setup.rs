@@ -8,6 +8,7 @@ use fastrand::Rng;
 use weft_inproc::{Faults, Settling};
 
 use super::ms;
+use super::store::LogCase;
 
 /// How many types of event there are.
 pub(super) const TYPES: usize = 4;
@@ -56,6 +57,7 @@ pub(crate) struct DestinationCase {
     pub(crate) breaker_initial: Duration,
     pub(crate) pace: PaceCase,
     pub(crate) client: ClientCase,
+    pub(crate) log: Option<LogCase>,
 }
 
 /// What holds events back at a destination that is well.
@@ -91,6 +93,7 @@ pub(crate) enum Part {
 pub(crate) struct GroupCase {
     pub(crate) kind: GroupKind,
     pub(crate) members: Vec<Part>,
+    pub(crate) log: Option<LogCase>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,6 +120,8 @@ pub(crate) struct RouteCase {
     pub(crate) not: bool,
     pub(crate) parts: Vec<Part>,
     pub(crate) dead_letter: Option<usize>,
+    /// `dead_letter: local`
+    pub(crate) local: bool,
     pub(crate) max_age: Option<Duration>,
 }
 
@@ -189,6 +194,7 @@ impl Setup {
             not: rng.u32(0..4) == 0,
             parts,
             dead_letter: rng.bool().then(|| present[rng.usize(0..present.len())]),
+            local: false,
             max_age: (rng.u32(0..4) == 0).then(|| ms(rng, 300..8000)),
         }
     }
@@ -204,6 +210,23 @@ impl Setup {
                 .flat_map(|member| self.places(member))
                 .collect(),
         }
+    }
+
+    /// A log stands somewhere on the way to this part.
+    pub(crate) fn has_log(&self, part: &Part) -> bool {
+        let at_one = |at: &usize| self.destinations[*at].as_ref().is_some_and(|it| it.log.is_some());
+        let of_group = matches!(part, Part::Group(at) if self.groups[*at].log.is_some());
+        of_group || self.places(part).iter().any(at_one)
+    }
+
+    /// How long a log on the way to this part keeps an event.
+    pub(crate) fn log_age(&self, part: &Part) -> Option<Duration> {
+        let of_one = |at: usize| self.destinations[at].as_ref()?.log.as_ref()?.max_age;
+        let of_group = match part {
+            Part::Group(at) => self.groups[*at].log.as_ref().and_then(|log| log.max_age),
+            _ => None,
+        };
+        of_group.or_else(|| self.places(part).into_iter().find_map(of_one))
     }
 
     /// Some group leads to this destination.
@@ -232,6 +255,7 @@ impl DestinationCase {
             breaker_initial: ms(rng, 20..800),
             pace: PaceCase::draw(rng),
             client: ClientCase::draw(rng),
+            log: None,
         }
     }
 }
@@ -292,7 +316,11 @@ impl GroupCase {
                 }
             }
         }
-        GroupCase { kind, members }
+        GroupCase {
+            kind,
+            members,
+            log: None,
+        }
     }
 }
 

@@ -6,8 +6,10 @@ use fastrand::Rng;
 use weft::topology::reload::Removal;
 use weft_api::outcome::Reason;
 use weft_inproc::{Act, Answer, Crash, Settling};
+use weft_store::disk::sim::Fault as DiskFault;
 
 use super::setup::Setup;
+use super::store::DeskOrder;
 use super::{HEALED, ms};
 
 #[derive(Debug)]
@@ -38,6 +40,20 @@ pub(crate) enum Fault {
         drain: Duration,
         pause: Duration,
     },
+    /// The process ends where it stands, or the power fails: at once, or at so many calls of the disk from now.
+    Kill {
+        power: bool,
+        calls: Option<u64>,
+        pause: Duration,
+    },
+    /// The disk fails so, at so many calls from now.
+    Disk(DiskFault, u64),
+    /// Nothing fits on the disk, or again does.
+    FullDisk(bool),
+    /// A bit of a log turns, chosen by this.
+    Damage(u64),
+    /// An operator does something with the dead letters.
+    Desk(DeskOrder),
 }
 
 #[derive(Clone, Debug)]

@@ -38,6 +38,7 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
             &metrics.books.dropped,
             &metrics.books.expired,
             &metrics.books.returned,
+            &metrics.books.stored,
         ];
         let ends: Vec<u64> = ends.into_iter().map(|counter| counter.get()).collect();
         let (owed, pending) = (metrics.obligations.get(), metrics.books.pending.get());
@@ -74,7 +75,12 @@ fn events(facts: &Facts<'_>, number: usize, found: &mut Found) {
         }
     }
     let metrics = || {
-        let all = facts.world.log.ingress_metrics.iter();
+        let all = facts
+            .world
+            .log
+            .ingress_metrics
+            .iter()
+            .chain(&facts.world.log.lost);
         all.filter(|(at, _)| *at == number).map(|(_, metrics)| metrics)
     };
     let counted: u64 = metrics().map(|it| it.events.get()).sum();
@@ -105,6 +111,10 @@ fn place(outcome: Outcome) -> usize {
 
 /// Obligations of accepted events that no sink met were dropped or had expired, and stand there.
 fn ends(facts: &Facts<'_>, number: usize, found: &mut Found) {
+    // What expires in a log stands in its books.
+    if facts.case.store.is_some() {
+        return;
+    }
     let mut seen = 0;
     for load in facts.case.load.iter().filter(|load| load.ingress == number) {
         for life in facts.lives(&load.key) {
@@ -119,7 +129,7 @@ fn ends(facts: &Facts<'_>, number: usize, found: &mut Found) {
                     letters.is_some_and(|all| all.iter().any(|(stamp, _)| life.spans(*stamp)))
                 };
                 expired(life, owed)
-                    && !delivered(facts, setup, &load.key, life, &owed.part)
+                    && !delivered(facts, setup, &load.key, life, &owed.part, false)
                     && !owed.dead_letter().is_some_and(dead)
             });
             // One that had expired before it came in is counted once, whatever it would have owed.

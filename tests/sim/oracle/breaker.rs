@@ -110,8 +110,18 @@ fn only_probes(facts: &Facts<'_>, sink: usize, outage: &Outage, found: &mut Foun
     let wait = facts.least(sink, |it| it.breaker_initial).unwrap_or_default() / 2;
     // A setting may be changed while the breaker waits; timers count in milliseconds.
     let wait = wait.saturating_sub(Duration::from_millis(1));
+    // Failures that may have been the event's own may have opened it before.
+    let before = told(facts, sink)
+        .into_iter()
+        .filter(|(stamp, _)| stamp.order < outage.opened.order);
+    let opened_before = before.fold(false, |may, (_, what)| match what {
+        Told::Answer(Act::Accept | Act::Reject) | Told::Anew => false,
+        Told::Answer(Act::Fail) => true,
+        Told::Answer(_) => may,
+    });
     if let Some(first) = tries.first()
         && first.stamp.at < outage.opened.at + wait
+        && !opened_before
     {
         found.push(format!(
             "C23: d{sink} opened its breaker at {:?}, and was probed at {:?}, before {wait:?} had passed",

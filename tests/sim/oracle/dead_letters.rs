@@ -1,10 +1,13 @@
 //! C18: a dead letter is the event as it was, and says why it is there; what it says is true.
 
+use std::collections::BTreeSet;
+
 use weft_api::event::{AttrKind, Attributes, Event};
 use weft_inproc::Act;
 
 use super::Found;
 use super::facts::Facts;
+use crate::case::Setup;
 
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
     for sink in &facts.sinks {
@@ -13,6 +16,9 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                 letter(facts, key, event, found);
             }
         }
+    }
+    for dead in facts.world.log.glimpses.iter().flat_map(|it| it.letters.values()) {
+        letter(facts, &dead.key, &dead.event, found);
     }
 }
 
@@ -56,9 +62,32 @@ fn letter(facts: &Facts<'_>, key: &str, event: &Event, found: &mut Found) {
             "C18: the dead letter of {key} tells of {tries:?} tries; {known} were made"
         ));
     }
-    if text("weftroute").is_none() || text("weftfirst") > text("weftlast") {
+    let routeless = text("weftroute").is_none() && !may_lack_its_route(facts, key);
+    if routeless || text("weftfirst") > text("weftlast") {
         found.push(format!(
             "C18: the dead letter of {key} lacks route or times: {event:?}"
         ));
     }
+}
+
+/// Out of a log, what no route took may be dead, too; and a route that is gone has no name.
+fn may_lack_its_route(facts: &Facts<'_>, key: &str) -> bool {
+    let load = facts.loads[key];
+    let stray = || {
+        let mut lives = facts.lives(key).iter();
+        lives.any(|life| {
+            let mut owed = facts.owed(facts.setup(life.table), load).into_iter();
+            owed.any(|owed| owed.route.is_none())
+        })
+    };
+    let names = |setup: &Setup| {
+        setup
+            .routes
+            .iter()
+            .map(|route| route.name)
+            .collect::<BTreeSet<_>>()
+    };
+    let mut setups = facts.case.setups.iter();
+    facts.case.store.is_some()
+        && (stray() || setups.any(|setup| names(setup) != names(&facts.case.setups[0])))
 }

@@ -8,12 +8,21 @@ use super::Found;
 use super::facts::{Ended, Facts, Life};
 use crate::case::Part;
 
+/// How many obligations an event may have: routes, and parts of each.
+const MOST_LEGS: usize = 16;
+
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
+    // A crash may repeat what a log had under way, and a replay sends again what may be elsewhere.
+    // What a log had not surely written when it failed may be found by the next start, and was delivered past it.
+    let log = &facts.world.log;
+    let failed = log.kept.iter().filter(|kept| kept.failed_at.is_some()).count();
+    let (kills, jobs) = (log.kills.len() + failed, log.jobs.len());
     for (number, seen) in facts.sinks.iter().enumerate() {
         for (key, got) in &seen.delivered {
             let confirmed = got.iter().filter(|got| got.confirmed).count();
             let lives = facts.lives(key);
             let legs: usize = lives.iter().map(|life| legs(facts, key, life, number)).sum();
+            let legs = legs * (1 + kills) + jobs * usize::from(facts.dead.contains(key.as_str())) * MOST_LEGS;
             if confirmed > legs && !lives.iter().any(|life| in_a_nested_one(facts, key, life, number)) {
                 found.push(format!(
                     "C4: d{number} confirmed {key} {confirmed} times, and {} lives owed it there {legs} times",
@@ -31,6 +40,9 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
 fn stale(facts: &Facts<'_>, found: &mut Found) {
     for (number, seen) in facts.sinks.iter().enumerate() {
         for it in &seen.attempts {
+            if facts.may_keep(facts.loads[it.key.as_str()]) {
+                continue;
+            }
             let lives = facts.lives(&it.key).iter();
             let life = lives.rev().find(|life| life.admitted.order < it.stamp.order);
             let Some((ended, Ended::Rewound | Ended::Revoked)) = life.and_then(|life| life.end) else {
@@ -56,8 +68,8 @@ fn legs(facts: &Facts<'_>, key: &str, life: &Life, sink: usize) -> usize {
         owed.filter(|owed| setup.places(&owed.part).contains(&sink))
             .count()
     };
-    // One table decides; a lane that is held may wait for a later one.
-    facts.tables(life).map(under).max().unwrap_or(0)
+    // One table decides; a lane that is held may wait for a later one, and so may a log.
+    facts.sending(load, life).map(under).max().unwrap_or(0)
 }
 
 /// The sink is one of several that a group treats as one member: where another of them fails, all get it again when the
@@ -131,6 +143,7 @@ pub(super) fn rewinds_of(facts: &Facts<'_>, number: usize) -> (u64, u64) {
         .count() as u64;
     let metrics = facts.world.log.ingress_metrics.iter();
     let counted = metrics
+        .chain(&facts.world.log.lost)
         .filter(|(at, _)| *at == number)
         .map(|(_, it)| it.rewinds.get())
         .sum();

@@ -1,6 +1,7 @@
 //! What happened, put in order: the lives of each message in the router, and what each sink saw of it.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use weft_api::event::{Attributes, Event};
@@ -20,6 +21,10 @@ pub(super) struct Facts<'a> {
     /// By the same.
     pub(super) lives: HashMap<&'a str, Vec<Life>>,
     pub(super) sinks: Vec<Seen>,
+    /// What was seen among the local dead letters.
+    pub(super) dead: HashSet<&'a str>,
+    /// Obligations that nobody met, and that may have expired or been purged in a log.
+    pub(super) lapsed: Cell<u64>,
 }
 
 /// One stay of a message in the router.
@@ -84,12 +89,15 @@ impl<'a> Facts<'a> {
     pub(super) fn gather(case: &'a Case, world: &'a World) -> Facts<'a> {
         let loads = case.load.iter().map(|load| (load.key.as_str(), load)).collect();
         let sinks = world.sinks.iter().map(Seen::of).collect();
+        let letters = world.log.glimpses.iter().flat_map(|it| it.letters.values());
         let mut facts = Facts {
             case,
             world,
             loads,
             lives: lives(case, world),
             sinks,
+            dead: letters.map(|dead| dead.key.as_str()).collect(),
+            lapsed: Cell::new(0),
         };
         facts.find_who_waits();
         facts
@@ -226,7 +234,7 @@ impl<'a> Facts<'a> {
 
     /// Some setup may have left a copy out here, since the sink has one: it was confirmed before the life ended, and is
     /// not forgotten when it begins. Dead letters are never left out.
-    pub(super) fn left_out(&self, sink: usize, key: &str, life: &Life) -> bool {
+    pub(super) fn left_out(&self, sink: usize, key: &str, life: &Life, kept: bool) -> bool {
         let windows = self.case.destination(sink).filter_map(|it| it.pace.dedupe);
         let Some(window) = windows.map(|(window, _)| window).max() else {
             return false;
@@ -234,7 +242,7 @@ impl<'a> Facts<'a> {
         let known = self.sinks[sink].confirmed.get(event_of(key));
         known.into_iter().flatten().any(|stamp| {
             let remembered = stamp.at + window >= life.admitted.at;
-            remembered && stamp.order < life.ended()
+            remembered && (kept || stamp.order < life.ended())
         })
     }
 
@@ -262,8 +270,9 @@ impl<'a> Facts<'a> {
         sink: usize,
         life: &Life,
         word: weft::topology::reload::Removal,
+        kept: bool,
     ) -> bool {
-        let ended = life.end.map_or(u64::MAX, |(stamp, _)| stamp.order);
+        let ended = if kept { u64::MAX } else { life.ended() };
         self.world.log.reloads.iter().any(|reload| {
             let there = |setup: usize| self.case.setups[setup].destinations[sink].is_some();
             reload.result.is_ok()

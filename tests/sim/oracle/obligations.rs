@@ -1,5 +1,7 @@
 //! C1, C2, C3, C17, C19: what was acknowledged met every obligation, unchanged and in time; what was refused had a reason.
 
+use std::time::Duration;
+
 use weft::topology::reload::Removal;
 use weft_api::event::{Attributes, Event};
 use weft_api::outcome::Outcome;
@@ -8,6 +10,9 @@ use weft_inproc::Act;
 use super::Found;
 use super::facts::{Facts, Life, Owed, Try};
 use crate::case::{Load, Part, Setup, Stray, key_of};
+
+/// How much later a log may know an age to have passed: two roundings.
+const LOG_GRACE: Duration = Duration::from_millis(2);
 
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
     for (number, sink) in facts.world.sinks.iter().enumerate() {
@@ -92,16 +97,22 @@ fn under(facts: &Facts<'_>, load: &Load, life: &Life, outcome: Outcome, setup: &
         }
         return Ok(());
     }
-    let mut refused = false;
+    let (mut refused, mut lapsed) = (false, 0);
     for owed in &owed {
-        if met(facts, setup, key, life, owed) || expired(life, owed) || purged(facts, setup, life, owed) {
+        let kept = facts.may_be_kept(owed);
+        if met(facts, setup, key, life, owed) || !kept && expired(life, owed) {
+            continue;
+        }
+        if purged(facts, setup, life, owed) || kept && may_lapse(facts, owed, &load.key) {
+            lapsed += u64::from(!is_joined(setup, owed));
             continue;
         }
         refused = true;
         let route = owed.route.map(|route| route.name);
         if outcome == Outcome::Accepted {
+            let clause = if kept { "C24" } else { "C1" };
             return Err(format!(
-                "C1: {key} was accepted, and {:?} of route {route:?} never got it in that life",
+                "{clause}: {key} was accepted, and {:?} of route {route:?} never got it in that life",
                 owed.part
             ));
         } else if !was_refused(facts, setup, key, owed) {
@@ -127,24 +138,41 @@ fn under(facts: &Facts<'_>, load: &Load, life: &Life, outcome: Outcome, setup: &
             "C17: {key} ended as {outcome:?} on an in-order lane that must hold"
         ));
     }
+    if outcome == Outcome::Accepted && !life.waits && facts.case.store.is_some() {
+        facts.lapsed.set(facts.lapsed.get() + lapsed);
+    }
     Ok(())
 }
 
 /// Everything that is owed was handed over, and taken, while the life lasted (C8: never accepted before that).
 fn met(facts: &Facts<'_>, setup: &Setup, key: &str, life: &Life, owed: &Owed<'_>) -> bool {
+    let kept = facts.may_be_kept(owed);
+    if kept && facts.dead.contains(key) {
+        return true;
+    }
     let dead = |at: usize| {
         let letters = facts.sinks[at].dead_letters.get(key);
-        letters.is_some_and(|letters| letters.iter().any(|(stamp, _)| life.spans(*stamp)))
+        letters.is_some_and(|letters| letters.iter().any(|(stamp, _)| Facts::counts(life, *stamp, kept)))
     };
     let stray_letter = matches!(owed.part, Part::Destination(at) if owed.route.is_none() && dead(at));
-    delivered(facts, setup, key, life, &owed.part) || owed.dead_letter().is_some_and(dead) || stray_letter
+    delivered(facts, setup, key, life, &owed.part, kept)
+        || owed.dead_letter().is_some_and(dead)
+        || stray_letter
 }
 
-pub(super) fn delivered(facts: &Facts<'_>, setup: &Setup, key: &str, life: &Life, part: &Part) -> bool {
+/// `kept`: in a log, it may have been delivered later.
+pub(super) fn delivered(
+    facts: &Facts<'_>,
+    setup: &Setup,
+    key: &str,
+    life: &Life,
+    part: &Part,
+    kept: bool,
+) -> bool {
     let at_sink = |at: &usize| {
         let got = facts.sinks[*at].delivered.get(key);
-        let got = got.is_some_and(|got| got.iter().any(|got| life.spans(got.stamp)));
-        got || facts.left_out(*at, key, life)
+        let got = got.is_some_and(|got| got.iter().any(|got| Facts::counts(life, got.stamp, kept)));
+        got || facts.left_out(*at, key, life, kept)
     };
     match part {
         Part::Destination(at) => at_sink(at),
@@ -152,7 +180,7 @@ pub(super) fn delivered(facts: &Facts<'_>, setup: &Setup, key: &str, life: &Life
         Part::Group(at) => setup.groups[*at]
             .members
             .iter()
-            .any(|member| delivered(facts, setup, key, life, member)),
+            .any(|member| delivered(facts, setup, key, life, member, kept)),
     }
 }
 
@@ -163,12 +191,29 @@ pub(super) fn expired(life: &Life, owed: &Owed<'_>) -> bool {
         .is_some_and(|age| ended.is_none_or(|ended| ended >= life.admitted.at + age))
 }
 
+/// Several destinations that a group treats as one count as one, and as stored where one of them has a log.
+fn is_joined(setup: &Setup, owed: &Owed<'_>) -> bool {
+    let several = |part: &Part| matches!(part, Part::All(_));
+    matches!(owed.part, Part::Group(at) if setup.groups[at].members.iter().any(several))
+}
+
+/// In a log its age may have passed, that of its route or that of the log.
+pub(super) fn may_lapse(facts: &Facts<'_>, owed: &Owed<'_>, key: &str) -> bool {
+    let setups = || facts.case.setups.iter();
+    // A letter that is sent again has another age.
+    let replayed = facts.dead.contains(key);
+    let letter = owed.dead_letter().map(Part::Destination);
+    let ages = |part: &Part| setups().any(|setup| setup.log_age(part).is_some());
+    owed.max_age().is_some() || ages(&owed.part) || letter.as_ref().is_some_and(ages) || replayed
+}
+
 /// The user said that what is pending there shall be dropped (C30).
 fn purged(facts: &Facts<'_>, setup: &Setup, life: &Life, owed: &Owed<'_>) -> bool {
     let mut all = setup.places(&owed.part);
     all.extend(owed.dead_letter());
+    let kept = facts.may_be_kept(owed);
     all.into_iter()
-        .any(|at| facts.removed_during(at, life, Removal::Purge))
+        .any(|at| facts.removed_during(at, life, Removal::Purge, kept))
 }
 
 /// Some destination of this obligation, or its dead letter, refused the event or used up its attempts, or was given
@@ -188,7 +233,7 @@ fn was_refused(facts: &Facts<'_>, setup: &Setup, key: &str, owed: &Owed<'_>) -> 
     exhausted
         || all.into_iter().any(|at| {
             given_up(facts, at, key)
-                || life.is_some_and(|life| facts.removed_during(at, life, Removal::DeadLetter))
+                || life.is_some_and(|life| facts.removed_during(at, life, Removal::DeadLetter, false))
         })
 }
 
@@ -228,10 +273,22 @@ fn ages(facts: &Facts<'_>, load: &Load, found: &mut Found) {
 
 /// Where two obligations meet in one destination, the longest age decides.
 fn leads_in_time(facts: &Facts<'_>, load: &Load, life: &Life, sink: usize, it: &Try) -> bool {
-    facts.deciding(life).any(|table| {
+    // Its letter may have been sent anywhere, as new.
+    if facts.dead.contains(load.key.as_str()) {
+        return true;
+    }
+    let tables = if facts.may_keep(load) {
+        facts.sending(load, life)
+    } else {
+        facts.deciding(life)
+    };
+    let (mut tables, kept) = (tables, facts.may_keep(load));
+    tables.any(|table| {
         let setup = facts.setup(table);
         facts.owed(setup, load).iter().any(|owed| {
-            let late = |age| it.stamp.at >= life.admitted.at + age;
+            // A log counts in milliseconds.
+            let grace = if kept { LOG_GRACE } else { Duration::ZERO };
+            let late = |age| it.stamp.at >= life.admitted.at + age + grace;
             // Where it waits, its age counts from the look at it that found a route.
             let in_time = life.waits || !owed.max_age().is_some_and(late);
             in_time && setup.places(&owed.part).contains(&sink)

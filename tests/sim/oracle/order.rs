@@ -6,7 +6,7 @@ use weft_inproc::{Settling, Stamp};
 
 use super::Found;
 use super::facts::Facts;
-use super::obligations::{expired, given_up};
+use super::obligations::{expired, given_up, may_lapse};
 use crate::case::{Load, event_of};
 
 pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
@@ -51,6 +51,10 @@ fn ordered<'a>(facts: &'a Facts<'_>, number: usize) -> impl Iterator<Item = &'a 
         .filter(|load| event_of(&load.key) != load.key);
     let twice: HashSet<&str> = copies.map(|load| event_of(&load.key)).collect();
     facts.case.load.iter().filter(move |load| {
+        // What was dead and is sent again comes when it comes.
+        if facts.dead.contains(load.key.as_str()) {
+            return false;
+        }
         if dedupes && twice.contains(event_of(&load.key)) {
             return false;
         }
@@ -73,7 +77,8 @@ fn let_pass(facts: &Facts<'_>, number: usize, before: &Load) -> bool {
         let mut here = owed
             .iter()
             .filter(|owed| setup.places(&owed.part).contains(&number));
-        here.any(|owed| expired(life, owed))
+        // What a log has of a life that ended grows older.
+        here.any(|owed| expired(life, owed) || facts.may_be_kept(owed) && may_lapse(facts, owed, &before.key))
     });
     aged || given_up(facts, number, &before.key)
 }

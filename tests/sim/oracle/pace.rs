@@ -81,7 +81,10 @@ fn retries(
     let (mut firsts, mut extra) = (0.0, 0.0);
     for it in tries {
         let before = last.insert(&it.key, it.stamp);
-        let alone = facts.lives(&it.key).len() == 1 && owed_once(facts, sink, &it.key);
+        // A letter that is sent again is a first attempt.
+        let alone = facts.lives(&it.key).len() == 1
+            && owed_once(facts, sink, &it.key)
+            && !facts.dead.contains(it.key.as_str());
         let again = before.is_some_and(|before| !doors.may_be_open(sink, before, it.stamp));
         if !(again && alone && !it.dead_letter) {
             firsts += 1.0;

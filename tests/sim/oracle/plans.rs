@@ -30,6 +30,10 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
         let setup = facts.setup(life.table);
         for owed in facts.owed(setup, load) {
             let Part::Group(number) = owed.part else { continue };
+            // Out of a log it goes on in another life.
+            if facts.may_be_kept(&owed) {
+                continue;
+            }
             let group = &setup.groups[number];
             let Some(turns) = turns(facts, load, life, &owed, group) else {
                 continue;

@@ -13,7 +13,13 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
     // The budget is everybody's, and a router that is stopped or reloaded makes nobody wait in vain.
     let case = facts.case;
     let roomy = case.setups.iter().all(|setup| setup.budget >= 1 << 30);
-    let touched = |trouble: &Trouble| matches!(trouble.fault, Fault::Reload(_) | Fault::Restart { .. });
+    let touched = |trouble: &Trouble| {
+        let disk = matches!(
+            trouble.fault,
+            Fault::Kill { .. } | Fault::Disk(..) | Fault::FullDisk(_)
+        );
+        disk || matches!(trouble.fault, Fault::Reload(_) | Fault::Restart { .. })
+    };
     if !roomy || case.trouble.iter().any(touched) {
         return;
     }

@@ -26,8 +26,11 @@ fn refusal(facts: &Facts<'_>, reload: &Reloaded, found: &mut Found) {
     let (from, to) = (&facts.case.setups[reload.from], &facts.case.setups[reload.to]);
     let gone = |at: &usize| from.destinations[*at].is_some() && to.destinations[*at].is_none();
     let speechless = reload.word.is_none() && reload.pending.iter().any(gone);
+    // A new log needs the disk.
+    let failed = |why: &String| why.starts_with("the store at");
+    let by_disk = facts.world.log.disk_failed() && reload.result.as_ref().is_err_and(failed);
     let expected = reload.broken || speechless;
-    if reload.result.is_err() != expected {
+    if reload.result.is_err() != expected && !by_disk {
         found.push(format!(
             "C30: a reload (broken: {}, {:?} pending, {:?}) ended with {:?}",
             reload.broken, reload.pending, reload.word, reload.result
@@ -91,7 +94,9 @@ fn nothing_else(facts: &Facts<'_>, found: &mut Found) {
                 .peekable();
             if before.peek().is_none() {
                 found.push(format!("C2: {} was sent to d{number} before it came in", it.key));
-            } else if !before.any(|life| facts.tables(life).any(leads)) {
+            } else if !before.any(|life| facts.sending(load, life).any(leads))
+                && !facts.dead.contains(it.key.as_str())
+            {
                 found.push(format!(
                     "C30: {} was sent to d{number}, and no table that it met leads there",
                     it.key
@@ -119,7 +124,7 @@ fn reopened(facts: &Facts<'_>, number: usize, found: &mut Found) {
         .iter()
         .filter(|it| it.result.is_ok() && key(it.to).is_some() && key(it.from) != key(it.to))
         .count();
-    let starts = 1 + log.stops.iter().filter(|stop| stop.again.is_some()).count();
+    let starts = 1 + log.stops.iter().filter(|stop| stop.again.is_some()).count() + log.kills.len();
     if built > starts + crashes + changes {
         found.push(format!(
             "C30: i{number} was opened {built} times: {starts} starts, {crashes} crashes, {changes} changes"

@@ -16,7 +16,10 @@ pub(super) fn check(facts: &Facts<'_>, found: &mut Found) {
                 let text = |name: &str| event.get(name).map(|value| value.text);
                 let at =
                     text("weftdestination").and_then(|name| name.strip_prefix('d')?.parse::<usize>().ok());
-                if let (Some("exhausted"), Some(at)) = (text("weftclass"), at) {
+                // Out of a log it goes on in another life.
+                if let (Some("exhausted"), Some(at)) = (text("weftclass"), at)
+                    && !facts.may_keep(facts.loads[key.as_str()])
+                {
                     exhausted(facts, facts.loads[key.as_str()], at, *stamp, found);
                 }
             }

@@ -3,8 +3,10 @@
 //!
 //! Must not know: what is right.
 
+mod machine;
 mod router;
 mod spec;
+mod store;
 mod tell;
 mod watch;
 
@@ -22,6 +24,7 @@ use weft_inproc::{Act, Feed, Hub, Policy, Sink, Stamp};
 use crate::case::{Case, Fault, HEALED};
 use router::Router;
 pub(crate) use router::{Installed, Reloaded, Stopped};
+pub(crate) use store::{Glimpse, Kept, Killed, Ran};
 
 /// How long after the healing everything must have drained. Long: an event may have waited for a backed-off breaker
 /// behind a full queue more than once.
@@ -56,6 +59,16 @@ pub(crate) struct Log {
     pub(crate) destinations: Vec<(usize, Arc<Destination>)>,
     pub(crate) ingress_metrics: Vec<(usize, Arc<IngressMetrics>)>,
     pub(crate) budgets: Vec<Arc<Budget>>,
+    pub(crate) kills: Vec<Killed>,
+    /// Destinations and ingresses of lives that were killed: what they had is nobody's.
+    pub(crate) gone: Vec<(usize, Arc<Destination>)>,
+    pub(crate) lost: Vec<(usize, Arc<IngressMetrics>)>,
+    /// Every log that ever was.
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) glimpses: Vec<Glimpse>,
+    pub(crate) jobs: Vec<Ran>,
+    /// How many calls of a disk were to fail.
+    pub(crate) disk_faults: u32,
 }
 
 impl Log {
@@ -65,9 +78,15 @@ impl Log {
         later.saturating_sub(1)
     }
 
+    /// Some call of a disk failed by script.
+    pub(crate) fn disk_failed(&self) -> bool {
+        self.disk_faults > 0
+    }
+
     pub(crate) fn destination_metrics(&self, at: usize) -> Vec<Arc<DestinationMetrics>> {
         let mut found: Vec<Arc<DestinationMetrics>> = Vec::new();
-        for (_, destination) in self.destinations.iter().filter(|(number, _)| *number == at) {
+        let all = self.destinations.iter().chain(&self.gone);
+        for (_, destination) in all.filter(|(number, _)| *number == at) {
             if !found.iter().any(|known| Arc::ptr_eq(known, &destination.metrics)) {
                 found.push(Arc::clone(&destination.metrics));
             }
@@ -78,6 +97,8 @@ impl Log {
 
 /// Runs the case to its end.
 pub(crate) async fn run(case: &Case) -> World {
+    // What the store numbers its logs by.
+    fastrand::seed(case.seed);
     let hub = Hub::new();
     let feeds: Vec<Feed> = (0..case.setups[0].ingresses.len())
         .map(|number| hub.feed(&format!("i{number}")))
@@ -99,7 +120,12 @@ pub(crate) async fn run(case: &Case) -> World {
     let ((), ()) = tokio::join!(load, befall_all(case, &feeds, &sinks, &mut router, start));
     sleep_until(start + HEALED).await;
     router.mend(&sinks, &feeds).await;
-    let stuck = drain(case, &feeds, &router).await;
+    let mut stuck = drain(case, &feeds, &router).await;
+    if case.store.is_some() {
+        router.last_order().await;
+        stuck.extend(drain(case, &feeds, &router).await);
+        router.glimpse().await;
+    }
     let log = router.end(&sinks).await;
     watch.abort();
     let overruns = overruns.lock().expect("nobody panics with it");
@@ -144,6 +170,9 @@ async fn befall_all(case: &Case, feeds: &[Feed], sinks: &[Sink], router: &mut Ro
             }
             Fault::Reload(reload) => router.reload(reload).await,
             Fault::Restart { drain, pause } => router.restart(*drain, *pause).await,
+            Fault::Kill { .. } | Fault::Disk(..) | Fault::FullDisk(_) | Fault::Damage(_) | Fault::Desk(_) => {
+                router.befall(&trouble.fault).await;
+            }
         }
     }
 }
@@ -154,7 +183,7 @@ async fn drain(case: &Case, feeds: &[Feed], router: &Router<'_>) -> Vec<String> 
         for feed in feeds {
             feed.settled().await;
         }
-        while router.pending() > 0 {
+        while router.pending() + router.stored() > 0 {
             sleep(POLL).await;
         }
     };

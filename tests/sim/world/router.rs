@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use weft::delivery::destination::Destination;
 use weft::metrics::Metrics;
-use weft::topology::Topology;
 use weft::topology::budget::Budget;
 use weft::topology::reload::{Removal, Report};
+use weft::topology::{DiskWork, Ground, Topology};
 use weft_inproc::{Act, Feed, Hub, Policy, Sink, Stamp};
 
+use super::machine::Machine;
+use super::store::Kept;
 use super::{LET_GO, Log, spec};
 use crate::case::{Case, Reload};
 
@@ -52,13 +54,16 @@ pub(crate) struct Stopped {
 pub(super) type Seen = Arc<Mutex<(Arc<Budget>, Vec<(usize, Arc<Destination>)>)>>;
 
 pub(super) struct Router<'a> {
-    case: &'a Case,
-    hub: Hub,
-    topology: Option<Topology>,
+    pub(super) case: &'a Case,
+    pub(super) hub: Hub,
+    pub(super) topology: Option<Topology>,
+    pub(super) machine: Machine,
     metrics: Arc<Metrics>,
     setup: usize,
-    life: usize,
-    log: Log,
+    pub(super) life: usize,
+    pub(super) log: Log,
+    /// Where this life begins among the destinations and ingresses that ever were.
+    began: (usize, usize),
     seen: Seen,
 }
 
@@ -68,10 +73,12 @@ impl<'a> Router<'a> {
             case,
             hub,
             topology: None,
+            machine: Machine::new(),
             metrics: Metrics::new(),
             setup: 0,
             life: 0,
             log: Log::default(),
+            began: (0, 0),
             seen: Arc::new(Mutex::new((Budget::new(0), Vec::new()))),
         };
         router.begin();
@@ -92,21 +99,39 @@ impl<'a> Router<'a> {
         &self.log.destinations
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.metrics = Metrics::new();
-        let spec = self.spec(self.setup, false);
+        self.began = (self.log.destinations.len(), self.log.ingress_metrics.len());
         self.note_table();
-        let seed = self.case.seed.wrapping_add(1000 * self.life as u64);
-        let topology =
-            Topology::start(spec, Arc::clone(&self.metrics), seed).expect("the first setup is a valid one");
+        let topology = self.open().unwrap_or_else(|_| {
+            // Nothing but a fault of the disk keeps it from its start, and only once.
+            self.machine.disk.disarm();
+            self.open().expect("a valid setup starts on a disk that is well")
+        });
         self.log.budgets.push(Arc::clone(topology.budget()));
         self.seen.lock().expect("nobody panics with it").0 = Arc::clone(topology.budget());
         self.topology = Some(topology);
         self.note_parts();
     }
 
+    fn open(&self) -> Result<Topology, String> {
+        let (spec, metrics) = (self.spec(self.setup, false), Arc::clone(&self.metrics));
+        let seed = self.case.seed.wrapping_add(1000 * self.life as u64);
+        match &self.case.store {
+            None => Topology::start(spec, metrics, seed).map_err(|error| error.to_string()),
+            Some(store) => {
+                let ground = Ground {
+                    disk: Arc::new(self.machine.clone()),
+                    work: DiskWork::Tasks { round: store.round },
+                };
+                Topology::start_on(ground, spec, metrics, seed).map_err(|error| error.to_string())
+            }
+        }
+    }
+
     fn spec(&self, setup: usize, broken: bool) -> weft::topology::spec::Spec {
-        spec::of(&self.case.setups[setup], &self.hub, &self.log.built, broken)
+        let setup = &self.case.setups[setup];
+        spec::of(self.case, setup, &self.hub, &self.log.built, broken)
     }
 
     fn note_table(&mut self) {
@@ -141,6 +166,37 @@ impl<'a> Router<'a> {
                 self.log.ingress_metrics.push((at, metrics));
             }
         }
+        for log in topology.board().logs() {
+            let known = |kept: &Kept| Arc::ptr_eq(&kept.log, &log);
+            if !self.log.kept.iter().any(known) {
+                self.log.kept.push(Kept {
+                    life: self.life,
+                    log,
+                    failed_at: None,
+                });
+            }
+        }
+        self.seen.lock().expect("nobody panics with it").1 = self.log.destinations.clone();
+    }
+
+    /// Takes note of logs that have failed.
+    pub(super) fn note_failures(&mut self) {
+        for kept in self.log.kept.iter_mut().filter(|kept| kept.life == self.life) {
+            if kept.log.metrics.failed.get() > 0 {
+                let appended = kept.log.metrics.appended.get();
+                kept.failed_at.get_or_insert(appended);
+            }
+        }
+    }
+
+    /// This life ends where it stands.
+    pub(super) fn drop_all(&mut self) {
+        self.note_failures();
+        self.topology = None;
+        let (destinations, ingresses) = self.began;
+        self.log.gone.extend(self.log.destinations.drain(destinations..));
+        self.log.lost.extend(self.log.ingress_metrics.drain(ingresses..));
+        self.log.budgets.pop();
         self.seen.lock().expect("nobody panics with it").1 = self.log.destinations.clone();
     }
 
@@ -156,8 +212,13 @@ impl<'a> Router<'a> {
             None => BTreeMap::new(),
         };
         let pending = |at: &usize| {
-            let destination = topology.destination(&format!("d{at}"));
+            let name = format!("d{at}");
+            let destination = topology.destination(&name);
+            let stored = topology.board().logs().into_iter();
             destination.is_some_and(|destination| destination.pending_events() > 0)
+                || stored
+                    .filter(|log| *log.name == *name)
+                    .any(|log| log.pending() > 0)
         };
         let pending = (0..self.case.sinks.len()).filter(pending).collect();
         let began = self.hub.stamp();
@@ -202,6 +263,7 @@ impl<'a> Router<'a> {
         let began = self.hub.stamp();
         let left = topology.drain(Instant::now() + deadline, |_| {}).await;
         topology.stop().await;
+        self.note_failures();
         self.log.stops.push(Stopped {
             began,
             deadline,
@@ -229,6 +291,9 @@ impl<'a> Router<'a> {
             broken: false,
         };
         self.reload(&last).await;
+        if self.case.store.is_some() {
+            self.mend_store().await;
+        }
     }
 
     /// Stops for good; what the sinks still hold is let go.

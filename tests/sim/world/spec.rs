@@ -11,7 +11,8 @@ use weft::routing::plan::{FallbackOn, KeyRule, Policy};
 use weft::topology::breaker::BreakerSettings;
 use weft::topology::settings::{Batching, Bounds, Retry, Settings};
 use weft::topology::spec::{
-    DestinationSpec, EndpointSpec, IngressSpec, MalformedSpec, PlanSpec, RouteSpec, Spec, UnmatchedSpec,
+    DestinationSpec, EndpointSpec, IngressSpec, LOCAL, LogSpec, MalformedSpec, PlanSpec, RouteSpec, Spec,
+    StoreSpec, UnmatchedSpec, WhenFull,
 };
 use weft_api::connector::{EgressBuilder, IngressBuilder, RawMessage};
 use weft_api::egress::{Egress, EgressProfile};
@@ -19,12 +20,25 @@ use weft_api::event::Event;
 use weft_api::ingress::{Ingress, Window};
 use weft_inproc::{Hub, IngressOptions, Stamp};
 
-use crate::case::{DestinationCase, GroupCase, GroupKind, IngressCase, Part, RouteCase, Setup, Stray};
+use crate::case::{
+    Case, DestinationCase, GroupCase, GroupKind, IngressCase, LogCase, Part, RouteCase, Setup, StoreCase,
+    Stray,
+};
 
+/// The directory of the store.
+pub(super) const PATH: &str = "/store";
+/// What the disk shall have left: as much is kept for starts on a full one.
+const KEEP_FREE: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// `broken`: one route leads to a destination that is not there.
-pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>>>, broken: bool) -> Spec {
+pub(super) fn of(
+    case: &Case,
+    setup: &Setup,
+    hub: &Hub,
+    built: &Arc<Mutex<Vec<(usize, Stamp)>>>,
+    broken: bool,
+) -> Spec {
     let ingresses = setup.ingresses.iter().enumerate().filter_map(|(number, case)| {
         case.as_ref().map(|case| {
             let builder = FeedBuilder {
@@ -68,7 +82,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
                     }),
                     fingerprint: format!("{:?}", case.client),
                     settings: settings(case),
-                    store: None,
+                    store: case.log.as_ref().map(log),
                     shared: None,
                 })
             })
@@ -80,7 +94,7 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
         .map(|(number, group)| DestinationSpec::Group {
             name: format!("g{number}").into(),
             plan: group_plan(group),
-            store: None,
+            store: group.log.as_ref().map(log),
             shared: None,
         });
     let mut routes: Vec<RouteSpec> = setup.routes.iter().map(route).collect();
@@ -92,7 +106,35 @@ pub(super) fn of(setup: &Setup, hub: &Hub, built: &Arc<Mutex<Vec<(usize, Stamp)>
         ingresses: ingresses.collect(),
         destinations: endpoints.chain(groups).collect(),
         routes,
-        store: None,
+        store: case.store.as_ref().map(store),
+    }
+}
+
+fn store(case: &StoreCase) -> StoreSpec {
+    StoreSpec {
+        path: PATH.into(),
+        max_bytes: case.max_bytes,
+        keep_free: KEEP_FREE,
+        sync: weft_store::Sync::Always,
+        dead_letters: LogSpec {
+            max_bytes: 1 << 30,
+            max_age: None,
+            retain: None,
+            when_full: WhenFull::Block,
+        },
+    }
+}
+
+fn log(case: &LogCase) -> LogSpec {
+    LogSpec {
+        max_bytes: case.max_bytes,
+        max_age: case.max_age,
+        retain: None,
+        when_full: if case.moves {
+            WhenFull::Move
+        } else {
+            WhenFull::Block
+        },
     }
 }
 
@@ -172,7 +214,7 @@ fn route(case: &RouteCase) -> RouteSpec {
         predicate: Arc::new(Predicate::compile_all(&filters).expect("a valid filter")),
         to: PlanSpec::All(case.parts.iter().map(plan).collect()),
         add: Vec::new(),
-        dead_letter: case.dead_letter.map(name),
+        dead_letter: case.dead_letter.map(name).or(case.local.then(|| LOCAL.into())),
         max_age: case.max_age,
     }
 }

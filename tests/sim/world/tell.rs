@@ -51,6 +51,18 @@ impl World {
                 format!("stopped after {:?}, {} left", it.deadline, it.left),
             ));
         }
+        for it in &self.log.kills {
+            let how = if it.power { "the power failed" } else { "killed" };
+            lines.push((it.at, format!("{how}, again at {:?}", it.again.order)));
+        }
+        for it in &self.log.glimpses {
+            let keys: Vec<_> = it.letters.iter().map(|(id, dead)| (id, &dead.key)).collect();
+            lines.push((it.at, format!("dead letters: {keys:?}")));
+        }
+        for it in &self.log.jobs {
+            let progress = it.job.progress();
+            lines.push((it.began, format!("job {:?}: {progress:?}", it.order)));
+        }
         lines.sort();
         lines
     }
@@ -58,7 +70,11 @@ impl World {
     /// Prints what happened to one message, in order.
     pub(crate) fn tell(&self, case: &Case, key: &str) {
         let Some(load) = case.load.iter().find(|load| load.key == key) else {
-            return eprintln!("no message is {key}");
+            // A destination, or whatever else a line may have.
+            let lines = self.trace().into_iter();
+            return lines
+                .filter(|(_, line)| line.contains(key))
+                .for_each(|(stamp, line)| eprintln!("{:>12?} {:>6} {line}", stamp.at, stamp.order));
         };
         let own = |line: &str| {
             let lane = format!("i{} lane {}:", load.ingress, load.lane);
@@ -70,13 +86,16 @@ impl World {
                     .split(&offset)
                     .nth(1)
                     .is_some_and(|rest| rest.starts_with([' ', ',']));
-            let of_router = ["setup ", "reload ", "stopped "]
+            let of_router = ["setup ", "reload ", "stopped ", "killed", "the power", "job "]
                 .iter()
                 .any(|start| line.starts_with(start));
             of_lane || of_feed || of_router || at_sink.iter().any(|text| line.contains(text.as_str()))
         };
         for (stamp, line) in self.trace().into_iter().filter(|(_, line)| own(line)) {
             eprintln!("{:>12?} {:>6} {line}", stamp.at, stamp.order);
+        }
+        for kept in &self.log.kept {
+            eprintln!("{}", kept.tell());
         }
     }
 }
@@ -104,6 +123,16 @@ pub(super) fn what_is_stuck(case: &Case, feeds: &[Feed], router: &Router<'_>) ->
                 (standing.pending_events, standing.in_flight, standing.breaker);
             stuck.push(format!(
                 "{name}: {pending} pending, {in_flight} in flight, breaker {breaker:?}, {last:?}"
+            ));
+        }
+    }
+    for log in router.logs() {
+        let (name, open, pending) = (&log.name, log.log.open(), log.pending());
+        let (durable, full) = (log.log.durable(), log.is_full());
+        if pending > 0 {
+            stuck.push(format!(
+                "log {name}: {open} open, {pending} pending, {durable} durable, full: {full}, {:?}",
+                log.log.failure()
             ));
         }
     }

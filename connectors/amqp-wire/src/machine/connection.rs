@@ -16,6 +16,7 @@ use crate::condition;
 use crate::frame::{self, FrameKind, ProtocolHeader};
 use crate::login::Exchange;
 use crate::performative::{Close, Encode, Error};
+use crate::value::Fields;
 
 /// The only channel that we use.
 pub(super) const CHANNEL: u16 = 0;
@@ -53,6 +54,8 @@ pub struct Connection {
     pub(super) links: Table,
     pub(super) session: Session,
     pub(super) idle: Idle,
+    /// What the peer says of itself.
+    pub(super) peer: Fields,
     /// The largest frame that the peer takes.
     pub(super) peer_frame_max: u32,
     /// The highest handle that the peer takes.
@@ -78,6 +81,7 @@ impl Connection {
             links: Table::default(),
             session: Session::new(config.incoming_window),
             idle: Idle::new(config.idle_timeout, now),
+            peer: Fields::default(),
             peer_frame_max: frame::FRAME_SIZE_MIN,
             peer_handle_max: 0,
             pending: None,
@@ -203,6 +207,12 @@ impl Connection {
             // Nothing is open yet that would have to be closed.
             _ => self.end(Ended::Closed),
         }
+    }
+
+    /// What the peer says of itself in its open: `product`, `version`.
+    #[must_use]
+    pub fn peer(&self) -> &Fields {
+        &self.peer
     }
 
     /// Whether the last event has been told, or waits to be.

@@ -4,12 +4,24 @@ use super::connection::Connection;
 use super::event::{Event, Violation};
 use super::inbound::unattached;
 use super::link::{LinkId, Side, Stand};
+use super::receiver::Receiver;
 use crate::performative::Flow;
 
 impl Connection {
     /// Sets how many more deliveries may come by this link; at most 2^31 - 1. Lowering it does not call back what is on its
     /// way.
     pub fn set_credit(&mut self, link: LinkId, credit: u32) {
+        self.grant(link, |receiver| receiver.grant(credit));
+    }
+
+    /// The same for as many as there are (transport 2.6.7): the peer uses the credit as far as it can now, and gives the
+    /// rest back ([`Event::Credit`]). Over once [`Connection::credit`] is zero and no message is
+    /// [half way](Connection::is_half_way).
+    pub fn drain(&mut self, link: LinkId, credit: u32) {
+        self.grant(link, |receiver| receiver.drain(credit));
+    }
+
+    fn grant(&mut self, link: LinkId, grant: impl FnOnce(&mut Receiver)) {
         if !self.is_up() {
             return;
         }
@@ -17,7 +29,7 @@ impl Connection {
             return;
         };
         if let Side::Receiver(receiver) = &mut found.side {
-            receiver.grant(credit);
+            grant(receiver);
             self.answer_flow(Some(link.handle));
         }
     }
@@ -29,6 +41,32 @@ impl Connection {
             Some(Side::Receiver(receiver)) => receiver.credit,
             Some(Side::Sender(sender)) => sender.credit,
             None => 0,
+        }
+    }
+
+    /// Whether a message has begun to come by this link, and has not ended. It has used its credit at its beginning.
+    #[must_use]
+    pub fn is_half_way(&self, link: LinkId) -> bool {
+        match self.links.look(link).map(|found| &found.side) {
+            Some(Side::Receiver(receiver)) => receiver.is_half_way(),
+            Some(Side::Sender(_)) | None => false,
+        }
+    }
+
+    /// Lets a message go on that is half way, after the peer has given all credit back.
+    ///
+    /// NOTE: by the specification a message uses its credit when it begins. Artemis (proton-j) counts it when it ends, and
+    /// where the session's window stopped it half way, a drain gives back the credit that the message is still to use. So
+    /// it is given once more.
+    pub fn go_on(&mut self, link: LinkId) {
+        if self.credit(link) > 0 || !self.is_half_way(link) {
+            return;
+        }
+        // Not as a drain, or it would be given back once more.
+        self.set_credit(link, 1);
+        if let Some(Side::Receiver(receiver)) = self.links.get(link).map(|found| &mut found.side) {
+            receiver.credit = 0;
+            receiver.go_on();
         }
     }
 
@@ -81,12 +119,13 @@ impl Connection {
             && let Some(link) = self.links.at(handle)
         {
             flow.handle = Some(handle);
-            let (count, credit) = match &link.side {
-                Side::Sender(sender) => (sender.delivery_count, sender.credit),
-                Side::Receiver(receiver) => (receiver.delivery_count, receiver.credit),
+            let (count, credit, drain) = match &link.side {
+                Side::Sender(sender) => (sender.delivery_count, sender.credit, false),
+                Side::Receiver(receiver) => (receiver.delivery_count, receiver.credit, receiver.draining),
             };
             flow.delivery_count = Some(count);
             flow.link_credit = Some(credit);
+            flow.drain = drain;
         }
         self.write(&flow);
     }

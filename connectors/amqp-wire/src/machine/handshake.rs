@@ -120,6 +120,7 @@ impl Connection {
         }
         self.peer_frame_max = open.max_frame_size.min(OUR_FRAME_MAX);
         self.idle.peer(open.idle_time_out);
+        self.peer = open.properties.clone();
         let begin = self
             .session
             .begin(u32::try_from(LINKS_MAX - 1).unwrap_or(u32::MAX));

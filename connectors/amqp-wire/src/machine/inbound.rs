@@ -8,7 +8,7 @@ use super::link::{Side, Stand};
 use super::receiver::Complete;
 use crate::condition;
 use crate::performative::{
-    Attach, Close, DeliveryState, Detach, Disposition, End, Performative, Role, Transfer,
+    Attach, Close, DeliveryState, Detach, Disposition, End, Performative, Role, SenderSettleMode, Transfer,
 };
 use crate::value::{Fields, Value};
 
@@ -197,7 +197,12 @@ impl Connection {
                 receiver.attached(attach.initial_delivery_count.unwrap_or(0));
                 let source = attach.source;
                 let there = source.is_some();
-                receiver.filter = source.map(|source| source.filter).unwrap_or_default();
+                let (filter, distribution) = source
+                    .map(|source| (source.filter, source.distribution_mode))
+                    .unwrap_or_default();
+                receiver.filter = filter;
+                receiver.distribution = distribution;
+                receiver.settled = attach.snd_settle_mode == SenderSettleMode::Settled;
                 there
             }
             Side::Sender(_) => attach.target.is_some(),

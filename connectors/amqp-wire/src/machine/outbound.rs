@@ -10,7 +10,7 @@ use crate::message;
 use crate::performative::{
     Attach, DeliveryState, Detach, Disposition, Role, SenderSettleMode, Source, Target, Transfer,
 };
-use crate::value::Fields;
+use crate::value::{Fields, Symbol};
 
 /// The rest of a message that waits for the peer's window.
 pub(super) struct Pending {
@@ -75,6 +75,26 @@ impl Connection {
         match &found.side {
             Side::Receiver(receiver) => Some(&receiver.filter),
             Side::Sender(_) => None,
+        }
+    }
+
+    /// How the peer hands messages out by an attached receiving link, if it says; one of
+    /// [`crate::performative::distribution`].
+    #[must_use]
+    pub fn distribution(&self, link: LinkId) -> Option<&Symbol> {
+        let found = self.links.look(link).filter(|found| found.stand == Stand::Up)?;
+        match &found.side {
+            Side::Receiver(receiver) => receiver.distribution.as_ref(),
+            Side::Sender(_) => None,
+        }
+    }
+
+    /// Whether the peer said that it sends settled by an attached receiving link: what it sends is gone from it.
+    #[must_use]
+    pub fn sends_settled(&self, link: LinkId) -> bool {
+        match self.links.look(link).map(|found| &found.side) {
+            Some(Side::Receiver(receiver)) => receiver.settled,
+            Some(Side::Sender(_)) | None => false,
         }
     }
 

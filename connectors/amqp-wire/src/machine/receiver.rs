@@ -6,7 +6,7 @@ use super::event::Violation;
 use super::serial;
 use crate::condition;
 use crate::performative::Transfer;
-use crate::value::Fields;
+use crate::value::{Fields, Symbol};
 
 /// The most credit that is given.
 const CREDIT_MAX: u32 = (1 << 31) - 1;
@@ -20,8 +20,14 @@ pub(super) struct Receiver {
     pub(super) credit: u32,
     /// The delivery-count beyond which nothing was ever allowed: credit that is taken back may have been used already.
     limit: u32,
+    /// What of the credit is not used is to be given back.
+    pub(super) draining: bool,
     /// The filters that the peer applies.
     pub(super) filter: Fields,
+    /// The peer sends settled, whatever was asked of it.
+    pub(super) settled: bool,
+    /// How the peer hands messages out, if it says.
+    pub(super) distribution: Option<Symbol>,
     partial: Option<Partial>,
 }
 
@@ -64,11 +70,29 @@ impl Receiver {
     /// From now on `credit` deliveries may come: at most [`CREDIT_MAX`], so that counts can be compared.
     pub(super) fn grant(&mut self, credit: u32) {
         let credit = credit.min(CREDIT_MAX);
+        self.draining = false;
         self.credit = credit;
         let limit = self.delivery_count.wrapping_add(credit);
         if serial::ahead(self.limit, limit).is_some() {
             self.limit = limit;
         }
+    }
+
+    /// The same for as many as there are: the sender is to use the credit or give it back.
+    pub(super) fn drain(&mut self, credit: u32) {
+        self.grant(credit);
+        self.draining = true;
+    }
+
+    /// The credit for a message that is half way is counted again; the sender may use it for another one all the same.
+    pub(super) fn go_on(&mut self) {
+        self.delivery_count = self.delivery_count.wrapping_add(1);
+        self.limit = self.delivery_count.wrapping_add(1);
+    }
+
+    /// Whether a message has begun to come, and has not ended.
+    pub(super) fn is_half_way(&self) -> bool {
+        self.partial.is_some()
     }
 
     /// The sender moved its delivery-count: whether it gave credit back.

@@ -3,6 +3,7 @@
 
 mod careless;
 mod credit_given;
+mod drain;
 mod hostile;
 mod laws;
 mod links;

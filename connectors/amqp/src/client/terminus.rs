@@ -2,7 +2,8 @@
 
 use weft_amqp_wire::machine::{ReceiverSpec, SenderSpec};
 use weft_amqp_wire::performative::{
-    DeliveryState, ExpiryPolicy, Modified, SenderSettleMode, Source, Target, TerminusDurability, filter,
+    DeliveryState, ExpiryPolicy, Modified, SenderSettleMode, Source, Target, TerminusDurability,
+    distribution, filter,
 };
 use weft_amqp_wire::value::{Fields, Symbol, Text, Value};
 
@@ -78,6 +79,40 @@ pub(crate) fn receiver(section: &IngressSection, ingress: &str, address: &str, n
             name: Text::from(name),
             source,
             // Settled ones would be lost in a crash; a broker that sends them all the same is believed.
+            snd_settle_mode: SenderSettleMode::Unsettled,
+            desired_capabilities: Vec::new(),
+        },
+    }
+}
+
+/// A consumer that looks at what a queue holds (`copy`), or takes it out; `serial` tells it from others of this connection.
+/// The capability `queue` is always asked for: what a topic publishes is held nowhere, and some brokers take messages out of
+/// a subscription's queue also where a copy was asked for.
+pub(crate) fn browser(destination: &str, address: &str, copy: bool, serial: usize) -> Receiver {
+    let mode = if copy {
+        distribution::COPY
+    } else {
+        distribution::MOVE
+    };
+    Receiver {
+        address: address.to_owned(),
+        spec: ReceiverSpec {
+            name: Text::from(format!("weft-{destination}-{address}-{mode}-{serial}")),
+            source: Source {
+                address: Some(Text::from(address)),
+                distribution_mode: Some(Symbol::from_static(mode)),
+                capabilities: capability(AddressKind::Queue).into_iter().collect(),
+                outcomes: [
+                    DeliveryState::ACCEPTED,
+                    DeliveryState::RELEASED,
+                    DeliveryState::MODIFIED,
+                ]
+                .map(Symbol::from_static)
+                .to_vec(),
+                // Nobody failed with what is left.
+                default_outcome: Some(DeliveryState::Released),
+                ..Source::default()
+            },
             snd_settle_mode: SenderSettleMode::Unsettled,
             desired_capabilities: Vec::new(),
         },

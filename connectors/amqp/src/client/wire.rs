@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use weft_amqp_wire::login::{self, Login};
 use weft_amqp_wire::machine::{Config, Connection, Ended, Event, LinkId, SenderSpec};
-use weft_amqp_wire::performative::{DeliveryState, Error, filter};
-use weft_amqp_wire::value::{Fields, Text};
+use weft_amqp_wire::performative::{DeliveryState, Error, distribution, filter};
+use weft_amqp_wire::value::{Fields, Text, Value};
 use weft_net::Stream;
 
 use super::io::{Io, Moved, Output};
@@ -69,6 +69,8 @@ pub(crate) struct Wire {
     links: Vec<Option<LinkId>>,
     /// Why it is over.
     over: Option<Trouble>,
+    /// It is over since we closed it, and the peer agreed.
+    closed: bool,
     /// The peer has closed its side of the socket.
     eof: bool,
 }
@@ -102,6 +104,7 @@ impl Wire {
                 tokens: HashMap::new(),
                 links: Vec::new(),
                 over: None,
+                closed: false,
                 eof: false,
             };
             loop {
@@ -208,6 +211,7 @@ impl Wire {
                     token.map(|token| Happened::Detached { token, error })
                 }
                 Event::Ended(ended) => {
+                    self.closed = ended == Ended::Closed;
                     let trouble = self.trouble(ended);
                     self.over.get_or_insert(trouble);
                     None
@@ -227,8 +231,7 @@ impl Wire {
     pub(crate) async fn io(&mut self) -> Result<(), Trouble> {
         if self.over.is_some() || self.eof {
             self.flush().await;
-            let lost = || Trouble::unavailable(format!("{}: the broker closed the connection", self.at));
-            return Err(self.over.clone().unwrap_or_else(lost));
+            return Err(self.lost());
         }
         let deadline = self.machine.0.next_deadline();
         tokio::select! {
@@ -251,6 +254,47 @@ impl Wire {
         if let Some(link) = self.link(token) {
             self.machine.0.set_credit(link, credit);
         }
+    }
+
+    /// The same for as many as there are: the broker gives back what it cannot use now.
+    pub(crate) fn drain(&mut self, token: usize, credit: u32) {
+        if let Some(link) = self.link(token) {
+            self.machine.0.drain(link, credit);
+        }
+    }
+
+    /// Lets a message go on that is half way, after all credit was given back.
+    pub(crate) fn go_on(&mut self, token: usize) {
+        if let Some(link) = self.link(token) {
+            self.machine.0.go_on(link);
+        }
+    }
+
+    /// Whether a drain is over: no credit is left, and no message half way.
+    pub(crate) fn drained(&self, token: usize) -> bool {
+        let over = |link| self.machine.0.credit(link) == 0 && !self.machine.0.is_half_way(link);
+        self.link(token).is_none_or(over)
+    }
+
+    /// Whether the broker says that a consumer's link copies messages, and takes none out.
+    pub(crate) fn copies(&self, token: usize) -> bool {
+        let mode = self
+            .link(token)
+            .and_then(|link| self.machine.0.distribution(link));
+        mode.is_some_and(|mode| *mode == distribution::COPY)
+    }
+
+    /// Whether the broker says that what it sends by a consumer's link is gone from it.
+    pub(crate) fn sends_settled(&self, token: usize) -> bool {
+        self.link(token)
+            .is_some_and(|link| self.machine.0.sends_settled(link))
+    }
+
+    /// What the broker says of itself: its product, and the version.
+    pub(crate) fn product(&self) -> (&str, &str) {
+        let peer = self.machine.0.peer();
+        let text = |key| peer.get(key).and_then(Value::as_str).unwrap_or_default();
+        (text("product"), text("version"))
     }
 
     /// Whether the broker applies the selector of a consumer's link.
@@ -295,9 +339,23 @@ impl Wire {
 
     /// Detaches (durable subscriptions stay), closes, and waits for the broker's word, within bounds.
     pub(crate) async fn close(&mut self) {
+        if let Err(trouble) = self.end(false, CLOSE).await {
+            tracing::debug!(%trouble, "amqp did not close well; the broker will notice by itself");
+        }
+    }
+
+    /// Gives all links up, closes, and waits for the broker's word for so long.
+    ///
+    /// # Errors
+    /// It did not agree: whether it has read what was said last is not known.
+    pub(crate) async fn part(&mut self, limit: Duration) -> Result<(), Trouble> {
+        self.end(true, limit).await
+    }
+
+    async fn end(&mut self, for_good: bool, limit: Duration) -> Result<(), Trouble> {
         let links: Vec<LinkId> = self.links.drain(..).flatten().collect();
         for link in links {
-            self.machine.0.detach(link, false);
+            self.machine.0.detach(link, for_good);
         }
         self.tokens.clear();
         self.machine.0.close();
@@ -310,12 +368,19 @@ impl Wire {
             }
             self.flush().await;
         };
-        if tokio::time::timeout(CLOSE, closing).await.is_err() {
-            tracing::debug!(
-                broker = self.at,
-                "amqp close takes too long; the broker will notice by itself"
-            );
+        match tokio::time::timeout(limit, closing).await {
+            Ok(()) if self.closed => Ok(()),
+            Ok(()) => Err(self.lost()),
+            Err(_) => Err(Trouble::unavailable(format!(
+                "{}: the broker does not agree to the close within {limit:?}",
+                self.at
+            ))),
         }
+    }
+
+    fn lost(&self) -> Trouble {
+        let lost = || Trouble::unavailable(format!("{}: the broker closed the connection", self.at));
+        self.over.clone().unwrap_or_else(lost)
     }
 
     /// Writes what is left to say, as far as the socket takes it at once.

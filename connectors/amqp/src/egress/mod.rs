@@ -13,18 +13,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use weft_api::browse::Browsable;
 use weft_api::config::{Finding, Node};
 use weft_api::connector::{EgressBuilder, EgressSettings};
 use weft_api::egress::{Egress, EgressContext, EgressError, EgressProfile};
 use weft_api::outcome::{Reason, SendError};
 
 use self::outcome::Where;
+use crate::browse;
 use crate::client::terminus;
 use crate::client::trouble::Trouble;
 use crate::client::wire::{Happened, Wire, WireSpec};
 use crate::client::{self, Endpoint};
 use crate::config::{AddressKind, EgressSection};
 use crate::mapping::egress::Layout;
+use crate::mapping::ingress::Mapping;
 
 /// Most events of one batch.
 const BATCH_EVENTS: u32 = 256;
@@ -35,6 +38,9 @@ const IN_FLIGHT: u32 = 2_000;
 /// A producer takes nothing in; this is for what the specification lets a peer send all the same.
 const INCOMING_BYTES: u64 = 1 << 20;
 
+/// What the attributes of an event may take beside its data when it is read again.
+const BACK_SPARE: u64 = 256 << 10;
+
 /// A validated section with everything that a producer needs.
 pub(crate) struct Plan {
     pub(crate) endpoint: Endpoint,
@@ -43,7 +49,12 @@ pub(crate) struct Plan {
     pub(crate) kind: AddressKind,
     pub(crate) timeout: Duration,
     pub(crate) event_max: u64,
-    address: String,
+    pub(crate) client_memory: u64,
+    pub(crate) address: String,
+    /// What was written, read again.
+    pub(crate) back: Arc<Mapping>,
+    /// The largest message that is put together of what was written.
+    pub(crate) back_max: u64,
 }
 
 impl Plan {
@@ -58,6 +69,9 @@ impl Plan {
         let container = format!("{}.out", settings.name);
         let endpoint = Endpoint::new(&section.remote(), &settings.node, &container)
             .map_err(|error| vec![Finding::error(node, error, "correct `url`")])?;
+        // An event of the largest data, as JSON in base64, and its attributes.
+        let back_max = settings.event_max.saturating_mul(2).saturating_add(BACK_SPARE);
+        let back = Mapping::back(node, settings, back_max, layout.habits())?;
         Ok(Plan {
             endpoint,
             layout,
@@ -65,7 +79,10 @@ impl Plan {
             kind: section.kind,
             timeout: section.timeout.0,
             event_max: settings.event_max,
+            client_memory: settings.client_memory,
             address: section.address,
+            back: Arc::new(back),
+            back_max,
         })
     }
 
@@ -100,6 +117,10 @@ impl EgressBuilder for Builder {
 
     fn address(&self) -> String {
         format!("{} {}", self.plan.endpoint.dialer.address(), self.plan.address)
+    }
+
+    fn browse(&self) -> Browsable {
+        browse::of(&self.plan)
     }
 }
 

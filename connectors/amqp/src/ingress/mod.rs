@@ -7,7 +7,7 @@ mod answers;
 mod attach;
 mod consumer;
 mod lane;
-mod ledger;
+pub(crate) mod ledger;
 mod outcome;
 
 use std::sync::Arc;

@@ -34,6 +34,25 @@ pub(crate) struct Layout {
     properties: Vec<(String, Template)>,
 }
 
+/// What a destination writes into every header, and what therefore says nothing about the event that is in a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habits {
+    volatile: bool,
+    priority: Option<u8>,
+}
+
+impl Habits {
+    /// Takes them out of a header that came back.
+    pub(crate) fn lift(self, header: &mut Header) {
+        if self.volatile && header.durable == Some(false) {
+            header.durable = None;
+        }
+        if self.priority == Some(header.priority) {
+            header.priority = Header::PRIORITY;
+        }
+    }
+}
+
 impl Layout {
     /// Reads what the section says about messages, and checks the rest of it.
     ///
@@ -85,6 +104,14 @@ impl Layout {
                 properties,
             }),
             _ => Err(findings),
+        }
+    }
+
+    /// What headers say of every event, whatever it is.
+    pub(crate) fn habits(&self) -> Habits {
+        Habits {
+            volatile: !self.durable,
+            priority: self.priority,
         }
     }
 

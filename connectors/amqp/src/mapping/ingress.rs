@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use weft_amqp_wire::message::{Body, Message};
 use weft_api::config::{Finding, Node};
-use weft_api::connector::{IngressSettings, RawMessage};
+use weft_api::connector::{EgressSettings, IngressSettings, RawMessage};
 use weft_api::event::{ContentMode, Coordinates, Event, EventBuilder, json, malformed};
 use weft_api::ingress::Incoming;
 use weft_api::mapping::Accept;
 
 use super::body::{self, Hint};
+use super::egress::Habits;
 use super::meta::Meta;
 use super::plain::Plain;
 use super::{binary, egress, value};
@@ -21,6 +22,7 @@ pub(crate) struct Mapping {
     plain: Plain,
     source: String,
     event_max: u64,
+    habits: Habits,
 }
 
 impl Mapping {
@@ -34,7 +36,33 @@ impl Mapping {
             plain: Plain::new(settings, section)?,
             source: settings.default_source(),
             event_max: settings.event_max,
+            habits: Habits::default(),
         })
+    }
+
+    /// The mapping of what a destination wrote, which takes both kinds of messages.
+    ///
+    /// # Errors
+    /// As for an ingress without `accept` and `event`: none.
+    pub(crate) fn back(
+        section: &Node,
+        settings: &EgressSettings,
+        message_max: u64,
+        habits: Habits,
+    ) -> Result<Mapping, Vec<Finding>> {
+        let settings = IngressSettings {
+            name: settings.name.clone(),
+            node: settings.node.clone(),
+            cluster: settings.cluster.clone(),
+            accept: None,
+            event: None,
+            window: None,
+            event_max: message_max,
+            client_memory: settings.client_memory,
+            log: false,
+        };
+        let mapping = Mapping::new(section, &settings)?;
+        Ok(Mapping { habits, ..mapping })
     }
 }
 
@@ -56,7 +84,7 @@ impl Mapper {
 
     /// Maps a message that came from `address`.
     pub(crate) fn map(&mut self, address: &str, payload: &Bytes) -> Incoming {
-        let message = match Message::decode(payload) {
+        let mut message = match Message::decode(payload) {
             Ok(message) => message,
             Err(error) => {
                 return malformed_incoming(
@@ -64,6 +92,7 @@ impl Mapper {
                 );
             }
         };
+        self.mapping.habits.lift(&mut message.header);
         match self.decode(address, &message, payload) {
             Ok(event) => event.into(),
             Err(why) => malformed_incoming(self.malformed(&message, payload, &why)),
@@ -79,6 +108,12 @@ impl Mapper {
         let payload = egress::raw(raw);
         let message = Message::decode(&payload).map_err(|error| error.to_string())?;
         self.decode(address, &message, &payload)
+    }
+
+    /// What stands for a message that is too large to be put together.
+    pub(crate) fn too_large(&mut self) -> Incoming {
+        let max = self.mapping.event_max;
+        malformed_incoming(self.unreadable(&Bytes::new(), &format!("it has more than {max} bytes")))
     }
 
     /// Maps a raw message as the one that it describes, by way of its bytes.

@@ -15,9 +15,12 @@ mod json;
 mod meta;
 mod millis;
 mod plain;
+mod same;
 #[cfg(test)]
 mod tests;
 mod value;
+
+pub(crate) use same::same;
 
 /// What attributes are prefixed with, as the binding spells it (3.1.3.1).
 const COLON: &str = "cloudEvents:";

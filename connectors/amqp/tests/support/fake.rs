@@ -73,15 +73,27 @@ impl Fake {
     /// Reads until the peer has sent this performative; gives it.
     pub async fn until(&mut self, name: &str) -> Option<Performative> {
         loop {
-            let frame = self.frame().await?;
-            if frame.body.is_empty() {
-                continue;
-            }
-            let (said, _) = Performative::decode(&frame.body).ok()?;
+            let said = self.said().await?;
             if said.name() == name {
                 return Some(said);
             }
         }
+    }
+
+    /// The next performative that the peer sends.
+    pub async fn said(&mut self) -> Option<Performative> {
+        loop {
+            let frame = self.frame().await?;
+            if !frame.body.is_empty() {
+                return Some(Performative::decode(&frame.body).ok()?.0);
+            }
+        }
+    }
+
+    /// Reads until the peer has sent an empty frame, a sign of life.
+    pub async fn beat(&mut self) -> Option<()> {
+        while !self.frame().await?.body.is_empty() {}
+        Some(())
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -165,8 +177,13 @@ impl Fake {
 
     /// Sends a message by the first link, in as many frames as it takes.
     pub async fn send(&mut self, number: u32, settled: bool, payload: &[u8], frame_max: u32) {
+        self.send_by(0, number, settled, payload, frame_max).await;
+    }
+
+    /// The same by another link.
+    pub async fn send_by(&mut self, handle: u32, number: u32, settled: bool, payload: &[u8], frame_max: u32) {
         let transfer = Transfer {
-            handle: 0,
+            handle,
             delivery_id: Some(number),
             delivery_tag: Some(Bytes::copy_from_slice(&number.to_be_bytes())),
             message_format: Some(0),

@@ -1,7 +1,9 @@
 //! What the tests share: sections as the router hands them over, and foreign peers (Qpid Proton) that stay.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod copier;
 pub mod fake;
+pub mod queue;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,8 +11,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio::task::block_in_place;
 use weft_amqp::Amqp;
+use weft_api::browse::Browse;
 use weft_api::config::Node;
-use weft_api::connector::{Connector, EgressSettings, IngressSettings};
+use weft_api::connector::{Connector, EgressBuilder, EgressSettings, IngressSettings};
 use weft_api::egress::Egress;
 use weft_api::event::{AttrKind, Event, EventBuilder};
 use weft_api::ingress::{Ingress, Window};
@@ -46,6 +49,15 @@ pub fn ingress(section: &Json, window: Option<Window>) -> Box<dyn Ingress> {
 
 /// An egress of this section.
 pub fn egress(section: &Json) -> Box<dyn Egress> {
+    destination(section).build().unwrap()
+}
+
+/// What a destination of this section holds.
+pub fn browse(section: &Json) -> Arc<dyn Browse> {
+    destination(section).browse().unwrap()
+}
+
+fn destination(section: &Json) -> Box<dyn EgressBuilder> {
     let settings = EgressSettings {
         name: Arc::from("test"),
         node: Arc::from("node"),
@@ -56,7 +68,7 @@ pub fn egress(section: &Json) -> Box<dyn Egress> {
         log: false,
     };
     let built = Amqp.egress(&node(section), &settings).unwrap();
-    built.unwrap_or_else(|f| panic!("{f:?}")).build().unwrap()
+    built.unwrap_or_else(|f| panic!("{f:?}"))
 }
 
 /// A script that stays and answers.

@@ -15,6 +15,7 @@ impl LogLane {
         let log = &self.queue.name;
         if self.purging {
             tracing::warn!(%log, sequence, "a record that this version cannot read is purged");
+            self.queue.metrics.purged.inc();
             self.queue.log.acknowledge(sequence..sequence + 1);
             return;
         }

@@ -3,8 +3,8 @@
 //! Shared by who does it and who watches it. Bounded: of the letters that stay only the first few are told one by one.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use weft_api::browse::Browse;
@@ -26,6 +26,18 @@ pub enum Work {
     Purge,
 }
 
+impl Work {
+    /// What it is called where jobs are told of.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Work::Replay(_) => "replay",
+            Work::Again(_) => "replay_kept",
+            Work::Purge => "purge",
+        }
+    }
+}
+
 /// What an operator asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
@@ -35,8 +47,8 @@ pub struct Order {
     pub selection: Selection,
     /// With how many of them at most.
     pub limit: Option<u64>,
-    /// How many a second at most.
-    pub rate: Option<NonZeroU32>,
+    /// How long after one the next is sent at the earliest.
+    pub every: Option<Duration>,
 }
 
 /// How a job stands.
@@ -78,6 +90,8 @@ pub struct Progress {
     pub stays: Vec<(u64, String)>,
     /// Records that only a later version can read.
     pub unreadable: u64,
+    /// What was asked for by its number, and was not there.
+    pub missing: Vec<u64>,
 }
 
 /// What holds letters where that is no log of this router.

@@ -20,15 +20,16 @@ pub mod remote;
 pub mod scan;
 pub mod way;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weft_api::crash;
-use weft_api::outcome::Outcome;
+use weft_api::outcome::{Outcome, Reason};
 
 use crate::delivery::forward::start;
 use crate::delivery::leg::{Leg, NO_ROUTE};
@@ -56,6 +57,8 @@ const AHEAD: Look = Look {
 };
 /// How long what is under way may take to end once the job is cancelled.
 const GRACE: Duration = Duration::from_secs(5);
+/// What stays and may have arrived all the same.
+const ENDED_UNDER_WAY: &str = "the job ended while it was under way: it may have been delivered";
 /// How much of a pause a rate makes good at once.
 const BURST: Duration = Duration::from_millis(100);
 
@@ -81,6 +84,8 @@ pub struct Replay {
     end: Option<Instant>,
     /// Why it goes on no further.
     failed: Option<String>,
+    /// What was asked for by its number and was not met.
+    missing: BTreeSet<u64>,
 }
 
 impl Replay {
@@ -88,6 +93,7 @@ impl Replay {
     /// it runs.
     #[must_use]
     pub fn new(job: Arc<Job>, pile: Pile, port: &Arc<Port>, wiring: Arc<ArcSwapOption<Wiring>>) -> Replay {
+        let missing = job.order.selection.ids.iter().copied().collect();
         let epoch = port.take_epoch();
         let lane = LanePort::new(Arc::clone(port), Arc::clone(&job.log), 0, epoch, false);
         Replay {
@@ -105,6 +111,7 @@ impl Replay {
             due: Instant::now(),
             end: None,
             failed: None,
+            missing,
         }
     }
 
@@ -113,10 +120,15 @@ impl Replay {
         let Some(mut pile) = self.pile.take() else { return };
         self.work(&mut pile, stop).await;
         // Before the pile ends: what can leave no more shall not be sent any more.
-        self.abandon();
+        self.revoke();
+        self.settle_the_last(&mut pile);
+        self.leave();
         let closed = pile.close().await;
         let failed = self.failed.take().into_iter().chain(closed.err());
         let failed: Vec<String> = failed.collect();
+        if failed.is_empty() && self.end.is_none() {
+            self.tell_missing();
+        }
         self.job.end(match (&failed[..], self.end) {
             ([_, ..], _) => State::Failed(failed.join("; ")),
             ([], Some(_)) => State::Cancelled,
@@ -193,6 +205,9 @@ impl Replay {
     }
 
     fn take(&mut self, pile: &mut Pile, found: Found) {
+        for letter in &found.letters {
+            self.missing.remove(&letter.id);
+        }
         self.job.update(|progress| {
             progress.looked += found.looked;
             progress.unreadable += found.unreadable;
@@ -223,7 +238,7 @@ impl Replay {
         };
         while self.has_room() {
             let now = Instant::now();
-            if self.job.order.rate.is_some() && self.due > now {
+            if self.job.order.every.is_some() && self.due > now {
                 return;
             }
             let Some(letter) = self.ready.pop_front() else {
@@ -237,9 +252,9 @@ impl Replay {
     }
 
     fn hand_out(&mut self, letter: &Letter, way: &Way, legs: Vec<Owed>, wiring: &Arc<Wiring>, now: Instant) {
-        if let Some(rate) = self.job.order.rate {
+        if let Some(every) = self.job.order.every {
             let earliest = now.checked_sub(BURST).unwrap_or(now);
-            self.due = self.due.max(earliest) + Duration::from_secs(1) / rate.get();
+            self.due = self.due.max(earliest) + every;
         }
         self.port.port.metrics.obligations.inc();
         self.port.port.metrics.books.pending.inc();
@@ -310,24 +325,44 @@ impl Replay {
         self.job.update(|progress| self.kinds(progress, now));
     }
 
-    /// Legs of this job are nobody's from now on; what they stood for is still there.
-    fn abandon(&mut self) {
-        self.port.set_epoch(self.port.port.take_epoch());
-        let open = std::mem::take(&mut self.open);
+    /// What was asked for and is not there; what a limit left out may be.
+    fn tell_missing(&mut self) {
+        let missing = std::mem::take(&mut self.missing);
+        let limit = self.job.order.limit;
         self.job.update(|progress| {
-            progress.under_way = 0;
-            for id in open.keys() {
-                progress.stays(
-                    *id,
-                    "the job ended while it was under way: it may have been delivered".to_owned(),
-                );
+            if limit.is_none_or(|limit| progress.selected < limit) {
+                progress.missing = missing.into_iter().collect();
             }
         });
+    }
+
+    /// Legs of this job are nobody's from now on. Those that wait come back.
+    fn revoke(&self) {
+        self.port.set_epoch(self.port.port.take_epoch());
         if let Some(wiring) = self.wiring.load().as_ref() {
             for destination in &wiring.destinations {
                 destination.sweep_stale();
             }
         }
+    }
+
+    /// Applies what has come back by now, without waiting for more.
+    fn settle_the_last(&mut self, pile: &mut Pile) {
+        let mailbox = &self.port.port.mailbox;
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = mailbox.poll_take(self.claim, &mut self.inbox, &mut cx);
+        self.settle(pile);
+    }
+
+    /// What is under way is not waited for any more; what it stood for is still there.
+    fn leave(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        self.job.update(|progress| {
+            progress.under_way = 0;
+            for id in open.keys() {
+                progress.stays(*id, ENDED_UNDER_WAY.to_owned());
+            }
+        });
     }
 
     fn kinds(&self, progress: &mut Progress, now: [u64; 4]) {
@@ -339,7 +374,8 @@ impl Replay {
 
 impl Drop for Replay {
     fn drop(&mut self) {
-        self.abandon();
+        self.revoke();
+        self.leave();
         self.job.end(State::Cancelled);
     }
 }
@@ -348,6 +384,8 @@ impl Drop for Replay {
 fn given_back(outcome: Outcome) -> String {
     let reason = outcome.reason().map_or("", |reason| reason.as_str());
     match outcome {
+        Outcome::Released(Reason::Abandoned) => "the job ended before it was sent".to_owned(),
+        Outcome::Unknown(Reason::Abandoned) => ENDED_UNDER_WAY.to_owned(),
         Outcome::Unknown(_) => format!("it came back ({reason}), and may have been delivered"),
         _ => format!("it came back ({reason})"),
     }

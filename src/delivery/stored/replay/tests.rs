@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weft_api::event::{Attributes, Event};
 use weft_api::ingress::{Incoming, Lanes, Settle};
@@ -47,7 +47,7 @@ fn order(work: Work) -> Order {
         work,
         selection: Selection::default(),
         limit: None,
-        rate: None,
+        every: None,
     }
 }
 
@@ -275,7 +275,7 @@ async fn a_job_that_is_cancelled_leaves_what_has_not_ended() {
         .build();
     let (dead, desk, _lanes) = with_letters(&world, 5).await;
     let slow = Order {
-        rate: NonZeroU32::new(1),
+        every: Some(Duration::from_secs(1)),
         ..order(Work::Replay(Way::Obligation))
     };
     let job = desk.start(In::Log("local"), slow).unwrap();
@@ -380,6 +380,6 @@ async fn whoever_looks_sees_every_letter_once_and_takes_none() {
     assert_eq!(dead.log.open(), 25);
     assert!(matches!(
         desk.look(In::Log("nowhere"), Selection::default(), 0, look).await,
-        Err(Refused::Unknown(_))
+        Err(Refused::Wrong(_))
     ));
 }

@@ -102,6 +102,54 @@ async fn a_full_disk_holds_up_lanes_and_refuses_requests_until_there_is_room() {
     assert!(!log.view().failed);
 }
 
+/// A dead letter may go to the place that it comes from. What a log holds gets past what waits for the room that only its
+/// leaving makes.
+#[tokio::test]
+async fn what_a_full_log_holds_comes_back_into_it_before_what_waits_for_room() {
+    let dir = Dir::new();
+    let world = draft(&dir, &["a"], &["a"])
+        .route(to("a"))
+        .dead_letter("a")
+        .build();
+    let (mut lanes, lane) = lane(&world, Settle::InOrder);
+    let log = world.log("a");
+    let bounded = |max_bytes| weft_store::LogSettings {
+        max_bytes,
+        own_space: false,
+        max_age: None,
+        retain: None,
+        window: 100,
+        parts: 1,
+    };
+    deliver(&mut lanes, lane, 0..5);
+    accepted(&mut lanes, 5).await;
+    log.log.configure(bounded(1));
+    deliver(&mut lanes, lane, 5..10);
+    until("five wait for room", || log.pending() == 10).await;
+    let one_by_one = EgressProfile {
+        batch_events: 1,
+        batch_bytes: u64::MAX,
+        in_flight: 10,
+        keeps_order_or_fails: true,
+    };
+    let mut a = world.remote_with("a", one_by_one);
+    let mut dead = 0;
+    while dead < 5 {
+        let batch = a.next().await;
+        match batch.events()[0].get("weftclass") {
+            None => batch.fail_rest(&refused()),
+            Some(_) => {
+                dead += 1;
+                batch.accept_all();
+            }
+        }
+    }
+    until("all that it held has left", || log.log.open() == 0).await;
+    assert_eq!(log.pending(), 5);
+    log.log.configure(bounded(16 << 20));
+    until("those that waited are in it", || log.log.open() == 5).await;
+}
+
 /// C20: what a log had taken and did not write goes before what waited behind it, and nothing that comes gets past.
 #[tokio::test]
 async fn what_a_failed_log_gives_back_keeps_its_order() {

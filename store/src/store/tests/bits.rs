@@ -179,8 +179,9 @@ fn a_segment_whose_heads_are_both_damaged_is_set_aside_and_its_records_are_count
         .collect();
     assert!(ranges.len() >= 4, "{ranges:?}");
     running.committer.close();
-    // The first and one in the middle; the last cannot be counted.
-    for index in [0, 2] {
+    // The first, one in the middle, and the last, where a start appends before it is read, and where it does not.
+    let last = ranges.len() - 1;
+    for (index, append) in [(0, false), (2, false), (last, false), (last, true)] {
         let sim = sim.after_kill();
         let path = Path::new("/store/logs/a").join(Title::name(index as u64 + 1));
         for byte in [20, 4096 + 20] {
@@ -188,14 +189,28 @@ fn a_segment_whose_heads_are_both_damaged_is_set_aside_and_its_records_are_count
         }
         let lost = ranges[index].clone();
         // A start that nobody reads at tells nothing, and forgets nothing.
-        drop(start(&sim).unwrap());
-        let mut running = start(&sim.after_kill()).unwrap();
+        let mut running = start(&sim).unwrap();
+        let mut left: Vec<u64> = (0..30).filter(|token| !lost.contains(token)).collect();
+        if append {
+            assert_eq!(
+                running.append("a", 30, 100, 7),
+                Ok(30),
+                "no sequence is given twice"
+            );
+            running.round(true);
+            left.push(30);
+        }
+        drop(running);
+        let sim = sim.after_kill();
+        let mut running = start(&sim).unwrap();
         let (records, damaged) = running.all("a").unwrap();
-        let left: Vec<u64> = (0..30).filter(|token| !lost.contains(token)).collect();
         assert_eq!(records.iter().map(token_of).collect::<Vec<_>>(), left);
-        assert_eq!(damaged, lost.end - lost.start);
+        assert_eq!(damaged, lost.end - lost.start, "segment {index}");
         running.round(true);
         running.audit();
+        assert!(running.append("a", 31, 100, 7).unwrap() >= 30);
+        let (again, damaged) = start(&sim.after_kill()).unwrap().all("a").unwrap();
+        assert_eq!((again.len(), damaged), (left.len(), 0), "it is told once");
         assert!(
             sim.list(Path::new("/store/logs/a"))
                 .unwrap()

@@ -260,3 +260,28 @@ fn a_record_that_stays_holds_no_more_than_its_part_of_the_bound() {
     assert!(many.bytes <= 3 * (64 << 20) / 256 + 100_000, "{many:?}");
     assert!(few.bytes > 2 * many.bytes, "{few:?}, {many:?}");
 }
+
+/// C27: it resumes by itself, though nothing happens there but that something is refused.
+#[test]
+fn a_log_that_rests_with_all_of_it_acknowledged_makes_room_once_it_is_needed() {
+    let sim = Sim::default();
+    sim.set_wall(|| 1_000_000);
+    let bounds = LogSettings {
+        max_bytes: 100_000,
+        ..bounds()
+    };
+    let mut running = start_with(&sim, settings(), &bounds).unwrap();
+    running.append("a", 0, 60_000, 1_000_000).unwrap();
+    running.round(false);
+    running.log("a").acknowledge(0..1);
+    running.round(true);
+    running.round(true);
+    assert_eq!(running.append("a", 1, 60_000, 1_000_000), Err(Refused::Full));
+    running.round(false);
+    // Long before it would have given its last segment away for resting.
+    sim.set_wall(|| 1_001_000);
+    running.round(false);
+    assert!(!running.log("a").is_full());
+    running.append("a", 1, 60_000, 1_001_000).unwrap();
+    running.audit();
+}

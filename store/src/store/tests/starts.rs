@@ -45,6 +45,34 @@ fn what_is_left_of_a_log_that_is_gone_says_whether_it_holds_anything() {
     assert_eq!(empty(&world.sim), [true, true]);
 }
 
+#[test]
+fn a_store_in_directories_that_it_made_survives_a_power_cut() {
+    let settings = || Settings {
+        path: PathBuf::from("/a/b/c/store"),
+        ..settings()
+    };
+    let mut random = fastrand::Rng::with_seed(3);
+    for calls in 0.. {
+        let sim = Sim::default();
+        // The first start may end anywhere: the one that takes something sees to it that it stays.
+        sim.arm(calls, Fault::PowerCut);
+        let whole = start_with(&sim, settings(), &bounds()).is_ok();
+        let sim = sim.after_kill();
+        let mut running = start_with(&sim, settings(), &bounds()).unwrap();
+        running.append("a", 5, 100, 7).unwrap();
+        running.round(true);
+        for _ in 0..20 {
+            let sim = sim.after_power_cut(&mut random);
+            let running = start_with(&sim, settings(), &bounds()).unwrap();
+            assert_eq!(running.tokens("a"), [5], "the first start ended at call {calls}");
+        }
+        if whole {
+            assert!(calls > 20, "{calls} calls are no start");
+            break;
+        }
+    }
+}
+
 /// A log whose end nothing marks, so that a start copies it; and two starts that end at this call, of which the second
 /// mends what the first one left. Says whether any of them ended.
 fn ends_starts(seed: u64, calls: u64) -> bool {

@@ -1,7 +1,6 @@
 //! Dead letters that a destination holds, sent again: what leaves it and when, what stays, and how a job ends.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use weft_api::event::AttrKind;
@@ -299,6 +298,24 @@ async fn a_job_that_is_cancelled_while_it_looks_leaves_what_has_not_ended() {
     assert_eq!(heap.open(), (0, 0));
 }
 
+/// What was never sent is not said to have been.
+#[tokio::test(start_paused = true)]
+async fn what_waits_at_the_end_of_a_job_was_not_sent() {
+    let heap = Heap::default();
+    let world = one_route(&heap);
+    let _lanes = letters(&world, &heap, 5).await;
+    let job = start(&world, Work::Replay(Way::Obligation));
+    until("all wait", || job.progress().under_way == 5).await;
+    job.cancel();
+    let progress = ended(&job).await;
+    assert_eq!((progress.state, progress.stayed), (State::Cancelled, 5));
+    for (_, why) in &progress.stays {
+        assert_eq!(why, "the job ended before it was sent");
+    }
+    assert_eq!(heap.ids(), numbers(0..5));
+    assert_books(&world, 5);
+}
+
 /// C18: what is under way when a job ends may be delivered, and stays.
 #[tokio::test(start_paused = true)]
 async fn what_is_under_way_at_the_end_of_a_job_stays() {
@@ -313,6 +330,14 @@ async fn what_is_under_way_at_the_end_of_a_job_stays() {
     assert_eq!(
         (progress.state, progress.stayed, progress.under_way),
         (State::Cancelled, 5, 0)
+    );
+    assert!(
+        progress
+            .stays
+            .iter()
+            .all(|(_, why)| why.contains("may have been delivered")),
+        "{:?}",
+        progress.stays
     );
     batch.accept_all();
     assert_eq!((heap.ids(), heap.removed()), (numbers(0..5), vec![]));
@@ -389,9 +414,8 @@ async fn what_is_purged_elsewhere_is_what_was_meant() {
     let heap = Heap::default();
     let world = one_route(&heap);
     let _lanes = letters(&world, &heap, 30).await;
-    let ids = world
-        .desk
-        .read_places("dlt", &["p/30".to_owned(), "p/70".to_owned()]);
+    let places = ["p/30", "p/70", "p/75", "p/990"].map(str::to_owned);
+    let ids = world.desk.read_places("dlt", &places);
     let some = Order {
         selection: Selection {
             ids: ids.unwrap(),
@@ -401,6 +425,7 @@ async fn what_is_purged_elsewhere_is_what_was_meant() {
     };
     let progress = ended(&world.desk.start(THERE, some).unwrap()).await;
     assert_eq!((progress.purged, heap.removed()), (2, vec![30, 70]));
+    assert_eq!(progress.missing, [75, 990]);
     let two = Order {
         limit: Some(2),
         ..order(Work::Purge)
@@ -490,7 +515,7 @@ async fn letters_lie_at_the_destinations_of_the_file_of_today() {
     let unknown = at("nowhere").unwrap_err();
     assert_eq!(
         unknown,
-        Refused::Unknown("no destination is named \"nowhere\"; here are: a b dlt".to_owned())
+        Refused::Wrong("no destination is named \"nowhere\"; here are: a b dlt".to_owned())
     );
     let none = world
         .desk

@@ -1,7 +1,6 @@
 //! What stays although a rule has let it go, where a letter goes that never got far, and what is not counted.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use weft_api::event::AttrKind;
 use weft_api::template::{Scope, Template};
