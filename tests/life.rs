@@ -79,7 +79,7 @@ impl Router {
     fn get(&self, address: &str, path: &str) -> String {
         let mut answer = String::new();
         if let Ok(mut stream) = TcpStream::connect(address) {
-            let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
             let _ = stream
                 .write_all(request.as_bytes())
                 .and_then(|()| stream.read_to_string(&mut answer));
