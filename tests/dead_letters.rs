@@ -5,21 +5,11 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use support::letters::{Case, WINDOW, ids, numbers, text};
 use support::{LIMIT, event};
-use weft_rig::{Receiver, Reply, Request, Weft, eventually, free_port, http};
-
-const WINDOW: usize = 64;
-
-/// HTTP to HTTP, and dead letters in the store.
-struct Case {
-    receiver: Receiver,
-    weft: Weft,
-    web: u16,
-    admin: u16,
-}
+use weft_rig::{Reply, Request, eventually, http};
 
 /// A destination without a log.
 const PLAIN: &str = "";
@@ -33,74 +23,33 @@ impl Case {
 
     /// `keys`: further ones of the destination.
     fn with(keys: &str) -> Case {
-        let (receiver, web, admin) = (Receiver::start(), free_port(), free_port());
-        let url = receiver.url("/");
-        let weft = Weft::at(env!("CARGO_BIN_EXE_weft"))
-            .config(&format!(
-                r#"
-observe: {{ listen: "${{OBSERVE}}" }}
-admin: {{ listen: "127.0.0.1:{admin}" }}
+        Case::start(|url, head| {
+            format!(
+                r#"{head}
 store: {{ path: "${{DIR}}/store" }}
-ingress:
-  web: {{ http: {{ listen: "127.0.0.1:{web}" }} }}
 destinations:
   crm: {{ http: {{ url: "{url}" }}{keys} }}
   audit: {{ http: {{ url: "{url}audit" }} }}
 routes:
   orders: {{ to: crm, dead_letter: local }}
 "#
-            ))
-            .arg("--no-watch")
-            .start();
-        Case {
-            receiver,
-            weft,
-            web,
-            admin,
-        }
+            )
+        })
     }
 
-    /// Posts events that the receiver refuses: they are dead letters when this returns.
+    #[track_caller]
     fn refused(&self, ids: std::ops::Range<usize>) {
-        self.receiver.answer(422);
-        for id in ids {
-            let answer = http::post_event(self.web, "/", &event(&id.to_string())).unwrap();
-            assert!(
-                (200..300).contains(&answer.status),
-                "{}: {}",
-                answer.status,
-                answer.text()
-            );
-        }
-        self.receiver.forget();
+        self.refuse(ids.map(|id| event(&id.to_string())));
     }
 
-    fn cli(&self, args: &[&str]) -> Output {
-        let admin = format!("127.0.0.1:{}", self.admin);
-        Command::new(env!("CARGO_BIN_EXE_weft"))
-            .args(args)
-            .args(["--admin", &admin])
-            .env_remove("WEFT_LOG")
-            .output()
-            .unwrap()
-    }
-
-    /// What a command says that ends well.
     #[track_caller]
     fn says(&self, args: &[&str]) -> String {
-        let output = self.cli(args);
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
-        assert!(output.status.success(), "{args:?}: {out}{err}");
-        out
+        self.ends_well(args)
     }
 
-    /// What a command says that does not.
     #[track_caller]
     fn fails(&self, code: i32, args: &[&str]) -> String {
-        let output = self.cli(args);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        said
+        self.ends_with(code, args)
     }
 
     fn letters(&self) -> Vec<Value> {
@@ -136,21 +85,6 @@ routes:
     fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.weft.metrics().get(name, labels).unwrap_or(0.0)
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn ids(requests: &[Request]) -> BTreeSet<String> {
-    let accepted = requests.iter().filter(|request| request.accepted);
-    accepted
-        .map(|request| request.header("ce-id").unwrap().to_owned())
-        .collect()
-}
-
-fn numbers(range: std::ops::Range<usize>) -> BTreeSet<String> {
-    range.map(|id| id.to_string()).collect()
 }
 
 /// C18, from end to end.
@@ -288,7 +222,7 @@ fn purge_wants_a_word_and_export_takes_nothing() {
     let batch: Value = serde_json::from_str(&case.says(&["dlq", "export", "--format", "batch"])).unwrap();
     assert_eq!(batch.as_array().unwrap().len(), 5);
 
-    let asked = case.cli(&["dlq", "purge", "--event", "3"]);
+    let asked = case.run(&["dlq", "purge", "--event", "3"]);
     assert_eq!(asked.status.code(), Some(1));
     assert!(
         text(&asked.stderr).contains("1 would be gone for good"),
@@ -296,7 +230,7 @@ fn purge_wants_a_word_and_export_takes_nothing() {
         text(&asked.stderr)
     );
     assert_eq!(
-        case.cli(&["dlq", "purge", "--yes"]).status.code(),
+        case.run(&["dlq", "purge", "--yes"]).status.code(),
         Some(64),
         "of which letters?"
     );
@@ -314,7 +248,7 @@ fn purge_wants_a_word_and_export_takes_nothing() {
     let purged = [("log", "local"), ("result", "purged")];
     assert_eq!(case.metric("weft_store_settled_total", &purged), 5.0);
     assert_eq!(
-        case.cli(&["dlq", "show", "0"]).status.code(),
+        case.run(&["dlq", "show", "0"]).status.code(),
         Some(1),
         "there is no such letter"
     );
@@ -382,7 +316,7 @@ fn a_replay_that_is_cancelled_leaves_its_letters() {
     assert_eq!(case.letters().len(), 3);
     case.receiver.answer(204);
     eventually("the router takes another job", LIMIT, || {
-        case.cli(&["dlq", "replay", "--all"])
+        case.run(&["dlq", "replay", "--all"])
             .status
             .success()
             .then_some(())
@@ -430,7 +364,7 @@ fn what_a_log_kept_is_sent_to_another_destination() {
     assert_eq!((requests.len(), ids(&requests)), (4, numbers(0..3)));
     let delivered = [("ingress", "weft:replay"), ("result", "delivered")];
     assert_eq!(case.metric("weft_obligations_settled_total", &delivered), 4.0);
-    let nowhere = case.cli(&[
+    let nowhere = case.run(&[
         "replay",
         "--from-log",
         "crm",

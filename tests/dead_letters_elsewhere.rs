@@ -6,21 +6,11 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use support::letters::{Case, WINDOW, assert_has, ids, numbers};
 use support::{LIMIT, event, record};
-use weft_rig::{Artemis, Kafka, Receiver, Record, Reply, Request, Weft, eventually, free_port, http, unique};
-
-const WINDOW: usize = 64;
-
-/// HTTP to HTTP, and dead letters at the destination `dead`.
-struct Case {
-    receiver: Receiver,
-    weft: Weft,
-    web: u16,
-    admin: u16,
-}
+use weft_rig::{Artemis, Kafka, Record, Reply, Request, eventually, unique};
 
 /// A topic of three partitions, as a destination.
 fn topic(kafka: &Kafka, label: &str) -> (String, String) {
@@ -43,16 +33,9 @@ impl Case {
 
     /// `ingress`: a further one.
     fn with(ingress: &str, dead: &str) -> Case {
-        let (receiver, web, admin) = (Receiver::start(), free_port(), free_port());
-        let url = receiver.url("/");
-        let weft = Weft::at(env!("CARGO_BIN_EXE_weft"))
-            .config(&format!(
-                r#"
-observe: {{ listen: "${{OBSERVE}}" }}
-admin: {{ listen: "127.0.0.1:{admin}" }}
-ingress:
-  web: {{ http: {{ listen: "127.0.0.1:{web}" }} }}
-{ingress}
+        Case::start(|url, head| {
+            format!(
+                r#"{head}{ingress}
 destinations:
   crm: {{ http: {{ url: "{url}" }} }}
   audit: {{ http: {{ url: "{url}audit" }} }}
@@ -61,66 +44,29 @@ destinations:
 routes:
   orders: {{ to: crm, dead_letter: dead }}
 "#
-            ))
-            .arg("--no-watch")
-            .start();
-        Case {
-            receiver,
-            weft,
-            web,
-            admin,
-        }
+            )
+        })
     }
 
-    /// Posts events that the receiver refuses: they are dead letters when this returns.
+    #[track_caller]
     fn refused(&self, ids: std::ops::Range<usize>) {
-        self.receiver.answer(422);
-        for id in ids {
-            // Each has a partition of its own.
+        self.refuse(ids.map(|id| {
             let mut event = event(&id.to_string());
+            // Each has a partition of its own.
             event["partitionkey"] = json!(id.to_string());
-            let answer = http::post_event(self.web, "/", &event).unwrap();
-            assert!(
-                (200..300).contains(&answer.status),
-                "{}: {}",
-                answer.status,
-                answer.text()
-            );
-        }
-        self.receiver.forget();
+            event
+        }));
     }
 
-    fn cli(&self, args: &[&str]) -> Output {
-        let admin = format!("127.0.0.1:{}", self.admin);
-        Command::new(env!("CARGO_BIN_EXE_weft"))
-            .arg("dlq")
-            .args(args)
-            .args(["--admin", &admin])
-            .env_remove("WEFT_LOG")
-            .output()
-            .unwrap()
-    }
-
-    /// What a command about these letters says that ends well.
+    /// About these letters.
     #[track_caller]
     fn says(&self, args: &[&str]) -> String {
-        let output = self.cli(&[args, &["--in", "dead"]].concat());
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
-        assert!(
-            output.status.success(),
-            "{args:?}: {out}{err}\n{}",
-            self.weft.log().tail()
-        );
-        out
+        self.ends_well(&[&["dlq"], args, &["--in", "dead"]].concat())
     }
 
-    /// What a command says that does not.
     #[track_caller]
     fn fails(&self, code: i32, args: &[&str]) -> String {
-        let output = self.cli(args);
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        said
+        self.ends_with(code, &[&["dlq"], args].concat())
     }
 
     #[track_caller]
@@ -162,28 +108,6 @@ routes:
         // What had left is remembered a second later, or so: at most what is sent in that time, and a window.
         let twice = self.receiver.accepted() - COUNT;
         assert!(twice <= 200 + 2 * WINDOW, "{twice} came twice");
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn ids(requests: &[Request]) -> BTreeSet<String> {
-    let accepted = requests.iter().filter(|request| request.accepted);
-    accepted
-        .map(|request| request.header("ce-id").unwrap().to_owned())
-        .collect()
-}
-
-fn numbers(range: std::ops::Range<usize>) -> BTreeSet<String> {
-    range.map(|id| id.to_string()).collect()
-}
-
-#[track_caller]
-fn assert_has(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part} is not in\n{text}");
     }
 }
 

@@ -2,6 +2,7 @@
 // Each test binary takes a part of it.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod letters;
 pub(crate) mod sink;
 
 use std::collections::BTreeMap;

@@ -96,6 +96,25 @@ pub struct EgressSettings {
     pub log: bool,
 }
 
+impl EgressSettings {
+    /// Settings under which what the destination was sent is read back ([`EgressBuilder::browse`]): every message as it is, up
+    /// to `event_max` bytes.
+    #[must_use]
+    pub fn reading_back(&self, event_max: u64) -> IngressSettings {
+        IngressSettings {
+            name: Arc::clone(&self.name),
+            node: Arc::clone(&self.node),
+            cluster: Arc::clone(&self.cluster),
+            accept: None,
+            event: None,
+            window: None,
+            event_max,
+            client_memory: self.client_memory,
+            log: false,
+        }
+    }
+}
+
 /// A validated ingress section.
 pub trait IngressBuilder: Send + Sync {
     /// Makes the ingress; spawns and opens nothing.

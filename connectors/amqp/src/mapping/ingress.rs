@@ -50,18 +50,7 @@ impl Mapping {
         message_max: u64,
         habits: Habits,
     ) -> Result<Mapping, Vec<Finding>> {
-        let settings = IngressSettings {
-            name: settings.name.clone(),
-            node: settings.node.clone(),
-            cluster: settings.cluster.clone(),
-            accept: None,
-            event: None,
-            window: None,
-            event_max: message_max,
-            client_memory: settings.client_memory,
-            log: false,
-        };
-        let mapping = Mapping::new(section, &settings)?;
+        let mapping = Mapping::new(section, &settings.reading_back(message_max))?;
         Ok(Mapping { habits, ..mapping })
     }
 }

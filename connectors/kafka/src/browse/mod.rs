@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use rdkafka::ClientConfig;
 use weft_api::browse::{Browsable, Browse, BrowseError, Browser};
 use weft_api::config::Node;
-use weft_api::connector::{EgressSettings, IngressSettings};
+use weft_api::connector::EgressSettings;
 use weft_api::status::Silent;
 
 use self::browser::{Purpose, TopicBrowser};
@@ -67,18 +67,7 @@ impl Plan {
             )));
         };
         let group = format!("{GROUP}{topic}");
-        let reading = IngressSettings {
-            name: settings.name.clone(),
-            node: settings.node.clone(),
-            cluster: settings.cluster.clone(),
-            accept: None,
-            event: None,
-            window: None,
-            event_max: largest,
-            client_memory: 0,
-            log: false,
-        };
-        let mapping = Mapping::new(Tombstones::Malformed, node, &reading)
+        let mapping = Mapping::new(Tombstones::Malformed, node, &settings.reading_back(largest))
             .map_err(|_| BrowseError(format!("records of kafka topic `{topic}` cannot be mapped")))?;
         Ok(Plan {
             brokers: section.brokers.join(","),

@@ -51,6 +51,16 @@ fn order(work: Work) -> Order {
     }
 }
 
+/// A look at a few letters.
+fn some() -> Look {
+    Look {
+        letters: 10,
+        bytes: 1 << 20,
+        records: 100,
+        read: 1 << 20,
+    }
+}
+
 fn replay(desk: &Desk, way: Way) -> Arc<Job> {
     desk.start(In::Log("local"), order(Work::Replay(way))).unwrap()
 }
@@ -132,14 +142,8 @@ async fn a_letter_that_dies_again_says_how_often_it_was_sent_again() {
         batch.fail_rest(&refused());
         let progress = ended(&job).await;
         assert_eq!((progress.ended, progress.kinds), (1, [0, 1, 0, 0]));
-        let look = Look {
-            letters: 10,
-            bytes: 1 << 20,
-            records: 100,
-            read: 1 << 20,
-        };
         let found = desk
-            .look(In::Log("local"), Selection::default(), 0, look)
+            .look(In::Log("local"), Selection::default(), 0, some())
             .await
             .unwrap();
         let [letter] = &found.letters[..] else {
@@ -199,13 +203,7 @@ async fn a_leg_that_dies_again_is_a_letter_of_its_own() {
         destination: Some("b".into()),
         ..Selection::default()
     };
-    let look = Look {
-        letters: 10,
-        bytes: 1 << 20,
-        records: 100,
-        read: 1 << 20,
-    };
-    let found = desk.look(In::Log("local"), only, 0, look).await.unwrap();
+    let found = desk.look(In::Log("local"), only, 0, some()).await.unwrap();
     assert_eq!((found.letters.len(), found.letters[0].replays), (1, 1));
     assert_balanced(&dead);
 }
@@ -361,12 +359,7 @@ async fn whoever_looks_sees_every_letter_once_and_takes_none() {
         .dead_letter("local")
         .build();
     let (dead, desk, _lanes) = with_letters(&world, 25).await;
-    let look = Look {
-        letters: 10,
-        bytes: 1 << 20,
-        records: 7,
-        read: 1 << 20,
-    };
+    let look = Look { records: 7, ..some() };
     let (mut seen, mut next) = (Vec::new(), Some(0));
     while let Some(from) = next {
         let found = desk

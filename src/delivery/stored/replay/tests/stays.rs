@@ -11,15 +11,6 @@ use crate::routing::table::Addition;
 use crate::testing::first;
 use crate::topology::spec::PlanSpec;
 
-fn some() -> Look {
-    Look {
-        letters: 10,
-        bytes: 1 << 20,
-        records: 100,
-        read: 1 << 20,
-    }
-}
-
 /// C18, C19: a replay into an outage takes nothing away.
 #[tokio::test]
 async fn a_letter_that_expires_while_it_is_sent_again_stays() {
